@@ -1,0 +1,6 @@
+export * from "./clock.js";
+export * from "./digest.js";
+export * from "./errors.js";
+export * from "./json.js";
+export * from "./lazy.js";
+export * from "./scope.js";

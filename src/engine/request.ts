@@ -1,0 +1,137 @@
+import type { ProgressSink } from "../progress/index.js";
+
+/** One build, as a value: what `ashlar build` makes of its flags, and what a library caller writes. */
+export interface BuildRequest {
+  /** A directory; or, for `build -`, bytes: a Dockerfile, or a tar archive (plain, gzip, bzip2, xz, zstd). */
+  readonly context: string | { readonly stdin: AsyncIterable<Uint8Array> };
+  /** Path of the Dockerfile (default `Dockerfile` in the context); `-` reads `dockerfileText`'s bytes from the caller. */
+  readonly dockerfile?: string;
+  /** The Dockerfile itself, instead of a path. */
+  readonly dockerfileText?: string;
+  readonly target?: string;
+  readonly buildArgs?: Readonly<Record<string, string>>;
+  /** name -> directory, `oci-layout://DIR[:tag][@digest]`, `docker-image://REFERENCE`. */
+  readonly buildContexts?: Readonly<Record<string, string>>;
+  /** `linux/amd64`, `linux/arm64/v8` … */
+  readonly platforms?: readonly string[];
+  readonly tags?: readonly string[];
+  readonly labels?: Readonly<Record<string, string>>;
+  /** `true`: all stages; a list: those stages. */
+  readonly noCache?: boolean | readonly string[];
+  /** Ask the registry for newer base images. */
+  readonly pull?: boolean;
+  readonly network?: "default" | "none" | "host";
+  readonly extraHosts?: readonly { readonly host: string; readonly ip: string }[];
+  readonly ulimits?: readonly { readonly name: string; readonly soft: number; readonly hard: number }[];
+  readonly shmSizeBytes?: number;
+  readonly cgroupParent?: string;
+  /** Entitlements: `network.host`, `security.insecure`. */
+  readonly allow?: readonly string[];
+  readonly secrets?: readonly SecretSpec[];
+  readonly outputs?: readonly OutputSpec[];
+  /** RUN steps at once; unbounded when absent. */
+  readonly maxParallelism?: number;
+  /** Only run the build checks; nothing is built. */
+  readonly check?: boolean;
+  readonly onProgress?: ProgressSink["emit"];
+  readonly signal?: AbortSignal;
+}
+
+export type SecretSpec =
+  | { readonly id: string; readonly source: "file"; readonly path: string }
+  | { readonly id: string; readonly source: "value"; readonly value: Uint8Array };
+
+/** Where a result goes. A `dest` that is a stream is written and ended by the engine. */
+export type OutputSpec =
+  | { readonly type: "oci" | "docker"; readonly dest: string | NodeJS.WritableStream; readonly attrs?: Readonly<Record<string, string>> }
+  | { readonly type: "tar"; readonly dest: string | NodeJS.WritableStream; readonly attrs?: Readonly<Record<string, string>> }
+  | { readonly type: "local"; readonly dest: string; readonly attrs?: Readonly<Record<string, string>> };
+
+export interface BuildResult {
+  /** Digest of the manifest (or, with several platforms, the index) that was written; undefined where no image was made. */
+  readonly digest?: string;
+  /** The config digest: the image's id. */
+  readonly imageId?: string;
+  readonly descriptor?: { readonly mediaType: string; readonly digest: string; readonly size: number };
+  /** Full names the image was stored under. */
+  readonly names: readonly string[];
+  readonly steps: readonly StepResult[];
+  readonly warnings: readonly BuildWarning[];
+  /** What each output wrote, in the request's order. */
+  readonly outputs: readonly { readonly type: string; readonly dest?: string; readonly sizeBytes?: number; readonly digest?: string }[];
+}
+
+export interface StepResult {
+  readonly name: string;
+  readonly cached: boolean;
+  /** Milliseconds; 0 for a cached step. */
+  readonly durationMs: number;
+}
+
+export interface BuildWarning {
+  readonly rule?: string;
+  readonly message: string;
+  readonly description?: string;
+  readonly url?: string;
+  readonly file?: string;
+  readonly startLine?: number;
+  readonly endLine?: number;
+}
+
+/** Where an engine keeps its state and how it runs steps. */
+export interface EngineOptions {
+  /** The state directory; default: `ASHLAR_ROOT`'s meaning is the CLI's affair, here /var/lib/ashlar for root, else $XDG_DATA_HOME/ashlar. */
+  readonly root?: string;
+  /** `oci`: runc or crun; `sandbox`: the built-in one. Default `oci`. */
+  readonly isolation?: "oci" | "sandbox";
+  /** Path of the OCI runtime; default: the first of crun, runc on the PATH. */
+  readonly runtime?: string;
+  readonly snapshotter?: "overlay" | "native";
+}
+
+/** An open engine. Dispose of it when done; builds under way are canceled by that. */
+export interface Engine extends AsyncDisposable {
+  build(request: BuildRequest): Promise<BuildResult>;
+  images(): Promise<readonly StoredImage[]>;
+  run(request: RunRequest): Promise<number>;
+  prune(options: { readonly all: boolean; readonly signal?: AbortSignal }): Promise<{ readonly freedBytes: number; readonly records: number }>;
+  diskUsage(): Promise<readonly UsageEntry[]>;
+  info(): Promise<Readonly<Record<string, string>>>;
+  /** Loads an OCI layout directory or archive file under NAME; the image's id. */
+  load(path: string, name: string): Promise<string>;
+}
+
+export interface StoredImage {
+  /** Full name: `docker.io/library/hello:latest`. */
+  readonly name: string;
+  readonly imageId: string;
+  readonly digest: string;
+  readonly sizeBytes: number;
+  readonly createdAt: number | undefined;
+  readonly platforms: readonly string[];
+}
+
+/** `ashlar run`. */
+export interface RunRequest {
+  readonly image: string;
+  readonly args: readonly string[];
+  readonly env: readonly string[];
+  /** `SRC:DST[:ro]`. */
+  readonly volumes: readonly string[];
+  readonly interactive: boolean;
+  readonly tty: boolean;
+  readonly user?: string;
+  readonly workdir?: string;
+  readonly entrypoint?: string;
+  readonly signal?: AbortSignal;
+}
+
+export interface UsageEntry {
+  readonly id: string;
+  readonly type: "record" | "image" | "blob" | "context" | "cachemount";
+  readonly description: string;
+  readonly sizeBytes: number;
+  readonly createdAt: number;
+  readonly lastUsedAt: number;
+  readonly inUse: boolean;
+}

@@ -1,0 +1,82 @@
+import type { AbortOptions, Digest } from "../base/index.js";
+import type { Definition, SourceRange } from "../llb/index.js";
+import type { ImageConfig, Platform } from "../oci/index.js";
+
+/** Turns a source text into a graph per platform. Pure but for the three doors of the bridge. */
+export interface Frontend {
+  solve(request: FrontendRequest, bridge: FrontendBridge, options?: AbortOptions): Promise<FrontendResult>;
+}
+
+/** What of a build the frontend needs. */
+export interface FrontendRequest {
+  /** The Dockerfile, and the name shown in messages. */
+  readonly dockerfile: { readonly name: string; readonly text: string };
+  /** The `.dockerignore` that applies to the main context, if there is one. */
+  readonly dockerignore: { readonly name: string; readonly text: string } | undefined;
+  readonly target: string | undefined;
+  readonly buildArgs: ReadonlyMap<string, string>;
+  readonly labels: ReadonlyMap<string, string>;
+  /** Named contexts (--build-context), by name. */
+  readonly contexts: ReadonlyMap<string, NamedContext>;
+  /** Wanted platforms; empty means the build platform, without a per-platform result. */
+  readonly platforms: readonly Platform[];
+  readonly buildPlatform: Platform;
+  /** `true` for all stages, or the names of stages (--no-cache-filter). */
+  readonly noCache: boolean | readonly string[];
+  readonly network: "default" | "none" | "host";
+  readonly extraHosts: readonly { readonly host: string; readonly ip: string }[];
+  readonly ulimits: readonly { readonly name: string; readonly soft: number; readonly hard: number }[];
+  readonly shmSizeBytes: number | undefined;
+  readonly cgroupParent: string | undefined;
+}
+
+/** A named context. `local`: the local source of that name; `image`: a reference; `layout`: `oci-layout://<store>[:tag][@digest]`. */
+export type NamedContext =
+  | { readonly kind: "local"; readonly name: string }
+  | { readonly kind: "image"; readonly reference: string }
+  | { readonly kind: "layout"; readonly identifier: string }
+  | { readonly kind: "target"; readonly stage: string };
+
+/** The frontend's three doors to the outside. */
+export interface FrontendBridge {
+  /**
+   * The config of the image a source names (`docker-image://docker.io/library/alpine:3` or `oci-layout://…`) for PLATFORM,
+   * the digest it stands for, and its identifier with that digest pinned. Errors: `not-found`, `denied`, `unavailable`.
+   */
+  resolveImageConfig(identifier: string, platform: Platform, options?: AbortOptions): Promise<ResolvedImage>;
+  /** A file of the local source CONTEXT (`context` or a named one), undefined where there is none. Limited to 16 MiB. */
+  readFile(context: string, path: string, options?: AbortOptions): Promise<Uint8Array | undefined>;
+  warn(diagnostic: Diagnostic): void;
+}
+
+export interface ResolvedImage {
+  readonly identifier: string;
+  readonly digest: Digest;
+  readonly config: ImageConfig;
+}
+
+export interface FrontendResult {
+  readonly images: readonly FrontendImage[];
+}
+
+/** One platform's image: what to build, and its config but for the layers and times, which the exporter fills in. */
+export interface FrontendImage {
+  readonly platform: Platform;
+  readonly definition: Definition;
+  /** `history` has an entry per instruction; those without `empty_layer` correspond in order to the layers above the base. */
+  readonly config: ImageConfig;
+}
+
+/** An error or a warning about a place in a source file. */
+export interface Diagnostic {
+  readonly severity: "error" | "warning";
+  /** Of a build check: its name. */
+  readonly rule?: string;
+  readonly message: string;
+  readonly description?: string;
+  readonly url?: string;
+  readonly hint?: string;
+  readonly location?: SourceRange;
+  /** Columns of the culprit on `location.startLine`, from 0, the end not included, where they are known. */
+  readonly columns?: { readonly start: number; readonly end: number };
+}

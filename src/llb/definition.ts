@@ -1,0 +1,46 @@
+import { canonicalJson, type Digest, digestOf } from "../base/index.js";
+import type { Edge, OpNode } from "./op.js";
+
+/** A build as a value: every vertex the root needs, by digest. */
+export interface Definition {
+  readonly nodes: ReadonlyMap<Digest, OpNode>;
+  /** Undefined is an empty file system (`FROM scratch` and nothing else). */
+  readonly root: Edge | undefined;
+  readonly metadata: ReadonlyMap<Digest, OpMetadata>;
+}
+
+/** What is known of a vertex that does not change what it is; never part of a digest or a key. */
+export interface OpMetadata {
+  /** The line shown to people: `[build 2/5] RUN make`. */
+  readonly name: string;
+  /** --no-cache: do not look for a result, but keep the new one. */
+  readonly ignoreCache?: boolean;
+  readonly location?: SourceRange;
+  /** The stage's name or number, the platform, and the place of the step in it: the same step in another build. */
+  readonly step?: { readonly stage: string; readonly ordinal: number };
+}
+
+/** Lines of a source file, from 1, both included. */
+export interface SourceRange {
+  readonly file: string;
+  readonly startLine: number;
+  readonly endLine: number;
+}
+
+/** Version of the form that is hashed; goes up when a digest of an unchanged op would change. */
+const DIGEST_VERSION = 1;
+
+/** The digest of a vertex: sha256 of the canonical JSON of its op, inputs and platform; bytes stand in base64. */
+export function digestOfNode(node: OpNode): Digest {
+  return digestOf(canonicalJson({ v: DIGEST_VERSION, ...encodeBytes(node) }));
+}
+
+function encodeBytes(node: OpNode): OpNode {
+  if (node.op.kind !== "file") return node;
+  const actions = node.op.actions.map((entry) =>
+    entry.action.kind === "mkfile"
+      ? { ...entry, action: { ...entry.action, data: Buffer.from(entry.action.data).toString("base64") } }
+      : entry,
+  );
+  return { ...node, op: { kind: "file", actions } as unknown as OpNode["op"] };
+}

@@ -1,0 +1,178 @@
+import type { Digest } from "../base/index.js";
+import type { Platform } from "../oci/index.js";
+
+/**
+ * The low-level build graph. Ops correspond one to one to BuildKit's `pb.Op` (solver/pb/ops.proto), so that a definition can
+ * be sent to a BuildKit server and theirs to us; field names are its names in camel case.
+ */
+export type Op = SourceOp | ExecOp | FileOp | MergeOp | DiffOp;
+
+/** Output INDEX of the vertex DIGEST. */
+export interface Edge {
+  readonly digest: Digest;
+  readonly index: number;
+}
+
+/** A vertex of the graph as a value: an op, what it takes, and where it runs. Its digest is that of its canonical JSON. */
+export interface OpNode {
+  readonly op: Op;
+  readonly inputs: readonly Edge[];
+  readonly platform?: Platform | undefined;
+}
+
+/** `docker-image://…`, `local://…`, `oci-layout://…`, `http(s)://…`, `git://…`. */
+export interface SourceOp {
+  readonly kind: "source";
+  readonly identifier: string;
+  readonly attrs: Readonly<Record<string, string>>;
+}
+
+export interface ExecOp {
+  readonly kind: "exec";
+  readonly meta: ExecMeta;
+  /** The first is the root file system (`dest` "/"). Mounts with an output give a result, in the order of `output`. */
+  readonly mounts: readonly ExecMount[];
+  readonly network: "sandbox" | "host" | "none";
+  readonly security: "sandbox" | "insecure";
+  readonly secretEnv?: readonly { readonly id: string; readonly name: string; readonly optional: boolean }[];
+  readonly devices?: readonly { readonly name: string; readonly optional: boolean }[];
+}
+
+export interface ExecMeta {
+  readonly args: readonly string[];
+  /** `KEY=value`, in order. */
+  readonly env: readonly string[];
+  readonly cwd: string;
+  /** As in the image config; empty is root. */
+  readonly user: string;
+  /** Not part of the cache key. */
+  readonly proxyEnv?: Readonly<Record<string, string>>;
+  /** The addresses are not part of the cache key. */
+  readonly extraHosts?: readonly { readonly host: string; readonly ip: string }[];
+  readonly hostname?: string;
+  readonly ulimits?: readonly { readonly name: string; readonly soft: number; readonly hard: number }[];
+  readonly cgroupParent?: string;
+  /** Exit codes that count as success; [0] when absent. */
+  readonly validExitCodes?: readonly number[];
+}
+
+/** Input -1 is an empty file system. Output -1 keeps nothing. */
+export interface ExecMount {
+  readonly type: "bind" | "cache" | "tmpfs" | "secret" | "ssh";
+  readonly input: number;
+  /** The path inside the input that is mounted. */
+  readonly selector?: string;
+  readonly dest: string;
+  readonly output: number;
+  readonly readonly: boolean;
+  readonly cache?: { readonly id: string; readonly sharing: "shared" | "private" | "locked" };
+  /** `sizeBytes` 0 is no limit. */
+  readonly tmpfs?: { readonly sizeBytes: number };
+  readonly secret?: SecretMount;
+  readonly ssh?: SecretMount;
+  /** `on`: key by the content of the selected path even where it would be keyed by definition. */
+  readonly contentCache?: "default" | "on" | "off";
+}
+
+export interface SecretMount {
+  readonly id: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly mode: number;
+  readonly optional: boolean;
+}
+
+/** Runs its actions in order; each works on an input or on the result of an earlier action. */
+export interface FileOp {
+  readonly kind: "file";
+  readonly actions: readonly FileAction[];
+}
+
+/**
+ * `input`: what is changed: index of an op input, or inputs.length + index of an earlier action; -1 is empty.
+ * `secondaryInput`: where copy reads from, and for a `user.byName` of chown, see `Chown.input`; -1 is none.
+ * `output`: index of the op's output, -1 where only a later action uses it.
+ */
+export interface FileAction {
+  readonly input: number;
+  readonly secondaryInput: number;
+  readonly output: number;
+  readonly action: CopyAction | MkfileAction | MkdirAction | RmAction | SymlinkAction;
+}
+
+export interface CopyAction {
+  readonly kind: "copy";
+  readonly src: string;
+  readonly dest: string;
+  readonly owner?: Chown;
+  /** Octal permission bits (setuid, setgid and sticky too) for files and directories alike. */
+  readonly mode?: number;
+  /** Symbolic mode (`u=rwX,go=rX`); excludes `mode`. */
+  readonly modeStr?: string;
+  readonly followSymlink: boolean;
+  /** A directory source gives its contents, not itself. */
+  readonly dirCopyContents: boolean;
+  /** Unpack the source where it is an archive (ADD). */
+  readonly attemptUnpack: boolean;
+  readonly createDestPath: boolean;
+  readonly allowWildcard: boolean;
+  readonly allowEmptyWildcard: boolean;
+  /** Seconds since the epoch for all files; -1 keeps their own. */
+  readonly timestamp: number;
+  readonly includePatterns?: readonly string[];
+  readonly excludePatterns?: readonly string[];
+  readonly requiredPaths?: readonly string[];
+  /** COPY --link: replace what stands at the destination whatever its type. */
+  readonly alwaysReplaceExistingDestPaths: boolean;
+}
+export interface MkfileAction {
+  readonly kind: "mkfile";
+  readonly path: string;
+  readonly mode: number;
+  readonly data: Uint8Array;
+  readonly owner?: Chown;
+  readonly timestamp: number;
+}
+export interface MkdirAction {
+  readonly kind: "mkdir";
+  readonly path: string;
+  readonly mode: number;
+  readonly makeParents: boolean;
+  readonly owner?: Chown;
+  readonly timestamp: number;
+}
+export interface RmAction {
+  readonly kind: "rm";
+  readonly path: string;
+  readonly allowNotFound: boolean;
+  readonly allowWildcard: boolean;
+}
+export interface SymlinkAction {
+  readonly kind: "symlink";
+  readonly oldPath: string;
+  readonly newPath: string;
+  readonly owner?: Chown;
+  readonly timestamp: number;
+}
+
+/** A missing group means: the user's own (by name from passwd, by number the same number). */
+export interface Chown {
+  readonly user?: UserName;
+  readonly group?: UserName;
+}
+/** A numeric id, or a name to be looked up in /etc/passwd or /etc/group of the op input INPUT. */
+export type UserName =
+  | { readonly kind: "id"; readonly id: number }
+  | { readonly kind: "name"; readonly name: string; readonly input: number };
+
+/** Lays its inputs over each other, later ones on top; an input -1 does not occur. */
+export interface MergeOp {
+  readonly kind: "merge";
+}
+
+/** What UPPER adds to LOWER; -1 is empty. */
+export interface DiffOp {
+  readonly kind: "diff";
+  readonly lower: number;
+  readonly upper: number;
+}

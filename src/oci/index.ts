@@ -1,0 +1,3 @@
+export * from "./descriptor.js";
+export * from "./image-config.js";
+export * from "./platform.js";
