@@ -4,3 +4,4 @@ export * from "./errors.js";
 export * from "./json.js";
 export * from "./lazy.js";
 export * from "./scope.js";
+export * from "./syscalls.js";

@@ -1,0 +1,248 @@
+import { Worker } from "node:worker_threads";
+import PQueue from "p-queue";
+import { type AbortOptions, canceled, EngineError, lazy } from "../base/index.js";
+import type { ProcessExit, Spawned, Spawner, SpawnRequest } from "./spawn.js";
+import type { StateDirs } from "./state-dirs.js";
+import type { JobContext, JobProgress } from "./worker/context.js";
+import type { jobs } from "./worker/jobs.js";
+import type { FromWorker, PlainError, ToWorker } from "./worker/protocol.js";
+
+type Jobs = typeof jobs;
+export type JobName = keyof Jobs;
+export type JobArgs<N extends JobName> = Parameters<Jobs[N]>[0];
+export type JobResult<N extends JobName> = Awaited<ReturnType<Jobs[N]>>;
+
+export interface JobOptions extends AbortOptions {
+  readonly onProgress?: ((progress: JobProgress) => void) | undefined;
+  /** Jobs with the same affinity run on the same thread, which may keep something in memory between them. */
+  readonly affinity?: string | undefined;
+}
+
+/**
+ * The threads that touch files. Jobs run on as many threads as there are cores, one at a time each; short ones that mount, and all
+ * child processes, run on the ground thread, in whose mount namespace everything is mounted: with it every mount goes away.
+ */
+export interface DataPlane extends Spawner, AsyncDisposable {
+  /** Runs a job that reads or writes files below the layers, with mounts if it likes. */
+  run<N extends JobName>(name: N, args: JobArgs<N>, options?: JobOptions): Promise<JobResult<N>>;
+  /** Runs a job that only reads files of the host, without a mount namespace: no thread has to be set up for it. */
+  read<N extends JobName>(name: N, args: JobArgs<N>, options?: JobOptions): Promise<JobResult<N>>;
+  /** Runs a short job on the ground thread, without waiting behind long ones. */
+  control<N extends JobName>(name: N, args: JobArgs<N>, options?: JobOptions): Promise<JobResult<N>>;
+}
+
+export interface DataPlaneOptions {
+  readonly dirs: StateDirs;
+  readonly snapshotter: "overlay" | "native";
+  /** The worker's bundle. */
+  readonly workerFile: string;
+  readonly threads: number;
+}
+
+/** Creates the data plane; threads start when they are first needed. */
+export function createDataPlane(options: DataPlaneOptions): DataPlane {
+  return new Threads(options);
+}
+
+class Threads implements DataPlane {
+  readonly #options: DataPlaneOptions;
+  readonly #data: Thread[] = [];
+  #disposed = false;
+
+  constructor(options: DataPlaneOptions) {
+    this.#options = options;
+  }
+
+  readonly #ground = lazy(async () => {
+    const thread = this.#start();
+    const tid = (await thread.ask({ type: "found" })) as number;
+    return { thread, tid };
+  });
+
+  async run<N extends JobName>(name: N, args: JobArgs<N>, options: JobOptions = {}): Promise<JobResult<N>> {
+    return this.#pick(options.affinity).queue(async (thread) => {
+      const { tid } = await this.#ground();
+      await thread.join(tid);
+      return thread.job(name, args, options);
+    }, options) as Promise<JobResult<N>>;
+  }
+
+  async read<N extends JobName>(name: N, args: JobArgs<N>, options: JobOptions = {}): Promise<JobResult<N>> {
+    return this.#pick(options.affinity).queue((thread) => thread.job(name, args, options), options) as Promise<JobResult<N>>;
+  }
+
+  async control<N extends JobName>(name: N, args: JobArgs<N>, options: JobOptions = {}): Promise<JobResult<N>> {
+    options.signal?.throwIfAborted();
+    const { thread } = await this.#ground();
+    return (await thread.job(name, args, options)) as JobResult<N>;
+  }
+
+  async spawn(request: SpawnRequest, onOutput: (fd: 1 | 2, chunk: Uint8Array) => void): Promise<Spawned> {
+    const { thread } = await this.#ground();
+    return thread.spawn(request, onOutput);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposed = true;
+    const started = this.#all.splice(0);
+    await Promise.all(started.map((thread) => thread.stop()));
+  }
+
+  readonly #all: Thread[] = [];
+
+  #start(): Thread {
+    if (this.#disposed) throw new EngineError("canceled", "the engine is closed");
+    const thread = new Thread(this.#options);
+    this.#all.push(thread);
+    return thread;
+  }
+
+  /** The thread of an affinity, else an idle one, else a new one while there are fewer than the cores, else the least busy. */
+  #pick(affinity: string | undefined): Thread {
+    if (affinity !== undefined) {
+      const owner = this.#data.find((thread) => thread.affinities.has(affinity)) ?? this.#pick(undefined);
+      owner.affinities.add(affinity);
+      return owner;
+    }
+    const idle = this.#data.find((thread) => thread.load === 0);
+    if (idle) return idle;
+    if (this.#data.length < this.#options.threads) {
+      const thread = this.#start();
+      this.#data.push(thread);
+      return thread;
+    }
+    return this.#data.reduce((a, b) => (b.load < a.load ? b : a));
+  }
+}
+
+interface Call {
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+  readonly onProgress?: ((progress: JobProgress) => void) | undefined;
+}
+
+interface Running {
+  readonly onOutput: (fd: 1 | 2, chunk: Uint8Array) => void;
+  readonly exited: (exit: ProcessExit) => void;
+}
+
+class Thread {
+  readonly affinities = new Set<string>();
+  readonly #worker: Worker;
+  readonly #queue = new PQueue({ concurrency: 1 });
+  readonly #calls = new Map<number, Call>();
+  readonly #processes = new Map<number, Running>();
+  #joined: Promise<unknown> | undefined;
+  #nextId = 1;
+
+  constructor({ dirs, snapshotter, workerFile }: DataPlaneOptions) {
+    this.#worker = new Worker(workerFile, { workerData: { dirs, snapshotter }, stdin: false });
+    this.#worker.unref();
+    this.#worker.on("message", (message: FromWorker) => this.#receive(message));
+    this.#worker.on("error", (error) => this.#fail(new EngineError("internal", "a data-plane thread failed", { cause: error })));
+    this.#worker.on("exit", () => this.#fail(new EngineError("canceled", "the engine is closed")));
+  }
+
+  get load(): number {
+    return this.#queue.size + this.#queue.pending;
+  }
+
+  /** Waits for its turn on this thread, then works. */
+  async queue<T>(work: (thread: Thread) => Promise<T>, { signal }: AbortOptions): Promise<T> {
+    return this.#queue.add(() => {
+      if (signal?.aborted) throw canceled(signal);
+      return work(this);
+    });
+  }
+
+  /** Takes the ground thread's mount namespace, once. */
+  join(tid: number): Promise<unknown> {
+    return (this.#joined ??= this.ask({ type: "join", tid }));
+  }
+
+  async job(name: JobName, args: unknown, { signal, onProgress }: JobOptions): Promise<unknown> {
+    if (signal?.aborted) throw canceled(signal);
+    const cancel = new Int32Array(new SharedArrayBuffer(4));
+    const abort = () => Atomics.store(cancel, 0, 1);
+    signal?.addEventListener("abort", abort, { once: true });
+    try {
+      return await this.ask({ type: "job", name, args, cancel }, onProgress);
+    } catch (error) {
+      if (signal?.aborted && error instanceof EngineError && error.code === "canceled") throw canceled(signal);
+      throw error;
+    } finally {
+      signal?.removeEventListener("abort", abort);
+    }
+  }
+
+  ask(message: Distribute<ToWorker>, onProgress?: Call["onProgress"]): Promise<unknown> {
+    const id = this.#nextId++;
+    return this.#asked(id, message, onProgress);
+  }
+
+  #asked(id: number, message: Distribute<ToWorker>, onProgress?: Call["onProgress"]): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      this.#calls.set(id, { resolve, reject, onProgress });
+      this.#worker.ref();
+      this.#worker.postMessage({ ...message, id });
+    });
+  }
+
+  async spawn(request: SpawnRequest, onOutput: Running["onOutput"]): Promise<Spawned> {
+    const id = this.#nextId++;
+    const exit = new Promise<ProcessExit>((exited) => this.#processes.set(id, { onOutput, exited }));
+    try {
+      const pid = (await this.#asked(id, { type: "spawn", request })) as number;
+      return { pid, exit, kill: (signal) => this.#worker.postMessage({ type: "kill", id, signal }) };
+    } catch (error) {
+      this.#processes.delete(id);
+      throw error;
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.#worker.terminate();
+  }
+
+  #receive(message: FromWorker): void {
+    const { id } = message;
+    switch (message.type) {
+      case "done":
+        this.#calls.get(id)?.resolve(message.value);
+        break;
+      case "failed":
+        this.#calls.get(id)?.reject(revive(message.error));
+        break;
+      case "progress":
+        this.#calls.get(id)?.onProgress?.(message.progress);
+        return;
+      case "output":
+        this.#processes.get(id)?.onOutput(message.fd, message.chunk);
+        this.#worker.postMessage({ type: "taken", id, bytes: message.chunk.length } satisfies ToWorker);
+        return;
+      case "exit":
+        this.#processes.get(id)?.exited({ code: message.code, signal: message.signal });
+        this.#processes.delete(id);
+        break;
+    }
+    if (message.type !== "exit") this.#calls.delete(id);
+    if (this.#calls.size === 0 && this.#processes.size === 0) this.#worker.unref();
+  }
+
+  #fail(error: EngineError): void {
+    for (const call of this.#calls.values()) call.reject(error);
+    for (const process of this.#processes.values()) process.exited({ code: null, signal: "SIGKILL" });
+    this.#calls.clear();
+    this.#processes.clear();
+  }
+}
+
+type Distribute<T> = T extends { readonly id: number } ? Omit<T, "id"> : never;
+
+function revive(plain: PlainError): EngineError {
+  const cause = new Error(plain.message);
+  if (plain.stack !== undefined) cause.stack = plain.stack;
+  return new EngineError(plain.code, plain.message, { cause, ...(plain.hint === undefined ? {} : { hint: plain.hint }) });
+}
+
+export type { JobContext, JobProgress };

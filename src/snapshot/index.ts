@@ -1,0 +1,2 @@
+export * from "./state-dirs.js";
+export * from "./tree.js";

@@ -1,0 +1,28 @@
+/** A program to start inside the data plane's private mount namespace. */
+export interface SpawnRequest {
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd: string;
+  /** `pipe`: /dev/null as input, output to the caller's callback. `inherit`: the caller's own terminal. */
+  readonly stdio: "pipe" | "inherit";
+  /** Files opened for the child as descriptors 3, 4, …; `flags` as in fs.open. */
+  readonly extraFiles?: readonly { readonly path: string; readonly flags: string }[];
+}
+
+/** A running program. */
+export interface Spawned {
+  readonly pid: number;
+  /** Settles when the program is gone and its output has been delivered. */
+  readonly exit: Promise<ProcessExit>;
+  kill(signal: NodeJS.Signals): void;
+}
+
+export interface ProcessExit {
+  readonly code: number | null;
+  readonly signal: string | null;
+}
+
+/** Starts programs whose parent is the data plane's ground thread: they die with the engine if they ask for it (PR_SET_PDEATHSIG). */
+export interface Spawner {
+  spawn(request: SpawnRequest, onOutput: (fd: 1 | 2, chunk: Uint8Array) => void): Promise<Spawned>;
+}

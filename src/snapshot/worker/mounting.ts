@@ -1,0 +1,89 @@
+import fs from "node:fs";
+import path from "node:path";
+import { EngineError, MNT_DETACH, MS_BIND, MS_RDONLY, MS_REMOUNT, mount, systemCode, unmount } from "../../base/index.js";
+import type { LayerId, Tree } from "../tree.js";
+import type { JobContext } from "./context.js";
+import { materialise } from "./native.js";
+import { Root } from "./root.js";
+
+/** What to mount: a tree to read, or a tree with a layer on top to write. */
+export interface MountRequest {
+  readonly tree: Tree;
+  /** The layer that takes the writes; absent: read-only. */
+  readonly upper?: LayerId | undefined;
+}
+
+/** No redirects, no metacopy, no index: an upper directory must mean the same wherever it is stacked. */
+const OVERLAY_OPTIONS = "redirect_dir=off,metacopy=off,index=off";
+/** mount(2) takes one page of options. */
+const MOUNT_DATA_MAX_BYTES = 4095;
+
+let counter = 0;
+
+/** Mounts a tree at a fresh directory below `dirs.mounts` and gives its path. The caller calls `unmountTree`. */
+export function mountTree(request: MountRequest, context: JobContext): string {
+  const target = path.join(context.dirs.mounts, `${process.pid}-${threadSerial()}-${counter++}`);
+  fs.mkdirSync(target, { mode: 0o700 });
+  try {
+    mountAt(target, request, context);
+  } catch (error) {
+    fs.rmdirSync(target);
+    throw error;
+  }
+  return target;
+}
+
+/** Takes a mount of `mountTree` away, at once for everybody who has nothing open in it. */
+export function unmountTree(target: string): void {
+  unmount(target, MNT_DETACH);
+  fs.rmdirSync(target);
+}
+
+/** Runs WORK with the tree mounted and its root opened; unmounts whatever happens. */
+export function withTree<T>(request: MountRequest, context: JobContext, work: (root: Root) => T): T {
+  const target = mountTree(request, context);
+  try {
+    using root = Root.open(target);
+    return work(root);
+  } finally {
+    unmountTree(target);
+  }
+}
+
+function mountAt(target: string, { tree, upper }: MountRequest, context: JobContext): void {
+  if (upper !== undefined && tree.length === 0) return bind(layerDir(context, upper), target, false);
+  if (tree.length === 0) return bind(path.join(context.dirs.layers, "empty"), target, true);
+  if (context.snapshotter === "native") return bind(materialise({ tree, upper }, context), target, upper === undefined);
+  const lowers = [...tree].reverse().map((id) => `${id}/fs`);
+  if (upper === undefined && lowers.length === 1) lowers.push("empty");
+  const options = [
+    `lowerdir=${lowers.join(":")}`,
+    ...(upper === undefined ? [] : [`upperdir=${upper}/fs`, `workdir=${upper}/work`]),
+    OVERLAY_OPTIONS,
+  ].join(",");
+  if (options.length > MOUNT_DATA_MAX_BYTES) {
+    throw new EngineError("unsupported", `an image of ${tree.length} layers cannot be mounted: the limit is about 400`);
+  }
+  try {
+    mount("overlay", target, "overlay", upper === undefined ? MS_RDONLY : 0, options);
+  } catch (error) {
+    throw new EngineError("unavailable", `mounting an overlay file system below ${context.dirs.layers}: ${systemCode(error) ?? error}`, {
+      cause: error,
+    });
+  }
+}
+
+function bind(source: string, target: string, readonly: boolean): void {
+  mount(source, target, "none", MS_BIND);
+  if (readonly) mount("none", target, "none", MS_BIND | MS_REMOUNT | MS_RDONLY);
+}
+
+/** The directory of a layer. */
+export function layerDir(context: JobContext, id: LayerId): string {
+  return path.join(context.dirs.layers, String(id), "fs");
+}
+
+let serial: number | undefined;
+function threadSerial(): number {
+  return (serial ??= Number(fs.readlinkSync("/proc/thread-self").split("/").at(-1)));
+}

@@ -1,0 +1,33 @@
+import type { ErrorCode } from "../../base/index.js";
+import type { SpawnRequest } from "../spawn.js";
+import type { JobProgress } from "./context.js";
+
+/** What a thread of the data plane is told. `cancel` is one shared Int32: not zero once the caller has aborted. */
+export type ToWorker =
+  | { readonly type: "job"; readonly id: number; readonly name: string; readonly args: unknown; readonly cancel: Int32Array }
+  /** Takes the mount namespace of the thread TID of this process for its own, before any job that mounts. */
+  | { readonly type: "join"; readonly id: number; readonly tid: number }
+  /** Makes a private mount namespace; answered with the thread's id. */
+  | { readonly type: "found"; readonly id: number }
+  | { readonly type: "spawn"; readonly id: number; readonly request: SpawnRequest }
+  | { readonly type: "kill"; readonly id: number; readonly signal: NodeJS.Signals }
+  /** So many bytes of output were taken. */
+  | { readonly type: "taken"; readonly id: number; readonly bytes: number };
+
+/** What it answers. */
+export type FromWorker =
+  | { readonly type: "done"; readonly id: number; readonly value: unknown }
+  | { readonly type: "failed"; readonly id: number; readonly error: PlainError }
+  | { readonly type: "progress"; readonly id: number; readonly progress: JobProgress }
+  | { readonly type: "output"; readonly id: number; readonly fd: 1 | 2; readonly chunk: Uint8Array }
+  | { readonly type: "exit"; readonly id: number; readonly code: number | null; readonly signal: string | null };
+
+/** An error as plain data. */
+export interface PlainError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly hint?: string | undefined;
+  readonly stack?: string | undefined;
+  /** The errno name, where a system call failed. */
+  readonly system?: string | undefined;
+}
