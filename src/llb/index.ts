@@ -1,2 +1,3 @@
 export * from "./definition.js";
 export * from "./op.js";
+export * from "./state.js";

@@ -1,0 +1,198 @@
+import type { Digest } from "../base/index.js";
+import type { Platform } from "../oci/index.js";
+import { type Definition, digestOfNode, type OpMetadata } from "./definition.js";
+import type {
+  Chown,
+  CopyAction,
+  Edge,
+  ExecMount,
+  ExecOp,
+  FileAction,
+  MkdirAction,
+  MkfileAction,
+  Op,
+  OpNode,
+  SourceOp,
+  UserName,
+} from "./op.js";
+
+/**
+ * A file system to be: what a vertex will give, or nothing (`vertex` undefined). A value: what is made from a state leaves it
+ * as it is. Vertices are put together and hashed only by `definitionOf`.
+ */
+export interface State {
+  readonly vertex: Vertex | undefined;
+}
+
+/** What every vertex is told besides its op. */
+export interface VertexOptions {
+  readonly metadata: OpMetadata;
+  /** Given for ops whose result depends on it (images, exec); absent otherwise, so that platforms share the vertex. */
+  readonly platform?: Platform | undefined;
+}
+
+/** A mount of an exec besides its root: what `from` holds (`scratch` for none); nothing of it is kept. */
+export type MountSpec = Omit<ExecMount, "input" | "output"> & { readonly from: State };
+
+export type ExecSpec = Omit<ExecOp, "kind" | "mounts"> & { readonly mounts: readonly MountSpec[] };
+
+/** An owner by number or by a name that the file system being changed knows. */
+export interface Owner {
+  readonly user?: number | string;
+  readonly group?: number | string;
+}
+
+type Owned<Action> = Omit<Action, "owner"> & { readonly owner?: Owner | undefined };
+
+/** One action on a file system; a copy reads `from` another. */
+export type FileStep = (Owned<CopyAction> & { readonly from: State }) | Owned<MkfileAction> | Owned<MkdirAction>;
+
+/** The empty file system. */
+export const scratch: State = { vertex: undefined };
+
+/** What a source gives. OP is asked for only by `definitionOf`, so that it may depend on what is built from the state. */
+export function sourceState(op: () => SourceOp, options: VertexOptions): State {
+  return stateOf([], op, options);
+}
+
+/** ROOT after a process ran in it. Mounts are ordered by destination, secrets and ssh sockets last. */
+export function execState(root: State, spec: ExecSpec, options: VertexOptions): State {
+  const { mounts, ...rest } = spec;
+  const filesystems = mounts.filter((mount) => mount.type !== "secret" && mount.type !== "ssh");
+  filesystems.sort((a, b) => (a.dest < b.dest ? -1 : a.dest > b.dest ? 1 : 0));
+  const ordered = [
+    ...filesystems,
+    ...mounts.filter((mount) => mount.type === "secret"),
+    ...mounts.filter((mount) => mount.type === "ssh"),
+  ];
+  const assemble: Assemble = (indices) => {
+    const [input = -1, ...others] = indices;
+    const rootMount: ExecMount = { type: "bind", input, dest: "/", output: 0, readonly: false };
+    return {
+      kind: "exec",
+      ...rest,
+      mounts: [
+        rootMount,
+        ...ordered.map(({ from, ...mount }, at) => ({ ...mount, input: others[at] ?? -1, output: -1 })),
+      ],
+    };
+  };
+  return stateOf([root, ...ordered.map((mount) => mount.from)], assemble, options);
+}
+
+/** BASE after STEPS, at least one. */
+export function fileState(base: State, steps: readonly FileStep[], options: VertexOptions): State {
+  const sources = steps.map((step) => ("from" in step ? step.from : scratch));
+  const assemble: Assemble = (indices, inputCount) => {
+    const [baseIndex = -1, ...others] = indices;
+    const actions = steps.map(
+      (step, at): FileAction => ({
+        input: at === 0 ? baseIndex : inputCount + at - 1,
+        secondaryInput: others[at] ?? -1,
+        output: at === steps.length - 1 ? 0 : -1,
+        action: withOwner(step, baseIndex),
+      }),
+    );
+    return { kind: "file", actions };
+  };
+  return stateOf([base, ...sources], assemble, options);
+}
+
+/** STATES laid over each other, later ones on top; empty ones are left out. */
+export function mergeStates(states: readonly State[], options: VertexOptions): State {
+  const filled = states.filter((state) => state.vertex !== undefined);
+  const [first] = filled;
+  if (first === undefined) return scratch;
+  return filled.length === 1 ? first : stateOf(filled, () => ({ kind: "merge" }), options);
+}
+
+/**
+ * STATE as a definition: every vertex it needs, by digest. Vertices that come to the same digest are one; of their metadata
+ * the first counts, but one that ignores the cache makes all do so.
+ */
+export function definitionOf(state: State): Definition {
+  const nodes = new Map<Digest, OpNode>();
+  const metadata = new Map<Digest, OpMetadata>();
+  const digests = new Map<Vertex, Digest>();
+  const edgeOf = ({ vertex }: State): Edge | undefined => {
+    const digest = vertex && digests.get(vertex);
+    return digest && { digest, index: 0 };
+  };
+  for (const vertex of inputsFirst(state)) {
+    const node = nodeOf(vertex, edgeOf);
+    const digest = digestOfNode(node);
+    digests.set(vertex, digest);
+    nodes.set(digest, nodes.get(digest) ?? node);
+    const known = metadata.get(digest) ?? vertex.metadata;
+    metadata.set(digest, vertex.metadata.ignoreCache ? { ...known, ignoreCache: true } : known);
+  }
+  return { nodes, root: edgeOf(state), metadata };
+}
+
+/** Makes the op, given for each state taken the index of the op's input (-1: empty) and the number of inputs. */
+type Assemble = (indices: readonly number[], inputCount: number) => Op;
+
+interface Vertex {
+  /** Where the inputs come from; empty states and the same state twice may be among them. */
+  readonly takes: readonly State[];
+  readonly assemble: Assemble;
+  readonly platform: Platform | undefined;
+  readonly metadata: OpMetadata;
+}
+
+function stateOf(takes: readonly State[], assemble: Assemble, options: VertexOptions): State {
+  return { vertex: { takes, assemble, platform: options.platform, metadata: options.metadata } };
+}
+
+function nodeOf(vertex: Vertex, edgeOf: (state: State) => Edge | undefined): OpNode {
+  const inputs: Edge[] = [];
+  const positions = new Map<Digest, number>();
+  const indices = vertex.takes.map((state) => {
+    const edge = edgeOf(state);
+    if (edge === undefined) return -1;
+    const known = positions.get(edge.digest);
+    if (known !== undefined) return known;
+    positions.set(edge.digest, inputs.length);
+    return inputs.push(edge) - 1;
+  });
+  const op = vertex.assemble(indices, inputs.length);
+  return vertex.platform === undefined ? { op, inputs } : { op, inputs, platform: vertex.platform };
+}
+
+/** The vertices below STATE, each behind its inputs. Walks with its own stack: a stage may be a hundred thousand steps long. */
+function inputsFirst(state: State): Vertex[] {
+  const order: Vertex[] = [];
+  if (state.vertex === undefined) return order;
+  const seen = new Set<Vertex>([state.vertex]);
+  const stack = [{ vertex: state.vertex, next: 0 }];
+  for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
+    const taken = top.vertex.takes[top.next++];
+    if (taken === undefined) {
+      order.push(top.vertex);
+      stack.pop();
+    } else if (taken.vertex !== undefined && !seen.has(taken.vertex)) {
+      seen.add(taken.vertex);
+      stack.push({ vertex: taken.vertex, next: 0 });
+    }
+  }
+  return order;
+}
+
+function withOwner(step: FileStep, input: number): FileAction["action"] {
+  const { owner, ...rest } = step;
+  const chown = owner && chownOf(owner, input);
+  if (!("from" in rest)) return chown === undefined ? rest : { ...rest, owner: chown };
+  const { from, ...action } = rest;
+  return chown === undefined ? action : { ...action, owner: chown };
+}
+
+function chownOf({ user, group }: Owner, input: number): Chown {
+  return {
+    ...(user === undefined ? {} : { user: userName(user, input) }),
+    ...(group === undefined ? {} : { group: userName(group, input) }),
+  };
+}
+
+function userName(user: number | string, input: number): UserName {
+  return typeof user === "number" ? { kind: "id", id: user } : { kind: "name", name: user, input };
+}
