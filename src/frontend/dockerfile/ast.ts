@@ -27,6 +27,8 @@ export interface Heredoc {
   readonly name: string;
   /** The body, each line with its newline, tabs already stripped for `<<-`. */
   readonly content: string;
+  /** The body as written: `content` before the tabs of `<<-` are stripped, as a shell or an ONBUILD trigger needs it. */
+  readonly raw: string;
   /** False where any part of the delimiter was quoted. */
   readonly expand: boolean;
   /** `<<-`. */
@@ -81,12 +83,27 @@ export interface FromInstruction extends Base {
   readonly as: Word | undefined;
 }
 
-/** One --mount of RUN: its options as written, unexpanded and in order; `type` is resolved. */
+/** What a mount of RUN may be. */
+export type RunMountType = "bind" | "cache" | "tmpfs" | "secret" | "ssh";
+
+/** One --mount of RUN: its options as written, unexpanded and in order. */
 export interface RunMount {
-  readonly type: "bind" | "cache" | "tmpfs" | "secret" | "ssh";
-  /** Keys in lower case; a key without `=` has the value undefined. */
-  readonly options: readonly { readonly key: string; readonly value: string | undefined }[];
+  /** As far as the text tells; undefined where it holds a variable or names no known type, which expansion settles. */
+  readonly type: RunMountType | undefined;
+  /** Never expanded: a stage, an image or a named context. */
+  readonly from: string | undefined;
+  readonly options: readonly MountOption[];
   readonly flag: Flag;
+}
+
+/** One field of --mount. */
+export interface MountOption {
+  /** In lower case. */
+  readonly key: string;
+  /** Undefined where the field has no `=`. */
+  readonly value: string | undefined;
+  /** The field as written. */
+  readonly field: string;
 }
 
 export interface RunInstruction extends Base {
@@ -225,5 +242,8 @@ export interface DockerfileNode {
   /** ARGs before the first FROM. */
   readonly globalArgs: readonly ArgInstruction[];
   readonly stages: readonly StageNode[];
+  /** All of them in order, those of no stage included. */
   readonly instructions: readonly Instruction[];
+  /** Of each instruction with an empty line among its continued lines: the number of the last continued line. */
+  readonly emptyContinuations: readonly number[];
 }
