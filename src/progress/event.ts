@@ -18,7 +18,13 @@ export type ProgressEvent =
       readonly startedAt: number;
       readonly done: boolean;
     }
-  | { readonly type: "log"; readonly vertex: Digest; readonly at: number; readonly fd: 1 | 2; readonly chunk: Uint8Array }
+  | {
+      readonly type: "log";
+      readonly vertex: Digest;
+      readonly at: number;
+      readonly fd: 1 | 2;
+      readonly chunk: Uint8Array;
+    }
   | { readonly type: "warning"; readonly vertex: Digest | undefined; readonly warning: Warning };
 
 /** What a renderer knows of a vertex. `digest` tells it from others in this build (two processes of one build never share it). */

@@ -1,0 +1,116 @@
+import { unreachable } from "../base/index.js";
+import type { Warning } from "./event.js";
+import { formatBytes } from "./format.js";
+import type { BuiltImage, Place, RendererOptions, SourceExcerpt, Summary } from "./renderer.js";
+import { paint } from "./style.js";
+import { printable } from "./text-width.js";
+import type { Step, Trace } from "./trace.js";
+
+/** The text after the last step: what was built or why not, and the warnings. Ends in a newline unless it is empty. */
+export function endingText(trace: Trace, summary: Summary, options: RendererOptions): string {
+  switch (summary.kind) {
+    case "built":
+      return closing(summary.image, summary.places) + warningsBlock(trace.warnings, options);
+    case "failed":
+      return failedSteps(trace) + warningsBlock(trace.warnings, options) + failureText(summary, options);
+    case "canceled":
+      return `ERROR: ${summary.message}\n`;
+    case "checked":
+      return "";
+    default:
+      return unreachable(summary);
+  }
+}
+
+/** The lines of the Dockerfile around a mistake, `ERROR: …` and what is known of its causes. */
+export function failureText(summary: Extract<Summary, { kind: "failed" }>, options: RendererOptions): string {
+  const { message, hint, source, causes = [] } = summary;
+  const excerpt = source ? sourceExcerpt(source) : "";
+  const error = paint("red", `ERROR: ${message}`, options.color);
+  return `${excerpt}${error}\n${causes.map((cause) => `  caused by: ${cause}\n`).join("")}${hint ? `${hint}\n` : ""}`;
+}
+
+/** The marked lines of a source file with some around them; empty where the place lies outside the text. */
+export function sourceExcerpt({ file, text, startLine, endLine }: SourceExcerpt): string {
+  const lines = text.split("\n");
+  if (startLine < 1 || startLine > lines.length) return "";
+  const last = Math.min(Math.max(endLine, startLine), lines.length);
+  const margin = last === startLine ? CONTEXT_OF_ONE_LINE : CONTEXT_OF_LINES;
+  const from = Math.max(startLine - margin, 1);
+  const to = Math.min(last + margin, lines.length);
+  const shown = lines.slice(from - 1, to).map((line, i) => {
+    const number = from + i;
+    const mark = number >= startLine && number <= last ? ">>>" : "   ";
+    return ` ${String(number).padStart(3)} | ${mark} ${line.replace(/\r$/, "")}\n`;
+  });
+  return `${file}:${startLine}\n${RULE}\n${shown.join("")}${RULE}\n`;
+}
+
+const RULE = "--------------------";
+/** Lines shown before and after a single marked line, and before and after several. */
+const CONTEXT_OF_ONE_LINE = 2;
+const CONTEXT_OF_LINES = 1;
+
+function failedSteps(trace: Trace): string {
+  return trace.steps
+    .filter((step) => step.state.kind === "error")
+    .map(failedStep)
+    .join("");
+}
+
+function failedStep(step: Step): string {
+  const tail = step.tail.map(({ stamp, text }) => `${stamp} ${text}\n`).join("");
+  return `------\n > ${printable(step.info.name)}:\n${tail}------\n`;
+}
+
+function warningsBlock(warnings: readonly Warning[], options: RendererOptions): string {
+  if (warnings.length === 0) return "";
+  const count = warnings.length === 1 ? "1 warning found" : `${warnings.length} warnings found`;
+  const heading = paint("yellow", ` ${count}${options.debug ? "" : " (use --debug to expand)"}:`, options.color);
+  return `\n${heading}\n${warnings.map((warning) => warningText(warning, options.debug)).join("")}`;
+}
+
+function warningText(warning: Warning, debug: boolean | undefined): string {
+  const line = ` - ${warningSentence(warning)}\n`;
+  if (!debug) return line;
+  const { description, url, file, startLine = 0, endLine = startLine, excerpt } = warning;
+  const lines = excerpt?.map((text, i) => ` ${String(startLine + i).padStart(3)} | >>> ${text}\n`).join("");
+  const place = file && lines && endLine >= startLine ? `${file}:${startLine}\n${RULE}\n${lines}${RULE}\n` : "";
+  return `${line}${description ? `${description}\n` : ""}${url ? `More info: ${url}\n` : ""}${place}\n`;
+}
+
+/** A warning as one sentence: `Rule: message (line 3)`. */
+export function warningSentence({ rule, message, startLine }: Warning): string {
+  return `${rule ? `${rule}: ` : ""}${message}${startLine ? ` (line ${startLine})` : ""}`;
+}
+
+function closing(image: BuiltImage | undefined, places: readonly Place[]): string {
+  const lines: string[] = [];
+  if (image) {
+    const size = image.sizeBytes === undefined ? "" : `  ${formatBytes(image.sizeBytes)}`;
+    const identity = image.digest ?? image.imageId ?? "";
+    if (image.names.length > 0) lines.push(`Built ${image.names.join(", ")}`, `  ${identity}${size}`);
+    else if (identity) lines.push(`Built ${identity}${size}`);
+  }
+  lines.push(...places.map(placeLine));
+  return lines.length === 0 ? "" : `\n${lines.join("\n")}\n`;
+}
+
+function placeLine(place: Place): string {
+  switch (place.kind) {
+    case "store":
+      return `  run it: ashlar run ${place.name}`;
+    case "loaded":
+      return place.name === undefined
+        ? `  loaded into ${place.program}`
+        : `  loaded into ${place.program}; run it: ${place.program} run --rm ${place.name}`;
+    case "written": {
+      const size = place.sizeBytes === undefined ? "" : ` (${formatBytes(place.sizeBytes)})`;
+      const what = place.type === "local" ? "files" : `${place.type} archive`;
+      const next = place.type === "docker" ? `; load it: docker load -i ${place.dest}` : "";
+      return `  wrote ${what} to ${place.dest}${size}${next}`;
+    }
+    default:
+      return unreachable(place);
+  }
+}

@@ -1,0 +1,88 @@
+import { describe, expect, it } from "vitest";
+import { digestOf } from "../../src/base/index.js";
+import { createQuietRenderer, createRawjsonRenderer } from "../../src/progress/index.js";
+import { ManualClock, Paper, scriptOf } from "./stage.js";
+
+describe("rawjson progress", () => {
+  it("writes BuildKit's status objects, one a line", () => {
+    const clock = new ManualClock();
+    const paper = new Paper();
+    const renderer = createRawjsonRenderer(paper, { clock });
+    const { start, log, transfer, fail, cached } = scriptOf((event) => renderer.emit(event), clock);
+    const digest = digestOf("RUN x");
+    const began = "2024-01-02T03:04:05.000Z";
+    start("RUN x");
+    clock.pass(250);
+    log("RUN x", "hi\n", 2);
+    transfer("RUN x", "layer", 5, 10);
+    fail("RUN x", "exit code: 1");
+    cached("COPY");
+    renderer.emit({
+      type: "warning",
+      vertex: digest,
+      warning: {
+        rule: "R",
+        message: "m",
+        description: "d",
+        url: "u",
+        file: "Dockerfile",
+        startLine: 3,
+        excerpt: ["X"],
+      },
+    });
+    const later = "2024-01-02T03:04:05.250Z";
+    expect(
+      paper.text
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line)),
+    ).toEqual([
+      { vertexes: [{ digest, name: "RUN x", started: began }] },
+      { logs: [{ vertex: digest, stream: 2, data: "aGkK", timestamp: later }] },
+      { statuses: [{ id: "layer", vertex: digest, total: 10, current: 5, timestamp: later, started: later }] },
+      { vertexes: [{ digest, name: "RUN x", started: began, completed: later, error: "exit code: 1" }] },
+      { vertexes: [{ digest: digestOf("COPY"), name: "COPY", started: later, completed: later, cached: true }] },
+      {
+        warnings: [
+          {
+            vertex: digest,
+            level: 1,
+            short: Buffer.from("R: m (line 3)").toString("base64"),
+            detail: ["ZA=="],
+            url: "u",
+            sourceInfo: { filename: "Dockerfile", language: "Dockerfile", data: "WA==" },
+            range: [{ start: { line: 3 }, end: { line: 3 } }],
+          },
+        ],
+      },
+    ]);
+  });
+
+  it("names the error in words after the objects", () => {
+    const paper = new Paper();
+    const renderer = createRawjsonRenderer(paper, { clock: new ManualClock(), color: true });
+    renderer.finish({ kind: "failed", message: "no", hint: "try" });
+    expect(paper.text).toBe("ERROR: no\ntry\n");
+  });
+});
+
+describe("quiet progress", () => {
+  it("says nothing of a build that succeeds", () => {
+    const clock = new ManualClock();
+    const paper = new Paper();
+    const renderer = createQuietRenderer(paper, { clock });
+    scriptOf((event) => renderer.emit(event), clock).start("RUN x");
+    renderer.finish({ kind: "built", image: { names: ["a"] }, places: [] });
+    expect(paper.text).toBe("");
+  });
+
+  it("says why a build failed", () => {
+    const paper = new Paper();
+    createQuietRenderer(paper, { clock: new ManualClock() }).finish({
+      kind: "failed",
+      message: "no",
+      causes: ["disk"],
+    });
+    expect(paper.text).toBe("ERROR: no\n  caused by: disk\n");
+  });
+});
