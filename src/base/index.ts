@@ -4,5 +4,8 @@ export * from "./errors.js";
 export * from "./json.js";
 export * from "./lazy.js";
 export * from "./patterns.js";
+export * from "./regular-file.js";
 export * from "./scope.js";
 export * from "./syscalls.js";
+export * from "./flight.js";
+export * from "./limiter.js";

@@ -1,3 +1,11 @@
 export * from "./descriptor.js";
+export { goJson, type JsonValue, sortedMembers } from "./go-json.js";
 export * from "./image-config.js";
+export { IMAGE_NAME_ANNOTATION, REF_NAME_ANNOTATION } from "./indexed-layout.js";
+export { parseDocument } from "./json-document.js";
+export * from "./layout.js";
+export * from "./manifest.js";
+export * from "./media-types.js";
 export * from "./platform.js";
+export * from "./provider.js";
+export * from "./reference.js";
