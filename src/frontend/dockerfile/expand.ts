@@ -1,3 +1,6 @@
+import { type ExpanderMode, Expansion } from "./expansion.js";
+import { quote } from "./quote.js";
+
 /** The variables an expansion may use. */
 export interface VariableSource {
   /** The value of NAME, undefined where it is not set. */
@@ -23,10 +26,39 @@ export type ExpandWordsResult = Consulted &
 export type EscapeCharacter = "\\" | "`";
 
 /** Expands TEXT to one word: variables replaced, quotes and escapes processed. Never throws. */
-export declare function expandWord(text: string, env: VariableSource, escape: EscapeCharacter): ExpandResult;
+export function expandWord(text: string, env: VariableSource, escapeCharacter: EscapeCharacter): ExpandResult {
+  return expand(text, env, { ...WORD, escapeCharacter });
+}
 
 /** Expands TEXT and splits it at blanks, those of values included and quoted ones not. Never throws. */
-export declare function expandWords(text: string, env: VariableSource, escape: EscapeCharacter): ExpandWordsResult;
+export function expandWords(text: string, env: VariableSource, escapeCharacter: EscapeCharacter): ExpandWordsResult {
+  const expansion = new Expansion(text, env, { ...WORD, escapeCharacter });
+  const result = expansion.words();
+  const consulted = consultedBy(expansion);
+  if (!result.ok) return { ...consulted, ok: false, error: wrap(text, result.error) };
+  return { ...consulted, ok: true, words: result.value.map((word) => word.text) };
+}
 
 /** Expands the body of a heredoc: quotes stay, and `\` escapes whatever the `escape` directive says. Never throws. */
-export declare function expandHeredoc(text: string, env: VariableSource): ExpandResult;
+export function expandHeredoc(text: string, env: VariableSource): ExpandResult {
+  return expand(text, env, { ...WORD, quotes: "ordinary" });
+}
+
+const WORD: ExpanderMode = { escapeCharacter: "\\", quotes: "remove", keepEscapes: false, keepUnset: false };
+
+function expand(text: string, env: VariableSource, mode: ExpanderMode): ExpandResult {
+  const expansion = new Expansion(text, env, mode);
+  const result = expansion.word();
+  const consulted = consultedBy(expansion);
+  if (!result.ok) return { ...consulted, ok: false, error: wrap(text, result.error) };
+  return { ...consulted, ok: true, value: result.value };
+}
+
+function consultedBy(expansion: Expansion): Consulted {
+  const consulted = [...expansion.consulted.keys()];
+  return { consulted, unset: consulted.filter((name) => expansion.consulted.get(name) === undefined) };
+}
+
+function wrap(text: string, error: string): string {
+  return `failed to process ${quote(text)}: ${error}`;
+}

@@ -1,0 +1,42 @@
+/** A length of time in nanoseconds, or what is wrong with the text. */
+export type DurationResult =
+  | { readonly ok: true; readonly nanoseconds: number }
+  | { readonly ok: false; readonly error: string };
+
+/** Reads a Go duration: `1h2m3.5s`, `500ms`, `0`, with an optional sign. */
+export function parseDuration(text: string): DurationResult {
+  const invalid = { ok: false, error: `time: invalid duration ${JSON.stringify(text)}` } as const;
+  const sign = text.startsWith("-") ? -1 : 1;
+  let rest = /^[+-]/.test(text) ? text.slice(1) : text;
+  if (rest === "0") return { ok: true, nanoseconds: 0 };
+  if (rest === "") return invalid;
+  let nanoseconds = 0;
+  while (rest !== "") {
+    const match = /^([0-9]*)(?:\.([0-9]*))?([^0-9.]*)/.exec(rest);
+    const [whole, integer = "", fraction = "", unit = ""] = match ?? [""];
+    if (integer === "" && fraction === "") return invalid;
+    const size = UNITS.get(unit);
+    if (unit === "") return { ok: false, error: `time: missing unit in duration ${JSON.stringify(text)}` };
+    if (size === undefined) {
+      return { ok: false, error: `time: unknown unit ${JSON.stringify(unit)} in duration ${JSON.stringify(text)}` };
+    }
+    nanoseconds += Number(integer) * size + Math.trunc(Number(`0.${fraction || "0"}`) * size);
+    if (nanoseconds >= MAX_NANOSECONDS) return invalid;
+    rest = rest.slice(whole.length);
+  }
+  return { ok: true, nanoseconds: nanoseconds === 0 ? 0 : sign * nanoseconds };
+}
+
+/** 2^63, where Go's durations end. */
+const MAX_NANOSECONDS = 2 ** 63;
+
+const UNITS: ReadonlyMap<string, number> = new Map([
+  ["ns", 1],
+  ["us", 1e3],
+  ["µs", 1e3],
+  ["μs", 1e3],
+  ["ms", 1e6],
+  ["s", 1e9],
+  ["m", 60e9],
+  ["h", 3600e9],
+]);

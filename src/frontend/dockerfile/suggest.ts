@@ -1,0 +1,47 @@
+/** How many edits a name may be away from what it is taken for. */
+const MAX_DISTANCE = 2;
+
+/** Names longer than this are not compared, in UTF-16 units. */
+const MAX_LENGTH = 128;
+
+/** What NAME was probably meant to be, the nearest of OPTIONS; undefined where none is near or NAME is one of them. */
+export function suggest(name: string, options: Iterable<string>): string | undefined {
+  if (name.length > MAX_LENGTH) return undefined;
+  let nearest: string | undefined;
+  let distance = MAX_DISTANCE + 1;
+  for (const option of options) {
+    if (option === name) return undefined;
+    if (Math.abs(option.length - name.length) >= distance) continue;
+    const edits = editDistance(name, option);
+    if (edits < distance) [nearest, distance] = [option, edits];
+  }
+  return nearest;
+}
+
+/** MESSAGE, with ` (did you mean X?)` behind it where NAME is near one of OPTIONS. */
+export function withSuggestion(message: string, name: string, options: Iterable<string>): string {
+  const meant = suggest(name, options);
+  return meant === undefined ? message : `${message} (did you mean ${meant}?)`;
+}
+
+/** As `withSuggestion`, for names in any case: the suggestion is in the case of NAME. */
+export function withSuggestionInAnyCase(message: string, name: string, options: Iterable<string>): string {
+  const lower = Array.from(options, (option) => option.toLowerCase());
+  const meant = suggest(name.toLowerCase(), lower);
+  if (meant === undefined) return message;
+  return `${message} (did you mean ${name === name.toUpperCase() && name !== name.toLowerCase() ? meant.toUpperCase() : meant}?)`;
+}
+
+/** Insertions, deletions and replacements that make one of the other (Levenshtein). */
+function editDistance(a: string, b: string): number {
+  let previous = Array.from({ length: b.length + 1 }, (_, n) => n);
+  for (let i = 1; i <= a.length; i++) {
+    const current = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      current.push(Math.min(replaced, (previous[j] ?? 0) + 1, (current[j - 1] ?? 0) + 1));
+    }
+    previous = current;
+  }
+  return previous[b.length] ?? 0;
+}
