@@ -1,0 +1,2 @@
+export * from "./local-cache.js";
+export * from "./schema.js";

@@ -1,0 +1,125 @@
+import { type AbortOptions, canonicalJson, type Clock, type Digest } from "../base/index.js";
+import type { LayerStore, Tree } from "../snapshot/index.js";
+import type { CacheKey, CacheManager, CacheRecord, ContentPart, ExplainedKey, NewRecord } from "../solver/index.js";
+import type { Database } from "../store/index.js";
+
+/** What the local cache needs to know of a result: it is a tree of layers. */
+export interface TreeResult {
+  readonly tree: Tree;
+}
+
+export interface LocalCacheOptions<R> {
+  readonly database: Database;
+  readonly layers: LayerStore;
+  readonly clock: Clock;
+  /** A fresh, unpredictable record id. */
+  readonly newId: () => string;
+  /** The engine and the build that what is found and saved is leased to. */
+  readonly owner: string;
+  readonly build: string;
+  /** A result for a tree. */
+  readonly open: (tree: Tree) => R;
+}
+
+/** The cache in this state directory's database, opened for one build. */
+export function createLocalCache<R extends TreeResult>(options: LocalCacheOptions<R>): CacheManager<R> {
+  return new LocalCache(options);
+}
+
+interface RecordRow {
+  readonly id: string;
+  readonly content_key: CacheKey;
+  readonly results: string;
+}
+
+class LocalCache<R extends TreeResult> implements CacheManager<R> {
+  readonly #options: LocalCacheOptions<R>;
+  readonly #database: Database;
+  readonly #leased = new Map<string, CacheRecord>();
+
+  constructor(options: LocalCacheOptions<R>) {
+    this.#options = options;
+    this.#database = options.database;
+  }
+
+  async find(key: CacheKey, options: AbortOptions): Promise<CacheRecord | undefined> {
+    const row = this.#newest(key);
+    if (!row) return undefined;
+    const known = this.#leased.get(row.id);
+    if (known) return known;
+    // The lease and the look-up are one transaction: a prune in between would leave a lease on nothing.
+    return this.#database.transaction(() => {
+      const still = this.#newest(key);
+      return still && this.#lease(still);
+    }, options);
+  }
+
+  #newest(key: CacheKey): RecordRow | undefined {
+    return this.#database.get<RecordRow>(
+      `SELECT record.id, record.content_key, record.results FROM key_record JOIN record ON record.id = key_record.record
+       WHERE key_record.key = ? ORDER BY key_record.seq DESC LIMIT 1`,
+      key,
+    );
+  }
+
+  #lease(row: RecordRow): CacheRecord {
+    const { owner, build, clock } = this.#options;
+    this.#database.run("INSERT OR IGNORE INTO lease (owner, build, kind, target) VALUES (?, ?, 'record', ?)", owner, build, row.id);
+    this.#database.run("UPDATE record SET used_at = ? WHERE id = ?", clock.now(), row.id);
+    const record = { id: row.id, contentKey: row.content_key };
+    this.#leased.set(row.id, record);
+    return record;
+  }
+
+  async load(record: CacheRecord): Promise<readonly R[]> {
+    return this.#trees(record).map((tree) => {
+      for (const layer of tree) this.#options.layers.info(layer);
+      return this.#options.open(tree);
+    });
+  }
+
+  #trees(record: CacheRecord): readonly Tree[] {
+    const row = this.#database.get<{ results: string }>("SELECT results FROM record WHERE id = ?", record.id);
+    return row ? (JSON.parse(row.results) as Tree[]) : [];
+  }
+
+  async save({ keys, contentKey, results, description }: NewRecord<R>, options: AbortOptions): Promise<CacheRecord> {
+    const { newId, clock } = this.#options;
+    const id = newId();
+    const trees = results.map(({ tree }) => tree);
+    return this.#database.transaction(() => {
+      const now = clock.now();
+      this.#database.run(
+        "INSERT INTO record (id, content_key, results, description, created_at, used_at) VALUES (?, ?, ?, ?, ?, ?)",
+        ...[id, contentKey, JSON.stringify(trees), description, now, now],
+      );
+      for (const layer of new Set(trees.flat())) this.#database.run("INSERT INTO record_layer (record, layer) VALUES (?, ?)", id, layer);
+      for (const key of keys) this.#name(key, id);
+      return this.#lease({ id, content_key: contentKey, results: "" });
+    }, options);
+  }
+
+  #name({ key, preimage }: ExplainedKey, record: string): void {
+    this.#database.run("INSERT OR IGNORE INTO cache_key (key, preimage) VALUES (?, ?)", key, canonicalJson(preimage));
+    this.#database.run("INSERT OR REPLACE INTO key_record (key, record) VALUES (?, ?)", key, record);
+  }
+
+  async link(key: ExplainedKey, record: CacheRecord, options: AbortOptions): Promise<void> {
+    await this.#database.transaction(() => this.#name(key, record.id), options);
+  }
+
+  async content(record: CacheRecord, part: ContentPart): Promise<Digest | undefined> {
+    const tree = this.#trees(record)[part.index];
+    return tree && this.#options.layers.knownContent(tree, part.selector);
+  }
+
+  async noteContent(record: CacheRecord, part: ContentPart, digest: Digest): Promise<void> {
+    const tree = this.#trees(record)[part.index];
+    if (tree) await this.#options.layers.content(tree, part.selector, async () => digest);
+  }
+
+  async discard(record: CacheRecord, options: AbortOptions): Promise<void> {
+    this.#leased.delete(record.id);
+    await this.#database.transaction(() => this.#database.run("DELETE FROM record WHERE id = ?", record.id), options);
+  }
+}

@@ -1,0 +1,238 @@
+import { type AbortOptions, type Clock, type Digest, digestOf, EngineError, Flight } from "../base/index.js";
+import type { Descriptor, Layer } from "../oci/index.js";
+import type { Database } from "../store/index.js";
+import type { DataPlane } from "./data-plane.js";
+import type { LayerId, Tree, Workspace } from "./tree.js";
+import type { JobProgress } from "./worker/context.js";
+
+/** A layer of an image, and where its blob can be had: an opaque text that the fetcher understands. */
+export interface ImageLayer extends Layer {
+  readonly origin: string;
+}
+
+/** Brings a layer's blob onto this disk; gives the path of the file, verified. */
+export type FetchLayer = (layer: ImageLayer, options: AbortOptions & { readonly onProgress?: (progress: JobProgress) => void }) => Promise<string>;
+
+/** What happens while a layer is made present. */
+export interface EnsureOptions extends AbortOptions {
+  readonly onPull?: (layer: LayerId, descriptor: Descriptor, step: "download" | "extract" | "done", progress?: JobProgress) => void;
+}
+
+/** The layers on this disk. */
+export interface LayerStore {
+  /** A new, writable layer over PARENTS, which must be present. The caller commits or abandons it. */
+  create(parents: Tree): Promise<Workspace>;
+  /** Makes the workspace's layer immutable; gives the whole tree. */
+  commit(workspace: Workspace, options?: AbortOptions): Promise<Tree>;
+  /** Throws the workspace away. */
+  abandon(workspace: Workspace): Promise<void>;
+  /** The tree of an image's layers, bottom first. Nothing is fetched; the layers are leased to BUILD. */
+  adopt(layers: readonly ImageLayer[], build: string): Promise<Tree>;
+  /** Fetches and unpacks what of TREE is not on this disk. */
+  ensure(tree: Tree, options?: EnsureOptions): Promise<void>;
+  /** What is known of a layer; throws `data-loss` for a number that names none. */
+  info(layer: LayerId): LayerInfo;
+  /** Notes the digest of a layer's uncompressed tar. */
+  setDiffId(layer: LayerId, diffId: Digest): Promise<void>;
+  /** A blob made from the layer, by the variant it was made in (compression and its parameters). */
+  blob(layer: LayerId, variant: string): Layer | undefined;
+  setBlob(layer: LayerId, variant: string, made: Layer): Promise<void>;
+  /** The digest noted for SELECTOR of TREE, if there is one. */
+  knownContent(tree: Tree, selector: string): Digest | undefined;
+  /** The digest of what SELECTOR selects of TREE, computed once. */
+  content(tree: Tree, selector: string, compute: () => Promise<Digest>): Promise<Digest>;
+}
+
+export interface LayerInfo {
+  readonly state: "active" | "ready" | "lazy";
+  readonly diffId: Digest | undefined;
+  /** Of an image's layer: its own blob. */
+  readonly image: ImageLayer | undefined;
+  readonly sizeBytes: number;
+}
+
+interface LayerRow {
+  readonly id: number;
+  readonly state: LayerInfo["state"];
+  readonly diff_id: Digest | null;
+  readonly blob: string | null;
+  readonly origin: string | null;
+  readonly size_bytes: number;
+}
+
+export interface LayerStoreOptions {
+  readonly database: Database;
+  readonly plane: DataPlane;
+  readonly owner: string;
+  readonly bootId: string;
+  readonly clock: Clock;
+  readonly fetch: FetchLayer;
+}
+
+export function createLayerStore(options: LayerStoreOptions): LayerStore {
+  return new Layers(options);
+}
+
+class Layers implements LayerStore {
+  readonly #options: LayerStoreOptions;
+  readonly #database: Database;
+  readonly #unpacking = new Flight<LayerId, void>();
+
+  constructor(options: LayerStoreOptions) {
+    this.#options = options;
+    this.#database = options.database;
+  }
+
+  async create(parents: Tree): Promise<Workspace> {
+    const layer = await this.#allocate();
+    await this.#options.plane.control("createLayer", { layer });
+    return { layer, parents };
+  }
+
+  async #allocate(): Promise<LayerId> {
+    const { owner, clock, bootId } = this.#options;
+    return this.#database.transaction(() =>
+      Number(
+        this.#database.run("INSERT INTO layer (state, owner, boot_id, created_at) VALUES ('active', ?, ?, ?)", owner, bootId, clock.now())
+          .lastInsertRowid,
+      ),
+    );
+  }
+
+  async commit(workspace: Workspace, options: AbortOptions = {}): Promise<Tree> {
+    const { sizeBytes } = await this.#options.plane.run("commitLayer", workspace, options);
+    await this.#database.transaction(() =>
+      this.#database.run("UPDATE layer SET state = 'ready', size_bytes = ? WHERE id = ?", sizeBytes, workspace.layer),
+    );
+    return [...workspace.parents, workspace.layer];
+  }
+
+  async abandon({ layer }: Workspace): Promise<void> {
+    await this.#options.plane.run("removeLayers", { layers: [layer] });
+    await this.#database.transaction(() => this.#database.run("DELETE FROM layer WHERE id = ? AND state = 'active'", layer));
+  }
+
+  async adopt(layers: readonly ImageLayer[], build: string): Promise<Tree> {
+    const { owner, clock, bootId } = this.#options;
+    return this.#database.transaction(() => {
+      const tree: LayerId[] = [];
+      let chain: Digest | undefined;
+      for (const { diffId, descriptor, origin } of layers) {
+        chain = chain ? digestOf(`${chain} ${diffId}`) : diffId;
+        this.#database.run(
+          `INSERT INTO layer (state, chain_id, diff_id, blob, origin, boot_id, created_at) VALUES ('lazy', ?, ?, ?, ?, ?, ?)
+           ON CONFLICT (chain_id) DO UPDATE SET blob = excluded.blob, origin = excluded.origin WHERE state = 'lazy'`,
+          ...[chain, diffId, JSON.stringify(descriptor), origin, bootId, clock.now()],
+        );
+        const row = this.#database.get<{ id: number }>("SELECT id FROM layer WHERE chain_id = ?", chain);
+        if (!row) throw new EngineError("internal", `no layer for chain ${chain}`);
+        tree.push(row.id);
+        this.#database.run("INSERT OR IGNORE INTO lease (owner, build, kind, target) VALUES (?, ?, 'layer', ?)", owner, build, String(row.id));
+      }
+      return tree;
+    });
+  }
+
+  async ensure(tree: Tree, options: EnsureOptions = {}): Promise<void> {
+    const lazy = tree.filter((id) => this.#row(id).state === "lazy");
+    if (lazy.length === 0) return;
+    const made = new Map<LayerId, Promise<LayerId>>();
+    const scope = new AbortController();
+    const signal = options.signal ? AbortSignal.any([options.signal, scope.signal]) : scope.signal;
+    try {
+      for (const id of lazy) {
+        const work = this.#fetchAndUnpack(id, { ...options, signal });
+        work.catch(() => {});
+        made.set(id, work);
+      }
+      for (const id of lazy) await this.#publish(id, { tree, made, signal });
+    } catch (error) {
+      scope.abort(error);
+      const layers = await Promise.allSettled(made.values());
+      for (const each of layers) if (each.status === "fulfilled") await this.abandon({ layer: each.value, parents: [] });
+      throw error;
+    }
+  }
+
+  /** Unpacks an image's layer into a new one; lower layers are not looked at yet. */
+  async #fetchAndUnpack(id: LayerId, options: EnsureOptions): Promise<LayerId> {
+    const { image } = this.info(id);
+    if (!image) throw new EngineError("data-loss", `layer ${id} is neither on this disk nor known to any image`);
+    const tell = (step: "download" | "extract" | "done") => (progress?: JobProgress) => options.onPull?.(id, image.descriptor, step, progress);
+    const blob = await this.#options.fetch(image, { signal: options.signal, onProgress: tell("download") });
+    const workspace = await this.create([]);
+    try {
+      const { descriptor, diffId } = image;
+      const args = { layer: workspace.layer, blobPath: blob, mediaType: descriptor.mediaType, diffId };
+      await this.#options.plane.run("unpackLayer", args, { signal: options.signal, onProgress: tell("extract") });
+      tell("done")();
+      return workspace.layer;
+    } catch (error) {
+      await this.abandon(workspace);
+      throw error;
+    }
+  }
+
+  /** Fits an unpacked layer to those below it and gives it its place; somebody else may have been faster. */
+  async #publish(id: LayerId, work: { readonly tree: Tree; readonly made: ReadonlyMap<LayerId, Promise<LayerId>>; readonly signal: AbortSignal }): Promise<void> {
+    await this.#unpacking.do(id, async () => {
+      const from = await work.made.get(id);
+      if (from === undefined) return;
+      const parents = work.tree.slice(0, work.tree.indexOf(id));
+      const { sizeBytes } = await this.#options.plane.run("settleLayer", { layer: from, parents, place: id });
+      await this.#database.transaction(() => {
+        this.#database.run("UPDATE layer SET state = 'ready', size_bytes = ?, boot_id = ?, durable = 0 WHERE id = ?", sizeBytes, this.#options.bootId, id);
+        this.#database.run("DELETE FROM layer WHERE id = ?", from);
+      });
+    });
+  }
+
+  info(layer: LayerId): LayerInfo {
+    const row = this.#row(layer);
+    const diffId = row.diff_id ?? undefined;
+    const image = row.blob && diffId ? { descriptor: JSON.parse(row.blob) as Descriptor, diffId, origin: row.origin ?? "" } : undefined;
+    return { state: row.state, diffId, image, sizeBytes: row.size_bytes };
+  }
+
+  #row(layer: LayerId): LayerRow {
+    const row = this.#database.get<LayerRow>("SELECT id, state, diff_id, blob, origin, size_bytes FROM layer WHERE id = ?", layer);
+    if (!row) throw new EngineError("data-loss", `layer ${layer} is gone`);
+    return row;
+  }
+
+  async setDiffId(layer: LayerId, diffId: Digest): Promise<void> {
+    await this.#database.transaction(() => this.#database.run("UPDATE layer SET diff_id = ? WHERE id = ?", diffId, layer));
+  }
+
+  blob(layer: LayerId, variant: string): Layer | undefined {
+    const row = this.#database.get<{ descriptor: string }>("SELECT descriptor FROM layer_blob WHERE layer = ? AND variant = ?", layer, variant);
+    return row && (JSON.parse(row.descriptor) as Layer);
+  }
+
+  async setBlob(layer: LayerId, variant: string, made: Layer): Promise<void> {
+    await this.#database.transaction(() =>
+      this.#database.run("INSERT OR REPLACE INTO layer_blob (layer, variant, descriptor) VALUES (?, ?, ?)", layer, variant, JSON.stringify(made)),
+    );
+  }
+
+  knownContent(tree: Tree, selector: string): Digest | undefined {
+    const row = this.#database.get<{ digest: Digest }>("SELECT digest FROM tree_content WHERE tree = ? AND selector = ?", tree.join("."), selector);
+    return row?.digest;
+  }
+
+  async content(tree: Tree, selector: string, compute: () => Promise<Digest>): Promise<Digest> {
+    const known = this.knownContent(tree, selector);
+    if (known) return known;
+    const digest = await compute();
+    const top = tree.at(-1);
+    if (top !== undefined) {
+      await this.#database.transaction(() =>
+        this.#database.run(
+          "INSERT OR REPLACE INTO tree_content (tree, selector, digest, top) VALUES (?, ?, ?, ?)",
+          ...[tree.join("."), selector, digest, top],
+        ),
+      );
+    }
+    return digest;
+  }
+}

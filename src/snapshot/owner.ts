@@ -1,0 +1,46 @@
+import fs from "node:fs";
+import path from "node:path";
+import { systemCode, tryLock } from "../base/index.js";
+
+/**
+ * A running engine, as other processes see it: a lock file that its process holds (flock), so that it dies with the process, however
+ * that ends. What is owned by a dead owner is garbage.
+ */
+export interface Owner extends Disposable {
+  readonly id: string;
+}
+
+/** Creates an owner named ID (unique, a plain file name) in DIRECTORY. */
+export function createOwner(directory: string, id: string): Owner {
+  const file = path.join(directory, id);
+  const fd = fs.openSync(file, "wx");
+  if (!tryLock(fd, "exclusive")) throw new Error(`the lock file of a new owner is taken: ${file}`);
+  return {
+    id,
+    [Symbol.dispose]() {
+      fs.rmSync(file, { force: true });
+      fs.closeSync(fd);
+    },
+  };
+}
+
+/** Whether the owner ID still runs. */
+export function ownerIsAlive(directory: string, id: string): boolean {
+  let fd: number;
+  try {
+    fd = fs.openSync(path.join(directory, id), "r");
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return false;
+    throw error;
+  }
+  try {
+    return !tryLock(fd, "shared");
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+/** The ids of owners whose process is gone, their lock files still there. */
+export function deadOwners(directory: string): string[] {
+  return fs.readdirSync(directory).filter((id) => !ownerIsAlive(directory, id));
+}

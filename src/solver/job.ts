@@ -1,0 +1,120 @@
+import { type Clock, EngineError, Flight, Scope } from "../base/index.js";
+import type { ProgressSink, VertexInfo } from "../progress/index.js";
+import type { CacheKey, CacheManager } from "./cache-manager.js";
+import type { ResolveOp, Result } from "./op.js";
+import type { Vertex, VertexEdge } from "./vertex.js";
+import { type TaskScope, VertexTask } from "./vertex-task.js";
+
+/** One build's solving: vertices become tasks, each asked at most once. Disposing of it releases every result. */
+export interface Job<D, R extends Result> extends AsyncDisposable {
+  /** The result of EDGE; it stays the job's. The first failure cancels everything else, and it settles when all has stopped. */
+  solve(edge: VertexEdge<D>): Promise<R>;
+  /** Every vertex that ran or was found, in the order they were known, and whether it was cached. */
+  readonly steps: readonly { readonly vertex: VertexInfo; readonly cached: boolean }[];
+}
+
+export interface JobOptions<D, R extends Result> {
+  readonly buildId: string;
+  readonly resolveOp: ResolveOp<D, R>;
+  readonly caches: readonly [CacheManager<R>, ...CacheManager<R>[]];
+  /** Shared by all jobs of a process: `createRunning`. */
+  readonly running: Flight<CacheKey, readonly R[]>;
+  readonly progress: ProgressSink;
+  readonly clock: Clock;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What the jobs of one process share of running ops: every build that waits gets handles of its own. */
+export function createRunning<R extends Result>(): Flight<CacheKey, readonly R[]> {
+  return new Flight({
+    share: (results) => results.map((result) => result.clone()),
+    release: (results) => {
+      for (const result of results) result[Symbol.asyncDispose]().then(undefined, () => {});
+    },
+  });
+}
+
+/** Creates a job. The caller disposes of it. */
+export function createJob<D, R extends Result>(options: JobOptions<D, R>): Job<D, R> {
+  return new SolverJob(options);
+}
+
+class SolverJob<D, R extends Result> implements Job<D, R> {
+  readonly steps: { readonly vertex: VertexInfo; readonly cached: boolean }[] = [];
+  readonly #options: JobOptions<D, R>;
+  readonly #controller = new AbortController();
+  readonly #results = new Scope();
+  readonly #tasks = new Map<string, VertexTask<R>>();
+  readonly #working = new Set<Promise<unknown>>();
+  readonly #scope: TaskScope<R>;
+
+  constructor(options: JobOptions<D, R>) {
+    this.#options = options;
+    const { signal } = options;
+    const abort = () => this.#controller.abort(signal?.reason);
+    if (signal?.aborted) abort();
+    signal?.addEventListener("abort", abort, { once: true });
+    this.#results.defer(() => signal?.removeEventListener("abort", abort));
+    this.#scope = {
+      caches: options.caches,
+      running: options.running,
+      clock: options.clock,
+      buildId: options.buildId,
+      epoch: 0,
+      own: (result) => void this.#results.use(result),
+      track: (work) => this.#track(work),
+      onVertex: (vertex, cached) => this.steps.push({ vertex, cached }),
+    };
+  }
+
+  async solve(edge: VertexEdge<D>): Promise<R> {
+    try {
+      this.#controller.signal.throwIfAborted();
+      return await this.#task(edge.vertex).result(edge.index);
+    } catch (error) {
+      this.#controller.abort(new EngineError("canceled", "canceled: another step failed", { cause: error }));
+      while (this.#working.size > 0) await Promise.allSettled(this.#working);
+      throw error;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#controller.abort(new EngineError("canceled", "the build has ended"));
+    while (this.#working.size > 0) await Promise.allSettled(this.#working);
+    await this.#results[Symbol.asyncDispose]();
+  }
+
+  #track<T>(work: Promise<T>): Promise<T> {
+    this.#working.add(work);
+    const done = () => this.#working.delete(work);
+    work.then(done, done);
+    return work;
+  }
+
+  /** The task of a vertex, made with those of its inputs; no recursion, so that depth has no bound. */
+  #task(root: Vertex<D>): VertexTask<R> {
+    const pending = [root];
+    for (let vertex = pending.at(-1); vertex; vertex = pending.at(-1)) {
+      const missing = vertex.inputs.filter((edge) => !this.#tasks.has(edge.vertex.digest));
+      if (missing.length > 0) {
+        pending.push(...missing.map((edge) => edge.vertex));
+        continue;
+      }
+      pending.pop();
+      if (!this.#tasks.has(vertex.digest)) this.#tasks.set(vertex.digest, this.#create(vertex));
+    }
+    return this.#known(root);
+  }
+
+  #create(vertex: Vertex<D>): VertexTask<R> {
+    const inputs = vertex.inputs.map((edge) => ({ task: this.#known(edge.vertex), index: edge.index }));
+    const context = { signal: this.#controller.signal, progress: this.#options.progress };
+    return new VertexTask(vertex, this.#options.resolveOp(vertex), inputs, this.#scope, context);
+  }
+
+  #known(vertex: Vertex<D>): VertexTask<R> {
+    const task = this.#tasks.get(vertex.digest);
+    if (!task) throw new EngineError("internal", `no task of vertex ${vertex.name}`);
+    return task;
+  }
+}

@@ -1,0 +1,301 @@
+import { type Clock, type Digest, digestOf, EngineError, errorCode, type Flight, lazy, messageOf } from "../base/index.js";
+import type { Outcome, VertexInfo } from "../progress/index.js";
+import { type CacheKey, type CacheManager, type CacheRecord, type ContentPart, type ExplainedKey, explainedKey, type InputPart } from "./cache-manager.js";
+import type { CacheMap, InputKey, Op, OpContext, Result } from "./op.js";
+import type { Vertex } from "./vertex.js";
+
+/** Where a vertex's results are: a record of one of the build's caches. */
+interface Location<R extends Result> {
+  readonly cache: CacheManager<R>;
+  readonly record: CacheRecord;
+}
+
+/** What the tasks of one build share. */
+export interface TaskScope<R extends Result> {
+  /** Looked up in this order; the first takes what is made. */
+  readonly caches: readonly [CacheManager<R>, ...CacheManager<R>[]];
+  /** Shared by the builds of a process: a step that runs already for another build is waited for. */
+  readonly running: Flight<CacheKey, readonly R[]>;
+  readonly clock: Clock;
+  /** Distinguishes runs that may not be shared with other builds. */
+  readonly buildId: string;
+  /** Goes up when a record turned out to be lost: answers made from it are asked again. */
+  epoch: number;
+  /** Keeps a result until the build ends. */
+  own(result: R): void;
+  /** The build does not end before this has settled. */
+  track<T>(work: Promise<T>): Promise<T>;
+  /** Told once per vertex, before its consumers. */
+  onVertex(vertex: VertexInfo, cached: boolean): void;
+}
+
+interface Input<R extends Result> {
+  readonly task: VertexTask<R>;
+  readonly index: number;
+}
+
+/**
+ * One vertex within one build. Each question is answered at most once, and only if someone asks it, so that nothing is loaded, pulled
+ * or run that a hit further up makes needless.
+ */
+export class VertexTask<R extends Result> {
+  readonly info: VertexInfo;
+  readonly #op: Op<R>;
+  readonly #inputs: readonly Input<R>[];
+  readonly #ignoreCache: boolean;
+  readonly #scope: TaskScope<R>;
+  readonly #context: OpContext;
+  readonly #contents = new Map<string, { readonly epoch: number; readonly digest: Promise<Digest> }>();
+  #reported = false;
+  #lost = false;
+
+  constructor(vertex: Vertex<unknown>, op: Op<R>, inputs: readonly Input<R>[], scope: TaskScope<R>, context: Omit<OpContext, "vertex">) {
+    this.info = { digest: vertex.digest, name: vertex.name, inputs: vertex.inputs.map((edge) => edge.vertex.digest) };
+    this.#op = op;
+    this.#inputs = inputs;
+    this.#ignoreCache = vertex.ignoreCache;
+    this.#scope = scope;
+    this.#context = { ...context, vertex: this.info };
+  }
+
+  readonly cacheMap = lazy(() => this.#op.cacheMap(this.#context));
+
+  /** Whether anything from here down runs whatever is in the cache: then definitions say nothing of what this build has there. */
+  readonly #rerun: () => Promise<boolean> = lazy(async () => {
+    const rerun = await Promise.all(this.#inputs.map(({ task }) => task.#rerun()));
+    return this.#ignoreCache || rerun.includes(true);
+  });
+
+  /** Whether such a vertex is counted here by its key: then its new contents must stand for it. */
+  readonly #fresh: () => Promise<boolean> = lazy(async () => {
+    if (this.#ignoreCache) return true;
+    const map = await this.cacheMap();
+    const fresh = await Promise.all(this.#inputs.map(({ task }, i) => !map.inputs[i]?.contentDigest && task.#fresh()));
+    return fresh.includes(true);
+  });
+
+  /** The key by definitions alone: costs no file access. Undefined where some definition below says nothing. */
+  readonly definitionKey: () => Promise<ExplainedKey | undefined> = lazy(async () => {
+    const { definition, inputs } = await this.cacheMap();
+    if (!definition) return undefined;
+    const keys = await Promise.all(this.#inputs.map(({ task }) => task.definitionKey()));
+    const parts: InputPart[] = [];
+    for (const [i, key] of keys.entries()) {
+      if (!key) return undefined;
+      parts.push(part(key.key, this.#inputs[i], inputs[i]));
+    }
+    return explainedKey({ v: 1, op: definition, inputs: parts });
+  });
+
+  /** The key by content: of every input the selected content where the op selects, else the input's own content key. */
+  readonly contentKey: () => Promise<ExplainedKey> = this.#perEpoch(() => this.#keyByContent((task) => task.#portableIdentity()));
+
+  /** As `contentKey`, but what ran in this build although it was in the cache counts by the contents it has now. */
+  readonly #freshKey: () => Promise<ExplainedKey> = this.#perEpoch(async () => {
+    if (!(await this.#fresh())) return this.contentKey();
+    if (!this.#ignoreCache) return this.#keyByContent(async (task) => (await task.#freshKey()).key);
+    const results = await this.results();
+    const digests = await Promise.all(results.map((result) => result.contentDigest(this.#context)));
+    return explainedKey({ v: 1, result: digestOf(digests.join()) });
+  });
+
+  /** The record's own content key where there is a record: it needs no input to be looked at. */
+  async #portableIdentity(): Promise<CacheKey> {
+    const map = await this.cacheMap();
+    if (map.kept && !this.#lost && !(await this.#rerun())) {
+      const definition = await this.definitionKey();
+      const location = definition && (await this.#find(definition.key));
+      if (location) return location.record.contentKey;
+    }
+    return (await this.contentKey()).key;
+  }
+
+  async #keyByContent(identity: (task: VertexTask<R>) => Promise<CacheKey>): Promise<ExplainedKey> {
+    const map = await this.cacheMap();
+    const op = map.content ?? map.definition;
+    if (!op) return explainedKey({ v: 1, result: await this.contentOf({ index: 0, selector: WHOLE }, (result) => result.contentDigest(this.#context)) });
+    const parts = await Promise.all(
+      this.#inputs.map(async ({ task, index }, i): Promise<InputPart> => {
+        const input = map.inputs[i];
+        const digest = input?.contentDigest;
+        if (!digest) return part(await identity(task), { index }, input);
+        return { content: await task.contentOf({ index, selector: input.selector ?? WHOLE }, (result) => digest(result, this.#context)) };
+      }),
+    );
+    return explainedKey({ v: 1, op, inputs: parts });
+  }
+
+  /** The digest of a part of the result: from the record if it is noted there, else from the result itself. */
+  contentOf(wanted: ContentPart, compute: (result: R) => Promise<Digest>): Promise<Digest> {
+    const id = `${wanted.index}:${wanted.selector}`;
+    const known = this.#contents.get(id);
+    if (known?.epoch === this.#scope.epoch) return known.digest;
+    const digest = this.#contentOf(wanted, compute);
+    this.#contents.set(id, { epoch: this.#scope.epoch, digest });
+    return digest;
+  }
+
+  async #contentOf(wanted: ContentPart, compute: (result: R) => Promise<Digest>): Promise<Digest> {
+    const location = this.#lost ? undefined : await this.locate();
+    const noted = location && (await location.cache.content(location.record, wanted, this.#context));
+    if (noted) return noted;
+    const results = await this.results();
+    const digest = await compute(at(results, wanted.index));
+    const place = this.#saved ?? (this.#lost ? undefined : location);
+    if (place) await place.cache.noteContent(place.record, wanted, digest, this.#context);
+    return digest;
+  }
+
+  /** Where the results are already, by definition first, by content second; undefined if only running the op can make them. */
+  readonly locate: () => Promise<Location<R> | undefined> = lazy(async () => {
+    const map = await this.cacheMap();
+    if (!map.kept || this.#ignoreCache) return undefined;
+    const location = (await this.#rerun()) ? await this.#locateFresh() : await this.#locatePortable();
+    if (location) this.#reportCached();
+    return location;
+  });
+
+  async #locatePortable(): Promise<Location<R> | undefined> {
+    const definition = await this.definitionKey();
+    const byDefinition = definition && (await this.#find(definition.key));
+    if (byDefinition) return byDefinition;
+    const { key } = await this.contentKey();
+    const byContent = await this.#find(key);
+    if (byContent && definition) await byContent.cache.link(definition, byContent.record, this.#context);
+    return byContent;
+  }
+
+  /** Finds by contents only, and makes what it finds the newest under the keys that later builds ask with. */
+  async #locateFresh(): Promise<Location<R> | undefined> {
+    const location = await this.#find((await this.#freshKey()).key);
+    if (!location) return undefined;
+    for (const key of [await this.definitionKey(), await this.contentKey()]) {
+      if (key) await location.cache.link(key, location.record, this.#context);
+    }
+    return location;
+  }
+
+  readonly #found = new Map<CacheKey, Promise<Location<R> | undefined>>();
+  #find(key: CacheKey): Promise<Location<R> | undefined> {
+    const known = this.#found.get(key);
+    if (known) return known;
+    const search = this.#search(key);
+    this.#found.set(key, search);
+    return search;
+  }
+
+  async #search(key: CacheKey): Promise<Location<R> | undefined> {
+    for (const cache of this.#scope.caches) {
+      const record = await cache.find(key, this.#context);
+      if (record) return { cache, record };
+    }
+    return undefined;
+  }
+
+  /** The results; owned by the build. */
+  readonly results: () => Promise<readonly R[]> = lazy(async () => {
+    const location = await this.locate();
+    const loaded = location && (await this.#load(location));
+    return loaded ?? this.#run();
+  });
+
+  /** Output INDEX; owned by the build. */
+  async result(index: number): Promise<R> {
+    return at(await this.results(), index);
+  }
+
+  async #load({ cache, record }: Location<R>): Promise<readonly R[] | undefined> {
+    try {
+      return this.#own(await cache.load(record, this.#context));
+    } catch (error) {
+      const code = errorCode(error);
+      if (code !== "not-found" && code !== "data-loss") throw error;
+      await cache.discard(record, this.#context);
+      this.#lost = true;
+      this.#found.clear();
+      this.#scope.epoch++;
+      return undefined;
+    }
+  }
+
+  #saved: Location<R> | undefined;
+
+  async #run(): Promise<readonly R[]> {
+    const { kept } = await this.cacheMap();
+    const inputs = await Promise.all(this.#inputs.map(({ task, index }) => task.result(index)));
+    if (!kept) return this.#own(await this.#scope.track(this.#op.exec(inputs, this.#context)));
+    const { key } = await (this.#ignoreCache ? this.contentKey() : this.#freshKey());
+    const shared = this.#ignoreCache ? (`${key}@${this.#scope.buildId}` as CacheKey) : key;
+    const results = await this.#scope.track(this.#execute(shared, inputs));
+    await this.#save(this.#own(results));
+    return results;
+  }
+
+  /** Runs the op, or waits for another build that runs the same. */
+  async #execute(key: CacheKey, inputs: readonly R[]): Promise<readonly R[]> {
+    const { progress, signal } = this.#context;
+    const complete = (outcome: Outcome) =>
+      progress.emit({ type: "vertex-completed", vertex: this.info.digest, at: this.#scope.clock.now(), outcome });
+    this.#report(false);
+    progress.emit({ type: "vertex-started", vertex: this.info, at: this.#scope.clock.now() });
+    try {
+      const exec = (signal: AbortSignal) => this.#op.exec(inputs, { ...this.#context, signal });
+      const results = await this.#scope.running.do(key, exec, { signal });
+      complete({ kind: "done" });
+      return results;
+    } catch (error) {
+      complete(errorCode(error) === "canceled" || signal.aborted ? { kind: "canceled" } : { kind: "error", message: messageOf(error) });
+      throw error;
+    }
+  }
+
+  /** Keeps the results under every key that a later build may ask with. */
+  async #save(results: readonly R[]): Promise<void> {
+    const contentKey = await this.contentKey();
+    const keys = [await this.definitionKey(), contentKey, this.#ignoreCache ? undefined : await this.#freshKey()];
+    const distinct = new Map(keys.flatMap((key) => (key ? [[key.key, key] as const] : [])));
+    const [cache] = this.#scope.caches;
+    const entry = { keys: [...distinct.values()], contentKey: contentKey.key, results, description: this.info.name };
+    this.#saved = { cache, record: await cache.save(entry, this.#context) };
+  }
+
+  #own(results: readonly R[]): readonly R[] {
+    for (const result of results) this.#scope.own(result);
+    return results;
+  }
+
+  /** Says of this vertex and of all it was made from that nothing of it ran. */
+  #reportCached(): void {
+    if (this.#reported) return;
+    for (const { task } of this.#inputs) task.#reportCached();
+    this.#report(true);
+    this.#context.progress.emit({ type: "vertex-cached", vertex: this.info, at: this.#scope.clock.now() });
+  }
+
+  #report(cached: boolean): void {
+    this.#reported = true;
+    this.#scope.onVertex(this.info, cached);
+  }
+
+  /** As `lazy`, but asked again after a record was lost. */
+  #perEpoch<T>(compute: () => Promise<T>): () => Promise<T> {
+    let answer: { readonly epoch: number; readonly value: Promise<T> } | undefined;
+    return () => {
+      if (answer?.epoch !== this.#scope.epoch) answer = { epoch: this.#scope.epoch, value: compute() };
+      return answer.value;
+    };
+  }
+}
+
+/** The selector of everything. */
+export const WHOLE = "";
+
+function part(key: CacheKey, input: { readonly index: number } | undefined, map: InputKey<never> | CacheMap<never>["inputs"][number] | undefined): InputPart {
+  return { key, index: input?.index ?? 0, ...(map?.selector ? { selector: map.selector } : {}) };
+}
+
+function at<T>(items: readonly T[], index: number): T {
+  const item = items[index];
+  if (item === undefined) throw new EngineError("internal", `no output ${index}: the op has ${items.length}`);
+  return item;
+}

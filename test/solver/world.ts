@@ -1,0 +1,139 @@
+import { type Digest, digestOf, EngineError, type Flight } from "../../src/base/index.js";
+import {
+  type CacheKey,
+  type CacheManager,
+  type CacheRecord,
+  createJob,
+  createRunning,
+  type ExplainedKey,
+  type InputKey,
+  type Op,
+  type Result,
+  type Vertex,
+} from "../../src/solver/index.js";
+
+/** A result is a text; a selector picks one character of it. */
+export class Text implements Result {
+  constructor(readonly text: string) {}
+  clone(): this {
+    return new Text(this.text) as this;
+  }
+  async contentDigest(): Promise<Digest> {
+    return digestOf(this.text);
+  }
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+/** A vertex of a toy graph: what it is named by, what it computes, and how its inputs count. */
+export interface Toy {
+  readonly name: string;
+  readonly inputs: readonly Toy[];
+  /** Of each input: take it by content, only its first character or all of it. */
+  readonly by: readonly ("definition" | "content" | "first")[];
+  /** The op's identity; undefined for a source that only content tells. */
+  readonly key: string | undefined;
+  readonly compute: (inputs: readonly string[]) => string;
+  readonly ignoreCache?: boolean;
+  readonly kept?: boolean;
+}
+
+interface Stored {
+  readonly record: CacheRecord;
+  readonly texts: readonly string[];
+  readonly contents: Map<string, Digest>;
+}
+
+/** A cache in memory, and what happened, in order. */
+export class World {
+  readonly log: string[] = [];
+  readonly #keys = new Map<CacheKey, string[]>();
+  readonly #records = new Map<string, Stored>();
+  readonly running: Flight<CacheKey, readonly Text[]> = createRunning<Text>();
+  /** Records that are named but cannot be loaded. */
+  readonly broken = new Set<string>();
+  #nextId = 0;
+
+  get recordIds(): string[] {
+    return [...this.#records.keys()];
+  }
+
+  readonly cache: CacheManager<Text> = {
+    find: async (key) => {
+      const id = this.#keys.get(key)?.find((each) => this.#records.has(each));
+      return id === undefined ? undefined : this.#records.get(id)?.record;
+    },
+    load: async (record) => {
+      const stored = this.#records.get(record.id);
+      if (!stored || this.broken.has(record.id)) throw new EngineError("data-loss", "record lost");
+      this.log.push(`load ${stored.texts[0]}`);
+      return stored.texts.map((text) => new Text(text));
+    },
+    save: async ({ keys, contentKey, results }) => {
+      const record = { id: `r${this.#nextId++}`, contentKey };
+      this.#records.set(record.id, { record, texts: results.map(({ text }) => text), contents: new Map() });
+      for (const key of keys) this.#name(key, record.id);
+      return record;
+    },
+    link: async (key, record) => this.#name(key, record.id),
+    content: async (record, { index, selector }) => this.#records.get(record.id)?.contents.get(`${index}:${selector}`),
+    noteContent: async (record, { index, selector }, digest) => {
+      this.#records.get(record.id)?.contents.set(`${index}:${selector}`, digest);
+    },
+    discard: async (record) => {
+      this.#records.delete(record.id);
+    },
+  };
+
+  #name({ key }: ExplainedKey, id: string): void {
+    this.#keys.set(key, [id, ...(this.#keys.get(key) ?? []).filter((each) => each !== id)]);
+  }
+
+  forget(id: string): void {
+    this.#records.delete(id);
+  }
+
+  /** Builds TOY; gives its text. What ran and was loaded stands in `log`. */
+  async build(toy: Toy, { id = `b${this.#nextId++}`, signal }: { id?: string; signal?: AbortSignal } = {}): Promise<string> {
+    const job = createJob<Toy, Text>({
+      buildId: id,
+      resolveOp: (vertex) => this.#op(vertex.definition),
+      caches: [this.cache],
+      running: this.running,
+      progress: { emit() {} },
+      clock: { now: () => 0 },
+      ...(signal ? { signal } : {}),
+    });
+    await using _ = job;
+    return (await job.solve({ vertex: vertexOf(toy, new Map()), index: 0 })).text;
+  }
+
+  #op(toy: Toy): Op<Text> {
+    return {
+      cacheMap: async () => ({
+        definition: toy.key === undefined ? undefined : digestOf(toy.key),
+        kept: toy.kept ?? true,
+        inputs: toy.by.map(inputKey),
+      }),
+      exec: async (inputs) => {
+        this.log.push(`run ${toy.name}`);
+        return [new Text(toy.compute(inputs.map(({ text }) => text)))];
+      },
+    };
+  }
+}
+
+function inputKey(by: Toy["by"][number]): InputKey<Text> {
+  if (by === "definition") return {};
+  if (by === "content") return { contentDigest: async ({ text }) => digestOf(text) };
+  return { selector: "first", contentDigest: async ({ text }) => digestOf(text.slice(0, 1)) };
+}
+
+function vertexOf(toy: Toy, known: Map<Toy, Vertex<Toy>>): Vertex<Toy> {
+  const made = known.get(toy);
+  if (made) return made;
+  const inputs = toy.inputs.map((input) => ({ vertex: vertexOf(input, known), index: 0 }));
+  const digest = digestOf(`${known.size} ${toy.name}`);
+  const vertex = { digest, name: toy.name, inputs, definition: toy, ignoreCache: toy.ignoreCache ?? false };
+  known.set(toy, vertex);
+  return vertex;
+}
