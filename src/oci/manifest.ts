@@ -94,8 +94,17 @@ export function encodeIndex(index: Index): Buffer {
   ]);
 }
 
-/** A descriptor's JSON, for documents that hold descriptors. */
-export function descriptorJson(descriptor: Descriptor): ReadonlyMap<string, JsonValue> {
+/** A descriptor's JSON on one line. */
+export function encodeDescriptor(descriptor: Descriptor): string {
+  return goJson(descriptorJson(descriptor));
+}
+
+/** Reads what `encodeDescriptor` wrote. Throws `invalid`. */
+export function parseDescriptor(text: string): Descriptor {
+  return parseDocument("descriptor", descriptorSchema, Buffer.from(text));
+}
+
+function descriptorJson(descriptor: Descriptor): ReadonlyMap<string, JsonValue> {
   return new Map<string, JsonValue>([
     ["mediaType", descriptor.mediaType],
     ["digest", descriptor.digest],
@@ -136,8 +145,7 @@ const platformSchema = v.pipe(
   ),
 );
 
-/** A descriptor as other documents hold it. */
-export const descriptorSchema = v.pipe(
+const descriptorSchema = v.pipe(
   v.object({
     mediaType: v.pipe(v.string(), v.maxLength(255)),
     digest: digestSchema,

@@ -1,0 +1,231 @@
+import { createHash } from "node:crypto";
+import { constants } from "node:fs";
+import { type FileHandle, mkdir, mkdtemp, open, readdir, rename, rm, rmdir, stat } from "node:fs/promises";
+import path from "node:path";
+import {
+  type AbortOptions,
+  type Clock,
+  canceled,
+  type Digest,
+  digestFromHex,
+  EngineError,
+  errorCode,
+  Flight,
+  hexOf,
+  messageOf,
+  streamRegularFile,
+} from "../base/index.js";
+import { type Bytes, checked, type Descriptor, type Provider, type ReadOptions } from "../oci/index.js";
+
+/** A place that content can be put into. */
+export interface Ingester {
+  /**
+   * Stores CONTENT and describes it. On return the blob is there, whoever put it; on an error or abort nothing is. Errors: `data-loss`
+   * if size or digest are not those EXPECTED, `no-space`, `canceled`, and whatever CONTENT throws.
+   */
+  ingest(content: Bytes, expected: Expected, options?: IngestOptions): Promise<Descriptor>;
+}
+
+/** What is known of some content before it is read. */
+export interface Expected {
+  readonly mediaType: string;
+  readonly digest?: Digest;
+  /** Bytes. */
+  readonly size?: number;
+}
+
+export interface IngestOptions extends AbortOptions {
+  /** Survives a loss of power, at the cost of two fsyncs. Otherwise a later read may find the blob damaged, and says so. */
+  readonly durable?: boolean;
+}
+
+/** Blobs on disk by their digest. Several processes may share it; a process killed at any point leaves only garbage in `ingest/`. */
+export interface ContentStore extends Provider, Ingester {
+  /** Where the blob lies (or would), for threads that read it with synchronous calls. What they read is theirs to verify. */
+  path(digest: Digest): string;
+  info(digest: Digest, options?: AbortOptions): Promise<ContentInfo | undefined>;
+  /** Sees to it that TARGET is here, reading it from FROM if need be. Concurrent calls for one blob share the work. */
+  ensure(target: Descriptor, from: Provider, options?: AbortOptions): Promise<void>;
+  /** Every blob, in no order. Blobs may come and go meanwhile. */
+  walk(options?: AbortOptions): AsyncIterable<ContentInfo>;
+  /** Removes a blob; nothing happens if it isn't there. */
+  delete(digest: Digest, options?: AbortOptions): Promise<void>;
+  /** Removes what killed processes left behind; the bytes freed. */
+  sweep(options?: AbortOptions): Promise<number>;
+}
+
+export interface ContentInfo {
+  readonly digest: Digest;
+  readonly sizeBytes: number;
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number;
+}
+
+/** The blobs in `<root>/blobs/sha256/<hex>`. Folders are made when something is stored. */
+export function createContentStore(root: string, clock: Clock): ContentStore {
+  return new DiskStore(root, clock);
+}
+
+/** An ingest whose file nobody wrote to for so long (milliseconds) belongs to a dead process. */
+const INGEST_STALE_MS = 60 * 60 * 1000;
+
+class DiskStore implements ContentStore {
+  readonly #blobs: string;
+  readonly #ingests: string;
+  readonly #clock: Clock;
+  readonly #fetches = new Flight<Digest, void>();
+
+  constructor(root: string, clock: Clock) {
+    this.#blobs = path.join(root, "blobs", "sha256");
+    this.#ingests = path.join(root, "ingest");
+    this.#clock = clock;
+  }
+
+  path(digest: Digest): string {
+    return path.join(this.#blobs, hexOf(digest));
+  }
+
+  async info(digest: Digest): Promise<ContentInfo | undefined> {
+    const found = await present(stat(this.path(digest)));
+    return found && { digest, sizeBytes: found.size, createdAt: found.mtimeMs };
+  }
+
+  async *read(target: Descriptor, options: ReadOptions = {}): Bytes {
+    const file = this.path(target.digest);
+    try {
+      yield* checked(target, streamRegularFile(file, options), options.offset);
+    } catch (cause) {
+      if (errorCode(cause) === "not-found")
+        throw new EngineError("not-found", `${target.digest}: not found in the store`, { cause });
+      if (errorCode(cause) === "data-loss") await this.#dropDamaged(target, cause);
+      throw cause;
+    }
+  }
+
+  async ingest(content: Bytes, expected: Expected, options: IngestOptions = {}): Promise<Descriptor> {
+    await mkdir(this.#blobs, { recursive: true });
+    await mkdir(this.#ingests, { recursive: true });
+    const dir = await mkdtemp(path.join(this.#ingests, "blob-"));
+    try {
+      const file = path.join(dir, "data");
+      const written = await writeNew(file, content, options);
+      verify(written, expected);
+      await rename(file, this.path(written.digest));
+      if (options.durable) await syncDirectory(this.#blobs);
+      return { mediaType: expected.mediaType, ...written };
+    } catch (cause) {
+      if (cause instanceof EngineError) throw cause;
+      throw new EngineError(errorCode(cause), `storing ${expected.digest ?? "a blob"}: ${messageOf(cause)}`, { cause });
+    } finally {
+      await rm(dir, { recursive: true, force: true });
+    }
+  }
+
+  async ensure(target: Descriptor, from: Provider, options: AbortOptions = {}): Promise<void> {
+    if ((await this.info(target.digest))?.sizeBytes === target.size) return;
+    const fetch = async (signal: AbortSignal): Promise<void> => {
+      await this.ingest(from.read(target, { signal }), target, { signal });
+    };
+    await this.#fetches.do(target.digest, fetch, options);
+  }
+
+  async *walk({ signal }: AbortOptions = {}): AsyncIterable<ContentInfo> {
+    for (const name of (await present(readdir(this.#blobs))) ?? []) {
+      if (signal?.aborted) throw canceled(signal);
+      if (!/^[0-9a-f]{64}$/.test(name)) continue;
+      const info = await this.info(digestFromHex(name));
+      if (info !== undefined) yield info;
+    }
+  }
+
+  async delete(digest: Digest): Promise<void> {
+    await rm(this.path(digest), { force: true });
+  }
+
+  async sweep({ signal }: AbortOptions = {}): Promise<number> {
+    let freedBytes = 0;
+    for (const name of (await present(readdir(this.#ingests))) ?? []) {
+      if (signal?.aborted) throw canceled(signal);
+      const dir = path.join(this.#ingests, name);
+      const data = path.join(dir, "data");
+      const found = await present(
+        stat(data).catch((error) => (errorCode(error) === "not-found" ? stat(dir) : Promise.reject(error))),
+      );
+      if (found === undefined || this.#clock.now() - found.mtimeMs < INGEST_STALE_MS) continue;
+      await rm(data, { force: true });
+      await present(rmdir(dir));
+      if (found.isFile()) freedBytes += found.size;
+    }
+    return freedBytes;
+  }
+
+  /** A file of the right size and name but with other bytes lost them, say with the power: it must not be found again. */
+  async #dropDamaged(target: Descriptor, cause: unknown): Promise<void> {
+    if ((await this.info(target.digest))?.sizeBytes !== target.size) return;
+    await this.delete(target.digest);
+    throw new EngineError(
+      "data-loss",
+      `${this.path(target.digest)} was damaged and has been removed: ${messageOf(cause)}`,
+      {
+        cause,
+        hint: "Run the build again: the content will be fetched or made anew.",
+      },
+    );
+  }
+}
+
+interface Written {
+  readonly digest: Digest;
+  readonly size: number;
+}
+
+async function writeNew(file: string, content: Bytes, options: IngestOptions): Promise<Written> {
+  const hash = createHash("sha256");
+  const handle = await open(file, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o644);
+  try {
+    let size = 0;
+    for await (const chunk of content) {
+      if (options.signal?.aborted) throw canceled(options.signal);
+      hash.update(chunk);
+      await writeAll(handle, chunk);
+      size += chunk.length;
+    }
+    if (options.durable) await handle.sync();
+    return { digest: digestFromHex(hash.digest("hex")), size };
+  } finally {
+    await handle.close();
+  }
+}
+
+async function writeAll(handle: FileHandle, chunk: Uint8Array): Promise<void> {
+  for (let written = 0; written < chunk.length; ) {
+    written += (await handle.write(chunk, written)).bytesWritten;
+  }
+}
+
+function verify(written: Written, expected: Expected): void {
+  const size = expected.size ?? written.size;
+  const digest = expected.digest ?? written.digest;
+  if (written.digest === digest && written.size === size) return;
+  const got = `${written.digest} of ${written.size} bytes`;
+  throw new EngineError("data-loss", `storing ${digest}: expected ${size} bytes of that digest, got ${got}`);
+}
+
+async function syncDirectory(dir: string): Promise<void> {
+  const handle = await open(dir, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** The result of a file system call, undefined where the file isn't there. */
+async function present<T>(call: Promise<T>): Promise<T | undefined> {
+  try {
+    return await call;
+  } catch (error) {
+    if (errorCode(error) === "not-found") return undefined;
+    throw error;
+  }
+}

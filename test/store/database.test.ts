@@ -1,0 +1,190 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { createInterface } from "node:readline";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { type Database, type Migration, openDatabase } from "../../src/store/index.js";
+
+const require = createRequire(import.meta.url);
+const first: Migration = { id: "first", sql: "CREATE TABLE words (word TEXT PRIMARY KEY, number INTEGER)" };
+const second: Migration = { id: "second", sql: "ALTER TABLE words ADD COLUMN more BLOB; CREATE TABLE other (x)" };
+
+let root: string;
+let file: string;
+let opened: Database[];
+const open = async (migrations: readonly Migration[] = [first]): Promise<Database> => {
+  const database = await openDatabase(file, migrations);
+  opened.push(database);
+  return database;
+};
+beforeEach(async () => {
+  root = await mkdtemp(path.join(tmpdir(), "database-"));
+  file = path.join(root, "deep", "metadata.db");
+  opened = [];
+});
+afterEach(async () => {
+  for (const database of opened) database.close();
+  await rm(root, { recursive: true, force: true });
+});
+const words = (database: Database): readonly string[] =>
+  database.all<{ word: string }>("SELECT word FROM words ORDER BY word").map(({ word }) => word);
+const add = (database: Database, word: string) => database.run("INSERT INTO words (word) VALUES (?)", word);
+
+describe("openDatabase", () => {
+  it("makes the file, waits for the disk as seldom as is safe, and keeps what is written", async () => {
+    const database = await open();
+    expect(database.get("PRAGMA journal_mode")).toEqual({ journal_mode: "wal" });
+    expect(database.get("PRAGMA synchronous")).toEqual({ synchronous: 1 });
+    expect(database.get("PRAGMA busy_timeout")).toEqual({ timeout: 50 });
+    expect(add(database, "a")).toEqual({ changes: 1 });
+    expect(words(await open())).toEqual(["a"]);
+  });
+
+  it("applies each migration once, also those that came later", async () => {
+    add(await open([first]), "a");
+    await open([first]);
+    const database = await open([first, second]);
+    expect(database.get("SELECT word, more FROM words")).toEqual({ word: "a", more: null });
+    expect(words(await open([first, second]))).toEqual(["a"]);
+  });
+
+  it("undoes a migration that fails", async () => {
+    await expect(open([first, { id: "bad", sql: "CREATE TABLE x (y); nonsense" }])).rejects.toMatchObject({
+      code: "internal",
+    });
+    expect((await open([first])).get("SELECT count(*) AS n FROM sqlite_master WHERE name = 'x'")).toEqual({ n: 0 });
+  });
+
+  it("refuses what a newer version wrote", async () => {
+    await open([first, second]);
+    await expect(open([first])).rejects.toMatchObject({
+      code: "unsupported",
+      message: expect.stringContaining("newer version"),
+    });
+  });
+
+  it("can be done by many at once", async () => {
+    await Promise.all(Array.from({ length: 8 }, () => open([first, second])));
+    expect(words(await open([first, second]))).toEqual([]);
+  });
+
+  it("says which file is damaged and what to do", async () => {
+    (await open()).get("PRAGMA wal_checkpoint(TRUNCATE)");
+    await writeFile(file, "x".repeat(10_000));
+    await expect(open()).rejects.toMatchObject({
+      code: "data-loss",
+      message: expect.stringContaining(file),
+      hint: expect.stringContaining("ashlar prune --all"),
+    });
+  });
+
+  it("says so too when the damage shows later", async () => {
+    const database = await open();
+    await database.transaction(() => {
+      for (let number = 0; number < 5000; number++) add(database, `word ${number}`);
+    });
+    database.get("PRAGMA wal_checkpoint(TRUNCATE)");
+    await truncate(file, 8192);
+    const reopened = await open();
+    expect(() => words(reopened)).toThrow(expect.objectContaining({ code: "data-loss" }));
+  });
+});
+
+describe("transaction", () => {
+  it("is kept as a whole or not at all", async () => {
+    const database = await open();
+    const failing = database.transaction(() => {
+      add(database, "a");
+      throw new Error("no");
+    });
+    await expect(failing).rejects.toThrow("no");
+    expect(await database.transaction(() => add(database, "b"))).toEqual({ changes: 1 });
+    expect(words(database)).toEqual(["b"]);
+  });
+
+  it("refuses work that is not synchronous, and another transaction inside", async () => {
+    const database = await open();
+    await expect(database.transaction(async () => add(database, "a"))).rejects.toMatchObject({ code: "internal" });
+    await expect(
+      database.transaction(() => void database.transaction(() => 1).catch(() => 0)),
+    ).resolves.toBeUndefined();
+    expect(words(database)).toEqual([]);
+  });
+
+  it("can be asked for many times at once", async () => {
+    const database = await open();
+    await Promise.all(
+      Array.from({ length: 50 }, (_, number) => database.transaction(() => add(database, String(number)))),
+    );
+    expect(words(database)).toHaveLength(50);
+  });
+
+  it("waits while another connection writes, without blocking, and gives up when told to", async () => {
+    const database = await open();
+    const { DatabaseSync } = require("@photostructure/sqlite");
+    const other = new DatabaseSync(file);
+    other.exec("BEGIN IMMEDIATE");
+    const controller = new AbortController();
+    const given = database.transaction(() => add(database, "never"), { signal: controller.signal });
+    const waiting = database.transaction(() => add(database, "a"));
+    expect(() => add(database, "b")).toThrow(expect.objectContaining({ code: "unavailable" }));
+    controller.abort();
+    await expect(given).rejects.toMatchObject({ code: "canceled" });
+    other.exec("COMMIT");
+    other.close();
+    await waiting;
+    expect(words(database)).toEqual(["a"]);
+  });
+
+  it("says that the disk is full, and can go on", async () => {
+    const database = await open();
+    const { page_count: pages } = database.get<{ page_count: number }>("PRAGMA page_count") ?? { page_count: 0 };
+    database.get(`PRAGMA max_page_count=${pages + 2}`);
+    const large = database.transaction(() => database.run("INSERT INTO words VALUES (?, 1)", "x".repeat(100_000)));
+    await expect(large).rejects.toMatchObject({ code: "no-space" });
+    await database.transaction(() => add(database, "a"));
+    expect(words(database)).toEqual(["a"]);
+  });
+
+  it("loses nothing that was acknowledged when its process is killed", async () => {
+    const database = await open();
+    const script = `
+      const { DatabaseSync } = require("@photostructure/sqlite");
+      const database = new DatabaseSync(process.argv[1]);
+      database.exec("PRAGMA synchronous=NORMAL; PRAGMA busy_timeout=5000");
+      const insert = database.prepare("INSERT INTO words (word) VALUES (?)");
+      const step = (number) => { insert.run("w" + number); process.stdout.write(number + "\\n", () => step(number + 1)); };
+      step(0);`;
+    const child = spawn(process.execPath, ["-e", script, file], { stdio: ["ignore", "pipe", "inherit"] });
+    let acknowledged = -1;
+    for await (const line of createInterface({ input: child.stdout })) {
+      acknowledged = Number(line);
+      if (acknowledged === 200) child.kill("SIGKILL");
+    }
+    if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+    expect(words(database).length).toBeGreaterThan(acknowledged);
+  });
+});
+
+describe("queries", () => {
+  it("give null, numbers, text and bytes as they are", async () => {
+    const database = await open([first, second]);
+    database.run("INSERT INTO words VALUES (?, ?, ?)", "a", 3, Uint8Array.of(0, 255));
+    expect(database.get("SELECT * FROM words WHERE word = ?", "a")).toEqual({
+      word: "a",
+      number: 3,
+      more: Uint8Array.of(0, 255),
+    });
+    expect(database.get("SELECT * FROM words WHERE word = ?", "b")).toBeUndefined();
+  });
+
+  it("name the file when the SQL is wrong", async () => {
+    const database = await open();
+    expect(() => database.get("nonsense")).toThrow(
+      expect.objectContaining({ code: "internal", message: expect.stringContaining(file) }),
+    );
+  });
+});
