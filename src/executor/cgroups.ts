@@ -1,0 +1,98 @@
+import fs from "node:fs";
+import path from "node:path";
+import { EngineError, systemCode } from "../base/index.js";
+
+/** The machine's control groups: version 1 has one hierarchy per mount. */
+export interface Cgroups {
+  readonly version: 1 | 2;
+  /** Mount points of the hierarchies processes are put into; empty where there are none. */
+  readonly mounts: readonly string[];
+  /** A version 2 hierarchy without controllers beside version 1: crun refuses it. */
+  readonly hybrid?: string | undefined;
+}
+
+const ROOT = "/sys/fs/cgroup";
+/** How long an emptied cgroup may take to let go of its last process. */
+const REMOVAL_LIMIT_MS = 1000;
+const REMOVAL_PAUSE_MS = 5;
+const PROCESSES_MAX = 100_000;
+
+/** Reads the control groups from the text of /proc/self/mountinfo (proc(5)). */
+export function parseCgroups(mountinfo: string): Cgroups {
+  const mounts = mountinfo.split("\n").flatMap((line) => {
+    const [before, after] = line.split(" - ");
+    const point = before?.split(" ")[4];
+    const type = after?.split(" ")[0];
+    return point?.startsWith(ROOT) && (type === "cgroup" || type === "cgroup2") ? [{ point, type }] : [];
+  });
+  if (mounts.some(({ point, type }) => point === ROOT && type === "cgroup2")) return { version: 2, mounts: [ROOT] };
+  const named = [...new Set(mounts.map(({ point }) => point))];
+  return { version: 1, mounts: named, hybrid: mounts.find(({ type }) => type === "cgroup2")?.point };
+}
+
+/** The machine's control groups. */
+export function readCgroups(): Cgroups {
+  return parseCgroups(fs.readFileSync("/proc/self/mountinfo", "utf8"));
+}
+
+/** Removes the cgroup NAME (`/a/b`) of every hierarchy; it has no process any more, though the kernel may need a moment to know. */
+export async function removeCgroup({ mounts }: Cgroups, name: string): Promise<void> {
+  const left = new Set(mounts.map((mount) => inside(mount, name)));
+  const attempts = REMOVAL_LIMIT_MS / REMOVAL_PAUSE_MS;
+  for (let attempt = 0; attempt < attempts; attempt++) {
+    for (const directory of left) if (removeDirectories(directory)) left.delete(directory);
+    if (left.size === 0) return;
+    await new Promise((resolve) => setTimeout(resolve, REMOVAL_PAUSE_MS));
+  }
+}
+
+/** Kills every process in the cgroup NAME and below. */
+export function killCgroup({ mounts }: Cgroups, name: string): void {
+  const pids = new Set(mounts.flatMap((mount) => processesIn(inside(mount, name))));
+  for (const pid of pids) {
+    try {
+      process.kill(pid, "SIGKILL");
+    } catch (error) {
+      if (systemCode(error) !== "ESRCH") throw error;
+    }
+  }
+}
+
+function inside(mount: string, name: string): string {
+  const directory = path.join(mount, path.posix.normalize(`/${name}`));
+  if (directory === mount) throw new EngineError("internal", `no cgroup of a step: ${name}`);
+  return directory;
+}
+
+function processesIn(directory: string): number[] {
+  const text = optional(() => fs.readFileSync(path.join(directory, "cgroup.procs"), "utf8")) ?? "";
+  const pids = text.split("\n").slice(0, PROCESSES_MAX).map(Number);
+  return [...pids.filter((pid) => pid > 1), ...children(directory).flatMap(processesIn)];
+}
+
+/** Whether the directory is gone. */
+function removeDirectories(directory: string): boolean {
+  for (const child of children(directory)) removeDirectories(child);
+  try {
+    fs.rmdirSync(directory);
+    return true;
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return true;
+    if (systemCode(error) === "EBUSY") return false;
+    throw error;
+  }
+}
+
+function children(directory: string): string[] {
+  const entries = optional(() => fs.readdirSync(directory, { withFileTypes: true })) ?? [];
+  return entries.filter((entry) => entry.isDirectory()).map((entry) => path.join(directory, entry.name));
+}
+
+function optional<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (["ENOENT", "ENODEV"].includes(systemCode(error) ?? "")) return undefined;
+    throw error;
+  }
+}

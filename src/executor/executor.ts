@@ -1,0 +1,68 @@
+import type { AbortOptions } from "../base/index.js";
+
+/** Runs the process of one step on a root file system, and lets nothing of it live on. */
+export interface Executor {
+  /**
+   * Runs PROCESS with ROOTFS (a directory, as the data plane's private mount namespace sees it) as "/". Settles when every process of
+   * the step is gone and all its output has been handed over; the caller still owns ROOTFS. A command that could not be started is an
+   * `exited` with a reason. Throws EngineError `canceled` on abort, `denied` for what the sandbox refuses, `unavailable` where the step
+   * could not be run at all.
+   */
+  run(process: StepProcess, rootfs: string, options: RunOptions): Promise<Exit>;
+}
+
+export interface RunOptions extends AbortOptions {
+  readonly onOutput: (fd: 1 | 2, chunk: Uint8Array) => void;
+  /** The step gets the caller's own terminal instead of /dev/null and `onOutput`. */
+  readonly interactive?: boolean | undefined;
+}
+
+/** How a step's process ended. A process killed by a signal is `exited` with 128 plus the signal, as runtimes tell it. */
+export type Exit =
+  /** `reason`: why the command could not be started; the code is then 1. */
+  | { readonly kind: "exited"; readonly code: number; readonly reason?: string | undefined }
+  /** Something outside killed the runtime, and the step with it. */
+  | { readonly kind: "signaled"; readonly signal: string };
+
+/** A process as data; users and paths are resolved already. */
+export interface StepProcess {
+  readonly args: readonly string[];
+  /** `KEY=value`, in order. HOME is added from the root's /etc/passwd where it is not set. */
+  readonly env: readonly string[];
+  /** Absolute. Where it is missing it is made, owned by root, mode 0755. */
+  readonly cwd: string;
+  readonly user: { readonly uid: number; readonly gid: number; readonly groups: readonly number[] };
+  /** In any order; they hide the default mount of the same destination. */
+  readonly mounts: readonly StepMount[];
+  readonly hostname: string;
+  /** `sandbox` is the host's network for now, as BuildKit without a network provider has it; `none` has a loopback device only. */
+  readonly network: "sandbox" | "host" | "none";
+  readonly security: "sandbox" | "insecure";
+  readonly extraHosts: readonly { readonly host: string; readonly ip: string }[];
+  /** By the names of `docker build --ulimit`: `nofile`, `memlock`, … */
+  readonly ulimits: readonly { readonly name: string; readonly soft: number; readonly hard: number }[];
+  /** The size of /dev/shm; 64 MiB when absent. */
+  readonly shmSizeBytes?: number | undefined;
+  readonly cgroupParent?: string | undefined;
+  /** A terminal of its own; only for interactive runs. */
+  readonly tty: boolean;
+}
+
+export type StepMountFlag = "nosuid" | "nodev" | "noexec";
+
+export type StepMount =
+  | {
+      readonly kind: "bind";
+      /** As the data plane's mount namespace sees it. */
+      readonly source: string;
+      readonly destination: string;
+      readonly readonly: boolean;
+      readonly flags?: readonly StepMountFlag[];
+    }
+  | {
+      readonly kind: "tmpfs";
+      readonly destination: string;
+      readonly sizeBytes?: number | undefined;
+      readonly readonly?: boolean;
+      readonly flags?: readonly StepMountFlag[];
+    };

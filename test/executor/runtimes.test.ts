@@ -1,0 +1,23 @@
+import { createExecutor, findRuntime, ownCapabilities, readCgroups, runtimeRunner } from "../../src/executor/index.js";
+import { executorSuite } from "../suites/executor.js";
+import { directSpawner } from "./ground.js";
+
+const searchPath = "/usr/sbin:/usr/bin";
+for (const kind of ["runc", "crun"] as const) {
+  executorSuite(
+    `an executor on ${kind}`,
+    ({ dirs }) => {
+      const cgroups = readCgroups();
+      const runtime = findRuntime({ searchPath, only: kind, cgroups, capabilities: ownCapabilities() });
+      return createExecutor({
+        spawner: directSpawner,
+        dirs,
+        owner: `test-${kind}-${process.pid}-${owners++}`,
+        runner: runtimeRunner(runtime, cgroups),
+        searchPath,
+      });
+    },
+    { cgroups: true },
+  );
+}
+let owners = 0;
