@@ -1,14 +1,12 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Database, type Migration, openDatabase } from "../../src/store/index.js";
 
-const require = createRequire(import.meta.url);
 const first: Migration = { id: "first", sql: "CREATE TABLE words (word TEXT PRIMARY KEY, number INTEGER)" };
 const second: Migration = { id: "second", sql: "ALTER TABLE words ADD COLUMN more BLOB; CREATE TABLE other (x)" };
 
@@ -124,17 +122,15 @@ describe("transaction", () => {
 
   it("waits while another connection writes, without blocking, and gives up when told to", async () => {
     const database = await open();
-    const { DatabaseSync } = require("@photostructure/sqlite");
-    const other = new DatabaseSync(file);
-    other.exec("BEGIN IMMEDIATE");
+    const other = await open();
+    other.run("BEGIN IMMEDIATE");
     const controller = new AbortController();
     const given = database.transaction(() => add(database, "never"), { signal: controller.signal });
     const waiting = database.transaction(() => add(database, "a"));
     expect(() => add(database, "b")).toThrow(expect.objectContaining({ code: "unavailable" }));
     controller.abort();
     await expect(given).rejects.toMatchObject({ code: "canceled" });
-    other.exec("COMMIT");
-    other.close();
+    other.run("COMMIT");
     await waiting;
     expect(words(database)).toEqual(["a"]);
   });
