@@ -1,4 +1,5 @@
-import type { ProgressSink } from "../progress/index.js";
+import { EngineError, type ErrorCode } from "../base/index.js";
+import type { ProgressSink, SourceExcerpt } from "../progress/index.js";
 
 /** One build, as a value: what `ashlar build` makes of its flags, and what a library caller writes. */
 export interface BuildRequest {
@@ -28,6 +29,7 @@ export interface BuildRequest {
   /** Entitlements: `network.host`, `security.insecure`. */
   readonly allow?: readonly string[];
   readonly secrets?: readonly SecretSpec[];
+  /** Absent: the image is stored under its tags. An empty list: the build fills the cache and nothing else. */
   readonly outputs?: readonly OutputSpec[];
   /** RUN steps at once; unbounded when absent. */
   readonly maxParallelism?: number;
@@ -53,10 +55,16 @@ export interface BuildResult {
   /** The config digest: the image's id. */
   readonly imageId?: string;
   readonly descriptor?: { readonly mediaType: string; readonly digest: string; readonly size: number };
+  /** Bytes of the image: its config and its layers as they were stored or written. */
+  readonly sizeBytes?: number;
   /** Full names the image was stored under. */
   readonly names: readonly string[];
   readonly steps: readonly StepResult[];
   readonly warnings: readonly BuildWarning[];
+  /** The texts that `warnings` and `buildError` speak of. */
+  readonly sources?: readonly { readonly file: string; readonly text: string }[];
+  /** With `check`: why the Dockerfile can't be built; `warnings` then holds what was found before. */
+  readonly buildError?: { readonly message: string; readonly file?: string; readonly startLine?: number; readonly endLine?: number };
   /** What each output wrote, in the request's order. */
   readonly outputs: readonly { readonly type: string; readonly dest?: string; readonly sizeBytes?: number; readonly digest?: string }[];
 }
@@ -78,6 +86,16 @@ export interface BuildWarning {
   readonly endLine?: number;
 }
 
+/** A build that was refused, or that failed, at a known place of its Dockerfile. */
+export class BuildFailure extends EngineError {
+  readonly source: SourceExcerpt;
+
+  constructor(code: ErrorCode, message: string, source: SourceExcerpt, options?: ErrorOptions & { readonly hint?: string }) {
+    super(code, message, options);
+    this.source = source;
+  }
+}
+
 /** Where an engine keeps its state and how it runs steps. */
 export interface EngineOptions {
   /** The state directory; default: `ASHLAR_ROOT`'s meaning is the CLI's affair, here /var/lib/ashlar for root, else $XDG_DATA_HOME/ashlar. */
@@ -97,8 +115,8 @@ export interface Engine extends AsyncDisposable {
   prune(options: { readonly all: boolean; readonly signal?: AbortSignal }): Promise<{ readonly freedBytes: number; readonly records: number }>;
   diskUsage(): Promise<readonly UsageEntry[]>;
   info(): Promise<Readonly<Record<string, string>>>;
-  /** Loads an OCI layout directory or archive file under NAME; the image's id. */
-  load(path: string, name: string): Promise<string>;
+  /** Loads an OCI layout directory or archive file under NAME, or else under the names it carries; the image's id. */
+  load(path: string, name?: string): Promise<string>;
 }
 
 export interface StoredImage {

@@ -1,0 +1,37 @@
+/** The flags of `ashlar build`, as commander hands them over: words, nothing read or checked. */
+export interface BuildFlags {
+  readonly file?: string;
+  readonly tag?: readonly string[];
+  readonly target?: string;
+  readonly buildArg?: readonly string[];
+  readonly buildContext?: readonly string[];
+  readonly platform?: readonly string[];
+  readonly label?: readonly string[];
+  /** False for --no-cache. */
+  readonly cache?: boolean;
+  /** The values of --no-cache-filter; commander's `true` where there are none. */
+  readonly cacheFilter?: readonly string[] | true;
+  readonly pull?: boolean;
+  readonly output?: readonly string[];
+  readonly load?: boolean;
+  readonly quiet?: boolean;
+  readonly iidfile?: string;
+  readonly metadataFile?: string;
+  readonly progress?: string;
+  readonly root?: string;
+  readonly provenance?: string;
+  readonly sbom?: string;
+  readonly secret?: readonly string[];
+  readonly ssh?: readonly string[];
+  readonly network?: string;
+  readonly addHost?: readonly string[];
+  readonly shmSize?: string;
+  readonly ulimit?: readonly string[];
+  readonly cgroupParent?: string;
+  readonly allow?: readonly string[];
+  readonly maxParallelism?: string;
+  readonly isolation?: string;
+  readonly check?: boolean;
+  readonly call?: string;
+  readonly debug?: boolean;
+}

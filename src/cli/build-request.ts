@@ -1,0 +1,233 @@
+import path from "node:path";
+import type { BuildRequest, EngineOptions } from "../engine/index.js";
+import type { BuildFlags } from "./build-flags.js";
+import { type OutputTarget, parseOutput } from "./output-flag.js";
+import { parseSecret } from "./secret-flag.js";
+import { UsageError } from "./usage-error.js";
+import { parseBytes, parseChoice, parseCount, parseCsv, parseExtraHost, parsePairs, parseUlimit } from "./values.js";
+
+/** What `ashlar build` was asked to do: argv, read once. */
+export interface BuildInvocation {
+  readonly context:
+    | { readonly kind: "directory"; readonly path: string; readonly shown: string }
+    | { readonly kind: "stdin" };
+  /** `-f -`: the Dockerfile comes on standard input. */
+  readonly dockerfileFromStdin: boolean;
+  readonly request: Omit<BuildRequest, "context" | "dockerfileText" | "outputs" | "onProgress" | "signal">;
+  /** Undefined: none was asked for. */
+  readonly outputs: readonly OutputTarget[] | undefined;
+  readonly engine: EngineOptions;
+  readonly progress: ProgressMode;
+  readonly call: { readonly kind: "build" } | { readonly kind: "check"; readonly format: "text" | "json" };
+  readonly quiet: boolean;
+  readonly iidFile: string | undefined;
+  readonly metadataFile: string | undefined;
+  readonly debug: boolean;
+}
+
+export type ProgressMode = (typeof PROGRESS_MODES)[number];
+
+/** What the flags mean depends on. */
+export interface Ambient {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  /** Proxies that the user's configuration asks for, as build arguments. */
+  readonly proxyArgs: Readonly<Record<string, string>>;
+  /** The platform `local` stands for. */
+  readonly localPlatform: string;
+}
+
+/** Reads the flags and the context argument of `ashlar build`. Throws UsageError; reads no file. */
+export function parseBuild(flags: BuildFlags, contextPath: string | undefined, ambient: Ambient): BuildInvocation {
+  refuseUnsupported(flags);
+  const context = parseContext(contextPath, flags.file, ambient.cwd);
+  const quiet = flags.quiet === true;
+  const outputs = parseOutputs(flags, ambient.cwd);
+  if (quiet && outputs?.some(({ kind }) => kind === "stdout")) {
+    throw new UsageError("--quiet prints the image id on standard output, where an output goes already");
+  }
+  const call = parseCall(flags);
+  return {
+    context,
+    dockerfileFromStdin: flags.file === "-",
+    request: {
+      ...parseRequest(flags, outputs, ambient),
+      ...parseDockerfile(flags.file, context.kind, ambient.cwd),
+      ...checkOf(call),
+    },
+    outputs,
+    engine: parseEngine(flags, ambient),
+    progress: quiet ? "quiet" : parseProgress(flags.progress, ambient.env),
+    call,
+    quiet,
+    iidFile: resolved(flags.iidfile, ambient.cwd),
+    metadataFile: resolved(flags.metadataFile, ambient.cwd),
+    debug: flags.debug === true || isSet(ambient.env.ASHLAR_DEBUG),
+  };
+}
+
+/** Where the state is and how steps run, from flags and environment. */
+export function parseEngine(
+  flags: { readonly root?: string; readonly isolation?: string },
+  { env, cwd }: Ambient,
+): EngineOptions {
+  const root = flags.root ?? (env.ASHLAR_ROOT || undefined);
+  return {
+    ...(root === undefined ? {} : { root: path.resolve(cwd, root) }),
+    ...(flags.isolation === undefined
+      ? {}
+      : { isolation: parseChoice(flags.isolation, "--isolation", ["oci", "sandbox"]) }),
+  };
+}
+
+/** Whether an environment variable that switches something on does. */
+export function isSet(value: string | undefined): boolean {
+  return value !== undefined && !/^(|0|f|false)$/i.test(value);
+}
+
+const PROGRESS_MODES = ["auto", "tty", "plain", "quiet", "none", "rawjson"] as const;
+const ENTITLEMENTS = ["network.host", "security.insecure"] as const;
+
+function refuseUnsupported({ ssh, provenance, sbom }: BuildFlags): void {
+  for (const value of ssh ?? []) {
+    if (!/^[^=]+(=.+)?$/.test(value))
+      throw new UsageError(`invalid value ${JSON.stringify(value)} for --ssh: it is default or ID[=SOCKET|KEY[,KEY]]`);
+  }
+  if (ssh && ssh.length > 0) throw new UsageError("--ssh is not supported yet");
+  for (const [flag, value] of [
+    ["--provenance", provenance],
+    ["--sbom", sbom],
+  ] as const) {
+    if (value !== undefined && !/^(0|f|false)$/i.test(value))
+      throw new UsageError(`${flag}=${value} is not supported yet: only ${flag}=false is`);
+  }
+}
+
+function parseContext(
+  contextPath: string | undefined,
+  file: string | undefined,
+  cwd: string,
+): BuildInvocation["context"] {
+  if (contextPath === undefined || contextPath === "") {
+    throw new UsageError('no build context given: a directory, "." for this one, or "-" for standard input');
+  }
+  if (contextPath === "-") {
+    if (file === "-") throw new UsageError("invalid argument: can't use stdin for both build context and dockerfile");
+    return { kind: "stdin" };
+  }
+  if (/^(https?|git|ssh):\/\/|^(github\.com\/|git@)/.test(contextPath))
+    throw new UsageError("building from a URL is not supported yet");
+  return { kind: "directory", path: path.resolve(cwd, contextPath), shown: contextPath };
+}
+
+function parseDockerfile(
+  file: string | undefined,
+  contextKind: "directory" | "stdin",
+  cwd: string,
+): Pick<BuildRequest, "dockerfile"> {
+  if (file === undefined || file === "") return {};
+  if (/^https?:\/\//.test(file)) throw new UsageError("a Dockerfile at a URL is not supported yet");
+  // In an archive on standard input the path is one inside the archive.
+  return { dockerfile: file === "-" || contextKind === "stdin" ? file : path.resolve(cwd, file) };
+}
+
+function parseRequest(
+  flags: BuildFlags,
+  outputs: readonly OutputTarget[] | undefined,
+  ambient: Ambient,
+): Omit<BuildRequest, "context"> {
+  const { env } = ambient;
+  const platforms = parsePlatforms(flags.platform, ambient);
+  const tags =
+    flags.tag ?? outputs?.flatMap((output) => ("attrs" in output ? (output.attrs.name?.split(",") ?? []) : [])) ?? [];
+  return {
+    ...(flags.target ? { target: flags.target } : {}),
+    buildArgs: parseBuildArgs(flags.buildArg ?? [], ambient),
+    buildContexts: parseBuildContexts(flags.buildContext ?? [], ambient.cwd),
+    ...(platforms.length > 0 ? { platforms } : {}),
+    tags,
+    labels: parsePairs(flags.label ?? [], "label", () => ""),
+    noCache: parseNoCache(flags),
+    pull: flags.pull === true,
+    ...(flags.network ? { network: parseChoice(flags.network, "--network", ["default", "none", "host"]) } : {}),
+    extraHosts: (flags.addHost ?? []).map(parseExtraHost),
+    ulimits: (flags.ulimit ?? []).map(parseUlimit),
+    ...(flags.shmSize ? { shmSizeBytes: parseBytes(flags.shmSize, "--shm-size") } : {}),
+    ...(flags.cgroupParent ? { cgroupParent: flags.cgroupParent } : {}),
+    allow: (flags.allow ?? []).flatMap(parseCsv).map(parseEntitlement),
+    secrets: (flags.secret ?? []).map((secret) => parseSecret(secret, env, ambient.cwd)),
+    ...(flags.maxParallelism ? { maxParallelism: parseCount(flags.maxParallelism, "--max-parallelism") } : {}),
+  };
+}
+
+function parseBuildArgs(words: readonly string[], { env, proxyArgs }: Ambient): Readonly<Record<string, string>> {
+  const epoch = env.SOURCE_DATE_EPOCH ? { SOURCE_DATE_EPOCH: env.SOURCE_DATE_EPOCH } : {};
+  return { ...proxyArgs, ...epoch, ...parsePairs(words, "build argument", (key) => env[key]) };
+}
+
+function parseBuildContexts(words: readonly string[], cwd: string): Readonly<Record<string, string>> {
+  const contexts = parsePairs(words, "build context", (key) => {
+    throw new UsageError(`invalid context value: ${key}, expected key=value`);
+  });
+  return Object.fromEntries(Object.entries(contexts).map(([name, value]) => [name, resolvedContext(value, cwd)]));
+}
+
+function resolvedContext(value: string, cwd: string): string {
+  const layout = /^oci-layout:\/\/(.+)$/.exec(value)?.[1];
+  if (layout !== undefined) return `oci-layout://${path.resolve(cwd, layout)}`;
+  return /^([a-z-]+:\/\/|target:|git@)/.test(value) ? value : path.resolve(cwd, value);
+}
+
+function parsePlatforms(values: readonly string[] | undefined, { env, localPlatform }: Ambient): readonly string[] {
+  const words = values ?? (env.DOCKER_DEFAULT_PLATFORM ? [env.DOCKER_DEFAULT_PLATFORM] : []);
+  const platforms = words.flatMap((word) => word.split(",")).map((word) => word.trim());
+  if (platforms.includes("")) throw new UsageError("--platform holds an empty name");
+  return [...new Set(platforms.map((name) => (name === "local" ? localPlatform : name)))];
+}
+
+function parseNoCache({ cache, cacheFilter }: BuildFlags): boolean | readonly string[] {
+  const stages = (Array.isArray(cacheFilter) ? cacheFilter : []).flatMap(parseCsv);
+  if (cache === false && stages.length > 0)
+    throw new UsageError("--no-cache and --no-cache-filter cannot be used together");
+  return stages.length > 0 ? stages : cache === false;
+}
+
+function parseEntitlement(name: string): string {
+  if (/^device\b/.test(name)) throw new UsageError(`--allow ${name} is not supported yet`);
+  return parseChoice(name, "--allow", ENTITLEMENTS);
+}
+
+function parseOutputs({ output, load }: BuildFlags, cwd: string): readonly OutputTarget[] | undefined {
+  const targets = (output ?? []).map((text) => parseOutput(text, cwd));
+  if (load && !targets.some(({ kind }) => kind === "load")) targets.push({ kind: "load", attrs: {} });
+  if (targets.filter(({ kind }) => kind === "stdout").length > 1)
+    throw new UsageError("only one output can go to standard output");
+  if (targets.filter(({ kind }) => kind === "load").length > 1)
+    throw new UsageError("an image can be loaded only once");
+  return targets.length > 0 ? targets : undefined;
+}
+
+function parseCall({ call, check }: BuildFlags): BuildInvocation["call"] {
+  if (call === undefined && !check) return { kind: "build" };
+  const [method = "", ...fields] = parseCsv(call ?? "check");
+  if (check && call !== undefined && method !== "check")
+    throw new UsageError("--check and --call cannot be used together");
+  if (method === "build") return { kind: "build" };
+  if (method !== "check" && method !== "lint")
+    throw new UsageError(`--call=${method} is not supported yet: there are build and check`);
+  const format = fields.find((field) => field.startsWith("format="))?.slice("format=".length) ?? "text";
+  return { kind: "check", format: parseChoice(format, "format of --call", ["text", "json"]) };
+}
+
+function checkOf(call: BuildInvocation["call"]): Pick<BuildRequest, "check"> {
+  return call.kind === "check" ? { check: true } : {};
+}
+
+function parseProgress(flag: string | undefined, env: Ambient["env"]): ProgressMode {
+  if (flag !== undefined) return parseChoice(flag, "--progress", PROGRESS_MODES);
+  return parseChoice(env.BUILDKIT_PROGRESS || "auto", "BUILDKIT_PROGRESS", PROGRESS_MODES);
+}
+
+function resolved(file: string | undefined, cwd: string): string | undefined {
+  return file === undefined || file === "" ? undefined : path.resolve(cwd, file);
+}

@@ -1,0 +1,162 @@
+import fs from "node:fs";
+import { finished } from "node:stream/promises";
+import { EngineError } from "../../base/index.js";
+import type { BuildRequest, BuildResult, OutputSpec } from "../../engine/index.js";
+import type { Place, ProgressEvent, Renderer, Summary } from "../../progress/index.js";
+import type { BuildFlags } from "../build-flags.js";
+import { type BuildInvocation, parseBuild } from "../build-request.js";
+import { checkJson, checkText } from "../check-report.js";
+import { loadProxyArgs } from "../docker-config.js";
+import { failureOf } from "../failure.js";
+import { createImageLoader, type ImageLoader } from "../image-loader.js";
+import { familiarName } from "../image-name.js";
+import { metadataOf } from "../metadata.js";
+import type { OutputTarget } from "../output-flag.js";
+import { createRenderer } from "../renderers.js";
+import { listenForStop } from "../stopping.js";
+import type { Surroundings } from "../surroundings.js";
+import { UsageError } from "../usage-error.js";
+
+/** `ashlar build`: the exit code. A build that fails is told on standard error; only a wrong command line throws. */
+export async function buildCommand(
+  flags: BuildFlags,
+  contextPath: string | undefined,
+  surroundings: Surroundings,
+): Promise<number> {
+  const { env, cwd, platform } = surroundings;
+  const proxyArgs = loadProxyArgs(surroundings);
+  const invocation = parseBuild(flags, contextPath, { env, cwd, proxyArgs, localPlatform: platform });
+  const loader = invocation.outputs?.some(({ kind }) => kind === "load") ? createImageLoader(env) : undefined;
+  const outputs = invocation.outputs && outputSpecs(invocation.outputs, loader, surroundings);
+  const renderer = createRenderer(invocation.progress, surroundings, invocation.debug);
+  using stopping = listenForStop(surroundings);
+  try {
+    checkInputs(invocation);
+    if (invocation.iidFile) fs.rmSync(invocation.iidFile, { force: true });
+    const request = await completeRequest(invocation, surroundings);
+    const onProgress = (event: ProgressEvent) => renderer.emit(event);
+    const options = { ...request, ...(outputs ? { outputs } : {}), onProgress, signal: stopping.signal };
+    const result = await build(options, invocation, surroundings);
+    if (loader) await finished(loader.archive);
+    return finish(invocation, result, renderer, loader, surroundings);
+  } catch (error) {
+    loader?.archive.destroy();
+    renderer.finish(failureOf(error, invocation.debug));
+    return stopping.exitCode() ?? 1;
+  }
+}
+
+async function build(
+  request: BuildRequest,
+  invocation: BuildInvocation,
+  surroundings: Surroundings,
+): Promise<BuildResult> {
+  await using engine = await surroundings.openEngine(invocation.engine);
+  return await engine.build(request);
+}
+
+/** The Dockerfile on standard input and a secret are read whole. Bytes. */
+const MAX_DOCKERFILE_BYTES = 16 * 1024 * 1024;
+const MAX_SECRET_BYTES = 500 * 1024;
+
+/** What can be refused before the engine is loaded. */
+function checkInputs({ context, request }: BuildInvocation): void {
+  if (context.kind === "directory" && !fs.statSync(context.path, { throwIfNoEntry: false })?.isDirectory()) {
+    throw new EngineError("not-found", `unable to prepare context: path ${JSON.stringify(context.shown)} not found`);
+  }
+  for (const secret of request.secrets ?? []) {
+    if (secret.source !== "file") continue;
+    const stat = fs.statSync(secret.path, { throwIfNoEntry: false });
+    if (!stat) throw new EngineError("not-found", `failed to stat ${secret.path}: no such file or directory`);
+    if (stat.size > MAX_SECRET_BYTES)
+      throw new EngineError("invalid", `secret ${secret.id} is larger than ${MAX_SECRET_BYTES} bytes`);
+  }
+}
+
+async function completeRequest(invocation: BuildInvocation, { stdin }: Surroundings): Promise<BuildRequest> {
+  const { context, request, dockerfileFromStdin } = invocation;
+  return {
+    ...request,
+    context: context.kind === "stdin" ? { stdin } : context.path,
+    ...(dockerfileFromStdin ? { dockerfileText: await readText(stdin) } : {}),
+  };
+}
+
+async function readText(input: AsyncIterable<Uint8Array>): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of input) {
+    length += chunk.length;
+    if (length > MAX_DOCKERFILE_BYTES)
+      throw new EngineError("invalid", "the Dockerfile on standard input is too large");
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+/** The outputs for the engine; `type=image` alone is what it does anyway, `type=cacheonly` is none. */
+function outputSpecs(
+  targets: readonly OutputTarget[],
+  loader: ImageLoader | undefined,
+  { stdout }: Surroundings,
+): readonly OutputSpec[] | undefined {
+  const specs = targets.flatMap((target) => outputSpec(target, loader, stdout));
+  return specs.length === 0 && targets.some(({ kind }) => kind === "store") ? undefined : specs;
+}
+
+function outputSpec(
+  target: OutputTarget,
+  loader: ImageLoader | undefined,
+  stdout: Surroundings["stdout"],
+): readonly OutputSpec[] {
+  switch (target.kind) {
+    case "path":
+      return [{ type: target.type, dest: target.dest, attrs: target.attrs }];
+    case "stdout":
+      if (stdout.isTTY)
+        throw new UsageError(`dest file is required for ${target.type} exporter: refusing to write to a terminal`);
+      return [{ type: target.type, dest: stdout, attrs: target.attrs }];
+    case "load":
+      return loader ? [{ type: "docker", dest: loader.archive, attrs: target.attrs }] : [];
+    case "store":
+    case "cache":
+      return [];
+  }
+}
+
+/** Tells what was made, in every way that was asked for; the exit code. */
+function finish(
+  invocation: BuildInvocation,
+  result: BuildResult,
+  renderer: Renderer,
+  loader: ImageLoader | undefined,
+  { stdout }: Surroundings,
+): number {
+  const { call, iidFile, metadataFile, quiet } = invocation;
+  if (call.kind === "check") {
+    renderer.finish({ kind: "checked" });
+    stdout.write(call.format === "json" ? checkJson(result) : checkText(result));
+    return result.warnings.length > 0 || result.buildError ? 1 : 0;
+  }
+  const id = result.imageId ?? result.digest;
+  if (iidFile) fs.writeFileSync(iidFile, id ?? "");
+  if (metadataFile) fs.writeFileSync(metadataFile, `${JSON.stringify(metadataOf(result), undefined, 2)}\n`);
+  renderer.finish(summaryOf(invocation, result, loader));
+  if (quiet && id) stdout.write(`${id}\n`);
+  return 0;
+}
+
+function summaryOf(invocation: BuildInvocation, result: BuildResult, loader: ImageLoader | undefined): Summary {
+  const { imageId, digest, names, sizeBytes } = result;
+  const image = imageId === undefined && digest === undefined ? undefined : { names, digest, imageId, sizeBytes };
+  const stored: readonly Place[] = names.slice(0, 1).map((name) => ({ kind: "store", name: familiarName(name) }));
+  const targets = (invocation.outputs ?? []).filter(({ kind }) => kind !== "store" && kind !== "cache");
+  if (targets.length === 0) return { kind: "built", image, places: stored };
+  const name = invocation.request.tags?.[0] ?? imageId;
+  const places = targets.map((target, i): Place | undefined => {
+    if (target.kind === "load") return loader && { kind: "loaded", program: loader.program, name };
+    if (target.kind !== "path") return undefined;
+    return { kind: "written", type: target.type, dest: target.dest, sizeBytes: result.outputs[i]?.sizeBytes };
+  });
+  return { kind: "built", image, places: places.filter((place) => place !== undefined) };
+}

@@ -1,0 +1,38 @@
+import { EngineError, errorCode, messageOf } from "../base/index.js";
+import type { SourceExcerpt, Summary } from "../progress/index.js";
+
+/** How a thrown value is told to the user: its sentence, its place in the Dockerfile, and with DEBUG what caused it. */
+export function failureOf(error: unknown, debug: boolean): Extract<Summary, { kind: "failed" | "canceled" }> {
+  if (errorCode(error) === "canceled") return { kind: "canceled", message: messageOf(error) };
+  return {
+    kind: "failed",
+    message: messageOf(error),
+    hint: error instanceof EngineError ? error.hint : undefined,
+    source: sourceOf(error),
+    causes: debug ? causesOf(error) : [],
+  };
+}
+
+/** More causes than this are left out: a chain may be a circle. */
+const MAX_CAUSES = 16;
+
+function* chain(error: unknown): Generator<unknown> {
+  let current = error;
+  for (let i = 0; i <= MAX_CAUSES && current !== undefined && current !== null; i++) {
+    yield current;
+    current = (current as { cause?: unknown }).cause;
+  }
+}
+
+function causesOf(error: unknown): readonly string[] {
+  return [...chain(error)].slice(1).map((cause) => `${messageOf(cause)} (${errorCode(cause)})`);
+}
+
+/** The engine is loaded late, so its BuildFailure is known by its shape. */
+function sourceOf(error: unknown): SourceExcerpt | undefined {
+  for (const link of chain(error)) {
+    const source = (link as { source?: Partial<SourceExcerpt> }).source;
+    if (typeof source?.file === "string" && typeof source.text === "string") return source as SourceExcerpt;
+  }
+  return undefined;
+}

@@ -1,0 +1,11 @@
+/** A full image name as people write it: without docker.io, library/ and latest. */
+export function familiarName(full: string): string {
+  const short = full.replace(/^docker\.io\/(library\/)?/, "");
+  return full.includes("@") ? short : short.replace(/:latest$/, "");
+}
+
+/** Repository and tag of a full name, as `docker images` lists them. */
+export function splitName(full: string): { readonly repository: string; readonly tag: string } {
+  const [, repository = full, tag = "<none>"] = /^(.*?)(?::([^:/]+))?$/.exec(full.replace(/@.*$/, "")) ?? [];
+  return { repository: repository.replace(/^docker\.io\/(library\/)?/, "") || "<none>", tag };
+}

@@ -1,0 +1,56 @@
+import os from "node:os";
+import { systemCode } from "../base/index.js";
+import { runCli } from "./run-cli.js";
+import type { StopSignal, Surroundings } from "./surroundings.js";
+
+// libuv reads it when its first job comes; hashing and compression run there.
+process.env.UV_THREADPOOL_SIZE ??= String(Math.max(os.availableParallelism(), 4));
+
+const STOP_SIGNALS: readonly StopSignal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
+/** 128 and SIGPIPE: what a program ends with whose reader has gone. */
+const BROKEN_PIPE_CODE = 141;
+const ARCHITECTURES: Readonly<Record<string, string>> = { x64: "amd64", ia32: "386", arm: "arm/v7" };
+
+process.on("uncaughtException", onBug);
+process.stdout.on("error", (error) => {
+  // A build that writes an archive there listens itself, and cleans up before it ends.
+  if (process.stdout.listenerCount("error") > 1) return;
+  if (systemCode(error) === "EPIPE") process.exit(BROKEN_PIPE_CODE);
+  onBug(error);
+});
+process.stderr.on("error", () => undefined); // nobody is left to be told
+
+const surroundings: Surroundings = {
+  args: process.argv.slice(2),
+  env: process.env,
+  cwd: process.cwd(),
+  homeDirectory: os.homedir(),
+  platform: `linux/${ARCHITECTURES[process.arch] ?? process.arch}`,
+  get stdin() {
+    return process.stdin;
+  },
+  stdout: process.stdout,
+  stderr: process.stderr,
+  clock: {
+    now: () => Date.now(),
+    after: (delayMs, callback) => {
+      const timer = setTimeout(callback, delayMs).unref();
+      return () => clearTimeout(timer);
+    },
+  },
+  openEngine: async (options) => (await import("../engine/index.js")).createEngine(options),
+  onSignal: (handler) => {
+    for (const signal of STOP_SIGNALS) process.on(signal, handler);
+    return () => {
+      for (const signal of STOP_SIGNALS) process.off(signal, handler);
+    };
+  },
+  exit: (code) => process.exit(code),
+};
+
+runCli(surroundings).then((code) => process.exit(code), onBug);
+
+function onBug(error: unknown): void {
+  process.stderr.write(`ERROR: internal error: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(1);
+}

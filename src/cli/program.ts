@@ -1,0 +1,186 @@
+import { Command, Option } from "commander";
+import type { BuildFlags } from "./build-flags.js";
+import type { DuFlags } from "./commands/du.js";
+import type { EngineFlags } from "./commands/engine-flags.js";
+import type { ImagesFlags } from "./commands/images.js";
+import type { LoadFlags } from "./commands/load.js";
+import type { PruneFlags } from "./commands/prune.js";
+import type { RunFlags } from "./commands/run.js";
+import type { Surroundings } from "./surroundings.js";
+import { UsageError } from "./usage-error.js";
+import { readVersion } from "./version.js";
+
+/**
+ * The commands and their flags. A command's own code is loaded when it is called; what it does ends in DONE with the exit
+ * code. Nothing is written by commander but help.
+ */
+export function createProgram(surroundings: Surroundings, done: (code: number) => void): Command {
+  const program = new Command("ashlar")
+    .description("Builds images from Dockerfiles, without a daemon.")
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => surroundings.stdout.write(text),
+      writeErr: () => undefined,
+      getOutHelpWidth: () => surroundings.stdout.columns ?? 100,
+    })
+    .enablePositionalOptions()
+    .option("--root <dir>", "directory of images and cache (ASHLAR_ROOT)")
+    .option("-D, --debug", "show what caused an error, and warnings in full");
+  addBuild(program, surroundings, done);
+  addRun(program, surroundings, done);
+  addStoreCommands(program, surroundings, done);
+  program
+    .command("version")
+    .description("show the version")
+    .action(() => {
+      surroundings.stdout.write(`ashlar ${readVersion()} (node ${process.version})\n`);
+      done(0);
+    });
+  return program;
+}
+
+/** Flags of `docker buildx build` that are known and can't be followed yet. */
+const UNSUPPORTED = [
+  "cache-from <ref>",
+  "cache-to <ref>",
+  "annotation <text>",
+  "attest <text>",
+  "policy <text>",
+  "resource <text>",
+  "push",
+];
+/** Flags of older builders that mean nothing here: there are no containers to remove, no context to send. */
+const IGNORED = ["rm", "force-rm", "compress", "builder <name>"];
+
+function addBuild(program: Command, surroundings: Surroundings, done: (code: number) => void): void {
+  const build = program
+    .command("build")
+    .alias("b")
+    .argument("[path]", "the context: a directory, or - for a Dockerfile or an archive on standard input")
+    .description("build an image from a Dockerfile")
+    .option("-f, --file <path>", "the Dockerfile (default: Dockerfile in the context; - for standard input)")
+    .addOption(list("-t, --tag <name>", "name of the image, NAME[:TAG]"))
+    .option("--target <stage>", "stop at this stage")
+    .addOption(list("--build-arg <key=value>", "set a build argument; without =value, from the environment"))
+    .addOption(
+      list("--build-context <name=value>", "a further context: a directory, docker-image://NAME, oci-layout://DIR"),
+    )
+    .addOption(list("--platform <os/arch>", "platforms to build for"))
+    .addOption(list("--label <key=value>", "set a label of the image"))
+    .option("--no-cache", "run every step")
+    .addOption(list("--no-cache-filter <stage>", "run every step of these stages"))
+    .option("--pull", "ask the registry for newer base images")
+    .addOption(list("-o, --output <dest>", "where the result goes: type=local|tar|oci|docker,dest=PATH, or DIR, or -"))
+    .option("--load", "load the image into docker or podman")
+    .option("-q, --quiet", "print nothing but the image id")
+    .option("--iidfile <file>", "write the image id to a file")
+    .option("--metadata-file <file>", "write what was built to a file, as JSON")
+    .option("--progress <type>", "auto, tty, plain, quiet, none or rawjson (BUILDKIT_PROGRESS)")
+    .option("--check", "check the Dockerfile, build nothing")
+    .option("--call <method>", "build, or check[,format=json]");
+  addStepFlags(build);
+  addCommon(build);
+  for (const flag of [...UNSUPPORTED, ...IGNORED]) build.addOption(new Option(`--${flag}`).hideHelp());
+  for (const name of UNSUPPORTED.map((flag) => flag.split(" ")[0])) {
+    build.on(`option:${name}`, () => {
+      throw new UsageError(`--${name} is not supported yet`);
+    });
+  }
+  build.action(async (path: string | undefined, _options: unknown, command: Command) => {
+    const { buildCommand } = await import("./commands/build.js");
+    done(await buildCommand(command.optsWithGlobals<BuildFlags>(), path, surroundings));
+  });
+}
+
+function addStepFlags(build: Command): void {
+  build
+    .addOption(list("--secret <spec>", "a secret for steps: id=ID,src=FILE or id=ID,env=NAME"))
+    .addOption(list("--ssh <spec>", "an ssh agent or key for steps: default or ID=PATH"))
+    .option("--network <mode>", "network of RUN: default, none or host")
+    .addOption(list("--add-host <host:ip>", "a line for /etc/hosts of steps"))
+    .option("--shm-size <bytes>", "size of /dev/shm of steps")
+    .addOption(list("--ulimit <name=soft:hard>", "a resource limit of steps"))
+    .option("--cgroup-parent <path>", "cgroup under which steps run")
+    .addOption(list("--allow <name>", "grant network.host or security.insecure"))
+    .option("--max-parallelism <n>", "RUN steps at once")
+    .option("--isolation <kind>", "how steps run: oci or sandbox")
+    .option("--provenance <value>", "only false is supported")
+    .option("--sbom <value>", "only false is supported");
+}
+
+function addRun(program: Command, surroundings: Surroundings, done: (code: number) => void): void {
+  const run = program
+    .command("run")
+    .argument("<image>", "an image of the local store")
+    .argument("[args...]", "its command")
+    .description("run an image in the foreground")
+    .passThroughOptions()
+    .option("-i, --interactive", "keep standard input open")
+    .option("-t, --tty", "give it a terminal")
+    .addOption(list("-e, --env <key=value>", "set a variable; without =value, from the environment"))
+    .addOption(list("-v, --volume <src:dst>", "mount a directory or file, SRC:DST[:ro]"))
+    .option("-u, --user <user>", "run as this user")
+    .option("-w, --workdir <dir>", "run in this directory")
+    .option("--entrypoint <path>", "run this instead of the image's entrypoint")
+    .option("--isolation <kind>", "oci or sandbox")
+    .addOption(new Option("--rm").hideHelp());
+  addCommon(run);
+  run.action(async (image: string, args: readonly string[], _options: unknown, command: Command) => {
+    const { runCommand } = await import("./commands/run.js");
+    done(await runCommand(command.optsWithGlobals<RunFlags>(), [image, ...args], surroundings));
+  });
+}
+
+function addStoreCommands(program: Command, surroundings: Surroundings, done: (code: number) => void): void {
+  addCommon(program.command("images").argument("[name]", "only images of this name"))
+    .description("list images")
+    .option("-q, --quiet", "only ids")
+    .option("--no-trunc", "whole ids")
+    .option("--format <form>", "table or json")
+    .action(async (name: string | undefined, _options: unknown, command: Command) => {
+      const { imagesCommand } = await import("./commands/images.js");
+      done(await imagesCommand(command.optsWithGlobals<ImagesFlags>(), name, surroundings));
+    });
+  addCommon(program.command("prune"))
+    .description("remove build cache")
+    .option("-a, --all", "all of it, and images that nothing uses")
+    .option("-f, --force", "do not ask")
+    .action(async (_options: unknown, command: Command) => {
+      const { pruneCommand } = await import("./commands/prune.js");
+      done(await pruneCommand(command.optsWithGlobals<PruneFlags>(), surroundings));
+    });
+  addCommon(program.command("du"))
+    .description("show what takes space")
+    .option("-v, --verbose", "all that is known of each entry")
+    .action(async (_options: unknown, command: Command) => {
+      const { duCommand } = await import("./commands/du.js");
+      done(await duCommand(command.optsWithGlobals<DuFlags>(), surroundings));
+    });
+  addCommon(program.command("load"))
+    .description("load an image from an archive")
+    .option("-i, --input <file>", "the archive or the layout directory")
+    .option("-t, --tag <name>", "its name")
+    .action(async (_options: unknown, command: Command) => {
+      const { loadCommand } = await import("./commands/load.js");
+      done(await loadCommand(command.optsWithGlobals<LoadFlags>(), surroundings));
+    });
+  addCommon(program.command("info"))
+    .description("show what the engine works with")
+    .action(async (_options: unknown, command: Command) => {
+      const { infoCommand } = await import("./commands/info.js");
+      done(await infoCommand(command.optsWithGlobals<EngineFlags>(), surroundings));
+    });
+}
+
+function addCommon(command: Command): Command {
+  return command
+    .option("--root <dir>", "directory of images and cache (ASHLAR_ROOT)")
+    .option("-D, --debug", "show what caused an error, and warnings in full");
+}
+
+/** A flag that may be given several times. Commander's first value of a --no- flag is `true`. */
+function list(flags: string, description: string): Option {
+  return new Option(flags, description).argParser((value: string, previous: unknown) =>
+    Array.isArray(previous) ? [...previous, value] : [value],
+  );
+}

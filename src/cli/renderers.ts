@@ -1,0 +1,44 @@
+import {
+  createPlainRenderer,
+  createQuietRenderer,
+  createRawjsonRenderer,
+  createTtyRenderer,
+  type Renderer,
+  type TextOutput,
+} from "../progress/index.js";
+import type { ProgressMode } from "./build-request.js";
+import type { Surroundings } from "./surroundings.js";
+import { UsageError } from "./usage-error.js";
+
+/** The renderer MODE asks for, on standard error. */
+export function createRenderer(mode: ProgressMode, surroundings: Surroundings, debug: boolean): Renderer {
+  const { stderr, clock, env } = surroundings;
+  const isTerminal = stderr.isTTY === true;
+  // https://no-color.org: any value but the empty one.
+  const color = isTerminal && !env.NO_COLOR;
+  const options = { clock, color, debug };
+  const out: TextOutput = { write: (text) => stderr.write(text) };
+  switch (mode) {
+    case "quiet":
+    case "none":
+      return createQuietRenderer(out, options);
+    case "rawjson":
+      return createRawjsonRenderer(out, options);
+    case "tty":
+      if (!isTerminal) throw new UsageError("--progress=tty needs a terminal on standard error");
+      return createTtyRenderer(out, { ...options, ...ttyOptions(surroundings) });
+    case "auto":
+      if (isTerminal && env.TERM !== "dumb") return createTtyRenderer(out, { ...options, ...ttyOptions(surroundings) });
+      return createPlainRenderer(out, options);
+    case "plain":
+      return createPlainRenderer(out, options);
+  }
+}
+
+function ttyOptions({ stderr, env }: Surroundings) {
+  const lines = env.BUILDKIT_TTY_LOG_LINES ?? "";
+  return {
+    window: () => ({ columns: stderr.columns || 80, rows: stderr.rows || 24 }),
+    ...(/^\d{1,3}$/.test(lines) ? { logLines: Number(lines) } : {}),
+  };
+}
