@@ -1,0 +1,237 @@
+import { type AbortOptions, EngineError, messageOf } from "../../base/index.js";
+import {
+  formatPlatform,
+  formatReference,
+  type ImageConfig,
+  type Platform,
+  parseReference,
+  withDefaultTag,
+} from "../../oci/index.js";
+import { DiagnosticError } from "../diagnostic-error.js";
+import { parseDockerignore } from "../dockerignore/index.js";
+import type { FrontendBridge, NamedContext, ResolvedImage } from "../frontend.js";
+import type { OnbuildInstruction, Range } from "./ast.js";
+import type { ContextNames, FoundContext } from "./contexts.js";
+import { parseInstructionText } from "./parser.js";
+import { placed } from "./place.js";
+import { type Origin, reachableStages, type Stage, type StagePlan, type Step } from "./stages.js";
+import { didYouMean } from "./suggest.js";
+
+/** What a name outside of the file stands for. */
+export type External =
+  | { readonly kind: "empty" }
+  | {
+      readonly kind: "image";
+      /** The source, its digest pinned. */
+      readonly identifier: string;
+      readonly config: ImageConfig;
+      /** The named context that it came by. */
+      readonly context: string | undefined;
+    }
+  | { readonly kind: "local"; readonly name: string; readonly context: string; readonly excludes: readonly string[] };
+
+/** Everything of the outside that the stages of TARGET need, and the steps that ONBUILD adds to them. */
+export interface ResolvedBases {
+  readonly reachable: ReadonlySet<Stage>;
+  readonly triggers: ReadonlyMap<Stage, readonly Step[]>;
+  /** What STAGE begins with or is replaced by; undefined where it begins with another stage. */
+  base(stage: Stage): External | undefined;
+  /** What the image ORIGIN stands for. */
+  image(origin: Extract<Origin, { kind: "image" }>): External;
+}
+
+export interface BasesScope {
+  readonly fileName: string;
+  readonly plan: StagePlan;
+  /** Undefined resolves all stages. */
+  readonly target: Stage | undefined;
+  readonly contexts: ContextNames;
+  readonly targetPlatform: Platform;
+  readonly bridge: FrontendBridge;
+}
+
+/**
+ * Resolves what reachable stages begin with and copy from: each image once for a platform, all at the same time. ONBUILD
+ * triggers may need further stages, which is why this goes round until nothing new turns up. Throws a DiagnosticError.
+ */
+export async function resolveBases(scope: BasesScope, options: AbortOptions): Promise<ResolvedBases> {
+  const { plan, target, targetPlatform, fileName } = scope;
+  const resolver = new Resolver(scope, options);
+  const triggers = new Map<Stage, readonly Step[]>();
+  const bases = new Map<Stage, External>();
+  const images = new Map<string, External>();
+  for (;;) {
+    const reachable = target === undefined ? new Set(plan.stages) : reachableStages(target, triggers);
+    const fresh = [...reachable].filter((stage) => !triggers.has(stage));
+    const origins = [...reachable]
+      .flatMap((stage) => imagesOf(stage, triggers))
+      .filter(({ name }) => !images.has(name));
+    await settled([
+      ...fresh.map(async (stage) => {
+        const base = await resolver.base(stage);
+        if (base !== undefined) bases.set(stage, base);
+      }),
+      ...origins.map(async ({ name, range }) => {
+        images.set(name, await resolver.image(name, targetPlatform, range));
+      }),
+    ]);
+    for (const stage of fresh) triggers.set(stage, triggerSteps(stage, bases.get(stage), plan, fileName));
+    if (fresh.length === 0 && origins.length === 0) {
+      return { reachable, triggers, base: (stage) => bases.get(stage), image: ({ name }) => images.get(name) ?? EMPTY };
+    }
+  }
+}
+
+const EMPTY: External = { kind: "empty" };
+const IGNORE_FILE = ".dockerignore";
+/** Names that people misspell when they name a base image. */
+const COMMON_IMAGES = ["alpine", "busybox", "centos", "debian", "golang", "ubuntu", "fedora"];
+
+/** Asks the bridge, each question once. */
+class Resolver {
+  readonly #scope: BasesScope;
+  readonly #options: AbortOptions;
+  readonly #images = new Map<string, Promise<ResolvedImage>>();
+  readonly #ignores = new Map<string, Promise<readonly string[]>>();
+
+  constructor(scope: BasesScope, options: AbortOptions) {
+    this.#scope = scope;
+    this.#options = options;
+  }
+
+  async base(stage: Stage): Promise<External | undefined> {
+    const { base, node } = stage;
+    const platform = stage.platform ?? this.#scope.targetPlatform;
+    switch (base.kind) {
+      case "stage":
+        return undefined;
+      case "scratch":
+        return EMPTY;
+      case "context":
+        return this.#placed(node.from.range, () => this.#context(base.found, platform), node.from.image.range);
+      case "image":
+        return this.image(base.name, platform, node.from.range, node.from.image.range);
+    }
+  }
+
+  image(name: string, platform: Platform, range: Range, culprit?: Range): Promise<External> {
+    return this.#placed(range, () => this.#image(name, platform), culprit);
+  }
+
+  async #image(name: string, platform: Platform): Promise<External> {
+    if (name === "scratch") return EMPTY;
+    const full = fullName(name);
+    const found = this.#scope.contexts.find(full, platform);
+    if (found !== undefined) return this.#context(found, platform);
+    try {
+      const { identifier, config } = await this.#resolve(`docker-image://${full}`, platform);
+      return { kind: "image", identifier, config, context: undefined };
+    } catch (error) {
+      throw this.#unresolved(name, error);
+    }
+  }
+
+  async #context({ name, context }: FoundContext, platform: Platform): Promise<External> {
+    if (context.kind === "local") {
+      return { kind: "local", name: context.name, context: name, excludes: await this.#ignored(context.name) };
+    }
+    if (context.kind === "image" && context.reference === "scratch") return EMPTY;
+    const { identifier, config } = await this.#resolve(identifierOf(name, context), platform);
+    return { kind: "image", identifier, config, context: name };
+  }
+
+  #resolve(identifier: string, platform: Platform): Promise<ResolvedImage> {
+    const key = `${identifier} ${formatPlatform(platform)}`;
+    const asked = this.#images.get(key) ?? this.#scope.bridge.resolveImageConfig(identifier, platform, this.#options);
+    this.#images.set(key, asked);
+    return asked;
+  }
+
+  #ignored(context: string): Promise<readonly string[]> {
+    const asked = this.#ignores.get(context) ?? this.#readIgnoreFile(context);
+    this.#ignores.set(context, asked);
+    return asked;
+  }
+
+  async #readIgnoreFile(context: string): Promise<readonly string[]> {
+    const bytes = await this.#scope.bridge.readFile(context, IGNORE_FILE, this.#options);
+    return bytes === undefined ? [] : parseDockerignore(Buffer.from(bytes).toString("utf8"));
+  }
+
+  #unresolved(name: string, error: unknown): unknown {
+    if (!(error instanceof EngineError) || error.code === "canceled") return error;
+    const { code, hint } = error;
+    const known = [...this.#scope.plan.stages.map((stage) => stage.label), ...COMMON_IMAGES];
+    const suggestion = code === "not-found" || code === "denied" ? didYouMean(name, known) : "";
+    const message = `${name}: ${error.message}${suggestion}`;
+    return new EngineError(code, message, { cause: error, ...(hint === undefined ? {} : { hint }) });
+  }
+
+  async #placed<T>(range: Range, ask: () => Promise<T>, culprit?: Range): Promise<T> {
+    try {
+      return await ask();
+    } catch (error) {
+      throw placed(error, { file: this.#scope.fileName, range, culprit });
+    }
+  }
+}
+
+function fullName(name: string): string {
+  try {
+    return formatReference(withDefaultTag(parseReference(name)));
+  } catch (error) {
+    throw new EngineError("invalid", `failed to parse stage name ${JSON.stringify(name)}: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+function identifierOf(name: string, context: Exclude<NamedContext, { kind: "local" }>): string {
+  switch (context.kind) {
+    case "image":
+      return `docker-image://${formatReference(withDefaultTag(parseReference(context.reference)))}`;
+    case "layout":
+      return context.identifier;
+    case "target":
+      throw new EngineError("unsupported", `named context ${name}: another build's target is not supported`);
+  }
+}
+
+function imagesOf(
+  stage: Stage,
+  triggers: ReadonlyMap<Stage, readonly Step[]>,
+): readonly Extract<Origin, { kind: "image" }>[] {
+  const steps = [...(triggers.get(stage) ?? []), ...stage.steps];
+  return steps.flatMap(({ sources }) => sources.flatMap((source) => (source?.kind === "image" ? [source] : [])));
+}
+
+/** The steps that what STAGE begins with wants to be run in it, before its own. */
+function triggerSteps(stage: Stage, base: External | undefined, plan: StagePlan, file: string): readonly Step[] {
+  if (stage.base.kind === "context") return [];
+  const texts =
+    stage.base.kind === "stage" ? triggersOf(stage.base.stage) : base?.kind === "image" ? onbuild(base) : [];
+  const { range } = stage.node.from;
+  return texts.map((text) => {
+    const { instruction, diagnostics } = parseInstructionText(text, { name: file, range });
+    const [first, ...others] = diagnostics;
+    if (first !== undefined) throw new DiagnosticError([first, ...others]);
+    if (instruction === undefined) throw new EngineError("internal", `reading trigger ${JSON.stringify(text)}`);
+    return plan.step(instruction, true);
+  });
+}
+
+function triggersOf(stage: Stage): readonly string[] {
+  const isTrigger = (step: Step): step is Step & { readonly instruction: OnbuildInstruction } =>
+    step.instruction.kind === "onbuild";
+  return stage.steps.filter(isTrigger).map((step) => step.instruction.trigger);
+}
+
+function onbuild(base: Extract<External, { kind: "image" }>): readonly string[] {
+  return base.config.config?.OnBuild ?? [];
+}
+
+/** Waits for all of TASKS, then throws the first failure in their order, if any. */
+async function settled(tasks: readonly Promise<void>[]): Promise<void> {
+  const failure = (await Promise.allSettled(tasks)).find((result) => result.status === "rejected");
+  if (failure !== undefined) throw failure.reason;
+}

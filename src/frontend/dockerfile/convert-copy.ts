@@ -1,0 +1,201 @@
+import { type FileStep, fileState, mergeStates, type Owner, scratch, sourceState } from "../../llb/index.js";
+import type { CopyInstruction, Heredoc } from "./ast.js";
+import { copyMode, type Permissions } from "./copy-mode.js";
+import { type GitSource, gitSourceOp, parseGitSource } from "./git-source.js";
+import { httpSource, isHttpAddress } from "./http-source.js";
+import { originFiles } from "./origins.js";
+import { parseOwner } from "./owner.js";
+import { destination, rooted } from "./paths.js";
+import type { SourceFiles } from "./source-states.js";
+import {
+  addHistory,
+  expanded,
+  expandedHeredoc,
+  invalid,
+  type StageBuild,
+  type StepScope,
+  stepMetadata,
+  stepText,
+} from "./stage-build.js";
+
+/** COPY and ADD: one file op with an action for each source. */
+export function convertCopy(build: StageBuild, step: StepScope<CopyInstruction>): void {
+  const copy = expandedCopy(build, step);
+  const shown = { trigger: step.trigger, variables: build.variables };
+  const text = stepText(build, step.instruction);
+  const name = build.names.next(text, shown);
+  const files = sourceFiles(build, step);
+  const steps = [
+    ...copy.sources.map((source) => sourceStep(copy, source, { files, name })),
+    ...copy.heredocs.map((heredoc) => heredocStep(copy, heredoc)),
+  ];
+  const metadata = stepMetadata(build, step, name, true);
+  if (step.instruction.link && copy.chmod === "") {
+    const linked = stepMetadata(build, step, build.names.same(`LINK ${text}`, shown), true);
+    build.state = mergeStates([build.state, fileState(scratch, steps, { metadata })], { metadata: linked });
+  } else {
+    build.state = fileState(build.state, steps, { metadata });
+  }
+  if (step.sources.length === 0) build.facts.expanded.set(step.instruction, copy.sources.filter(isLocal));
+  addHistory(build, historyText(copy), "layer");
+}
+
+const HEREDOC_MODE = 0o644;
+
+/** COPY or ADD with its words expanded. */
+interface ExpandedCopy {
+  readonly instruction: CopyInstruction;
+  readonly chown: string;
+  readonly chmod: string;
+  readonly checksum: string | undefined;
+  readonly sources: readonly string[];
+  readonly heredocs: readonly { readonly name: string; readonly content: string }[];
+  /** As written, for the history. */
+  readonly destination: string;
+  readonly common: CopyCommon;
+}
+
+/** What all of its actions have. */
+type CopyCommon = Permissions & {
+  readonly dest: string;
+  readonly owner?: Owner;
+  readonly excludePatterns?: readonly string[];
+};
+
+interface CopyFrom {
+  readonly files: SourceFiles;
+  /** How what it downloads is shown. */
+  readonly name: string;
+}
+
+function expandedCopy(build: StageBuild, { instruction }: StepScope<CopyInstruction>): ExpandedCopy {
+  const word = (text: string | undefined) => (text ? expanded(build, instruction, text) : "");
+  const chown = word(instruction.chown);
+  const chmod = word(instruction.chmod);
+  const checksum = word(instruction.checksum) || undefined;
+  const sources = instruction.sources.map(({ text, range }) => expanded(build, instruction, text, range));
+  const { text, range } = instruction.destination;
+  const written = expanded(build, instruction, text, range);
+  const heredocs = instruction.heredocs.map((heredoc) => heredocFile(build, instruction, heredoc));
+  if (checksum !== undefined) refuseChecksum(sources);
+  const common = {
+    dest: destination(build.config.config.WorkingDir, written),
+    ...copyMode(chmod),
+    ...(chown === "" ? {} : { owner: parseOwner(chown) }),
+    ...(instruction.excludes.length === 0 ? {} : { excludePatterns: instruction.excludes }),
+  };
+  return { instruction, chown, chmod, checksum, sources, heredocs, destination: written, common };
+}
+
+function heredocFile(build: StageBuild, instruction: CopyInstruction, { name, content, expand }: Heredoc) {
+  return { name, content: expand ? expandedHeredoc(build, instruction, content) : content };
+}
+
+function sourceFiles(build: StageBuild, { instruction, sources: [origin] }: StepScope<CopyInstruction>): SourceFiles {
+  if (origin === undefined) return build.scope.sources.context;
+  const from = JSON.stringify(instruction.from?.value ?? "");
+  const here = JSON.stringify(build.stage.label);
+  return originFiles(
+    build,
+    origin,
+    () => `cannot copy from stage ${from}, it needs to be defined before current stage ${here}`,
+  );
+}
+
+function sourceStep(copy: ExpandedCopy, source: string, from: CopyFrom): FileStep {
+  const isAdd = copy.instruction.kind === "add";
+  const git = parseGitSource(source);
+  if (git !== undefined) {
+    if (!isAdd) throw invalid("source can't be a git ref for COPY");
+    return gitStep(copy, git, from.name);
+  }
+  if (!isHttpAddress(source)) return localStep(copy, source, from.files);
+  if (!isAdd) throw invalid("source can't be a URL for COPY");
+  const { op, fileName } = httpSource(source, copy.checksum);
+  const state = sourceState(() => op, { metadata: { name: from.name } });
+  const attemptUnpack = copy.instruction.unpack ?? false;
+  return { ...PLAIN_COPY, ...copy.common, from: state, src: rooted(fileName), attemptUnpack };
+}
+
+function gitStep(copy: ExpandedCopy, git: GitSource, name: string): FileStep {
+  const op = gitSourceOp(git, { keepGitDir: copy.instruction.keepGitDir, checksum: copy.checksum });
+  const state = sourceState(() => op, { metadata: { name } });
+  return { ...PLAIN_COPY, ...copy.common, from: state, src: "/", dirCopyContents: true };
+}
+
+function heredocStep({ common }: ExpandedCopy, { name, content }: ExpandedCopy["heredocs"][number]): FileStep {
+  const path = rooted(name);
+  const file = { kind: "mkfile", path, mode: HEREDOC_MODE, data: Buffer.from(content), timestamp: -1 } as const;
+  const from = fileState(scratch, [file], { metadata: { name: "[internal] preparing inline document" } });
+  return { ...PLAIN_COPY, ...common, from, src: path };
+}
+
+function localStep(copy: ExpandedCopy, source: string, { state, used }: SourceFiles): FileStep {
+  used.add(source);
+  const { instruction, common } = copy;
+  return {
+    ...PLAIN_COPY,
+    ...common,
+    ...(instruction.parents ? withParents(source) : { src: rooted(source) }),
+    from: state,
+    followSymlink: true,
+    dirCopyContents: true,
+    attemptUnpack: instruction.unpack ?? instruction.kind === "add",
+    allowWildcard: true,
+    allowEmptyWildcard: true,
+  };
+}
+
+/** --parents: what is copied is a pattern below the source's root, or below the part before `/./`. */
+function withParents(
+  source: string,
+): Pick<Extract<FileStep, { kind: "copy" }>, "src" | "includePatterns" | "requiredPaths"> {
+  const pivot = source.indexOf("/./");
+  const parent = pivot < 0 ? "/" : source.slice(0, pivot);
+  const below = pivot < 0 ? source : source.slice(pivot + "/./".length);
+  const pattern = below.startsWith("/") ? below : rooted(below);
+  const isLiteral = !hasWildcards(parent) && !hasWildcards(pattern);
+  return {
+    src: rooted(parent),
+    includePatterns: [pattern.replace(/^\//, "")],
+    ...(isLiteral ? { requiredPaths: [rooted(`${parent}/${pattern}`)] } : {}),
+  };
+}
+
+function hasWildcards(path: string): boolean {
+  return /[*?[]/.test(path.replace(/\\./gs, ""));
+}
+
+const PLAIN_COPY = {
+  kind: "copy",
+  followSymlink: false,
+  dirCopyContents: false,
+  attemptUnpack: false,
+  createDestPath: true,
+  allowWildcard: false,
+  allowEmptyWildcard: false,
+  timestamp: -1,
+  alwaysReplaceExistingDestPaths: false,
+} as const;
+
+function refuseChecksum([source, ...others]: readonly string[]): void {
+  if (source === undefined || others.length > 0) throw invalid("checksum can't be specified for multiple sources");
+  if (isLocal(source)) throw invalid("checksum requires HTTP(S) or Git sources");
+}
+
+function isLocal(source: string): boolean {
+  return !isHttpAddress(source) && parseGitSource(source) === undefined;
+}
+
+function historyText({ instruction, chown, chmod, sources, heredocs, destination: written }: ExpandedCopy): string {
+  const words = [
+    instruction.kind.toUpperCase(),
+    ...(instruction.parents ? ["--parents"] : []),
+    ...(chown === "" ? [] : [`--chown=${chown}`]),
+    ...(chmod === "" ? [] : [`--chmod=${chmod}`]),
+    ...sources,
+    ...heredocs.map(({ name }) => `<<${name}`),
+    written,
+  ];
+  return words.join(" ");
+}

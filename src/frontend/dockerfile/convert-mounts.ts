@@ -1,0 +1,112 @@
+import { type ExecOp, fileState, type MountSpec, type State, scratch } from "../../llb/index.js";
+import type { RunInstruction } from "./ast.js";
+import { expandWord } from "./expand.js";
+import type { MountOwner, ResolvedMount, SecretMount, SshMount } from "./mount.js";
+import { resolveMountOptions } from "./mount.js";
+import { originFiles } from "./origins.js";
+import { destination, rooted } from "./paths.js";
+import type { SourceFiles } from "./source-states.js";
+import { invalid, noteUndefined, type StageBuild, type StepScope } from "./stage-build.js";
+
+/** What the mounts of a RUN add to its exec. */
+export interface RunMounts {
+  readonly mounts: readonly MountSpec[];
+  readonly secretEnv: NonNullable<ExecOp["secretEnv"]>;
+  /** The first ssh socket, which SSH_AUTH_SOCK names. */
+  readonly sshSocket: string | undefined;
+}
+
+/** The mounts of RUN. Throws `invalid` for options that mean nothing. */
+export function convertMounts(build: StageBuild, step: StepScope<RunInstruction>): RunMounts {
+  const resolved = resolvedMounts(build, step.instruction);
+  const mounts: MountSpec[] = [];
+  const secrets = resolved.filter((mount) => mount.type === "secret");
+  const sockets: MountSpec[] = [];
+  for (const [index, mount] of resolved.entries()) {
+    switch (mount.type) {
+      case "secret":
+        if (mount.target !== undefined) mounts.push(secretMount(mount, mount.target));
+        break;
+      case "ssh":
+        sockets.push(sshMount(mount, sockets.length));
+        break;
+      default:
+        mounts.push(fileMount(build, step, mount, index));
+    }
+  }
+  const secretEnv = secrets.flatMap(({ env, id, required }) =>
+    env === undefined ? [] : [{ id, name: env, optional: !required }],
+  );
+  return { mounts: [...mounts, ...sockets], secretEnv, sshSocket: sockets[0]?.dest };
+}
+
+const CACHE_NAMESPACE = "BUILDKIT_CACHE_MOUNT_NS";
+/** Where a cache that has an owner lies in the file system that is made for it. */
+const OWNED_CACHE = "/cache";
+const SSH_SOCKET = "/run/buildkit/ssh_agent";
+
+type FileMount = Exclude<ResolvedMount, SecretMount | SshMount>;
+
+function resolvedMounts(build: StageBuild, instruction: RunInstruction): ResolvedMount[] {
+  return instruction.mounts.map((mount) => {
+    const result = resolveMountOptions(mount, (text) => {
+      const expansion = expandWord(text, build.variables, build.scope.escape);
+      noteUndefined(build, instruction, expansion);
+      return expansion;
+    });
+    if (!result.ok) throw invalid(result.error);
+    return result.mount;
+  });
+}
+
+function fileMount(build: StageBuild, step: StepScope, mount: FileMount, index: number): MountSpec {
+  const dest = mountTarget(build, mount.target);
+  const common = { dest, readonly: mount.readOnly };
+  if (mount.type === "tmpfs") {
+    return { ...common, type: "tmpfs", from: scratch, tmpfs: { sizeBytes: mount.sizeBytes ?? 0 } };
+  }
+  const files = mountSource(build, step, mount, index);
+  const source = rooted(mount.source);
+  files.used.add(source);
+  const selector = source === "/" ? {} : { selector: source };
+  if (mount.type === "bind") return { ...common, type: "bind", from: files.state, ...selector };
+  const namespace = build.scope.buildArgs.get(CACHE_NAMESPACE) ?? "";
+  const cache = { id: `${namespace}/${mount.id}`, sharing: mount.sharing };
+  if (source === "/" && mount.owner !== undefined) {
+    return { ...common, type: "cache", from: ownedCache(files.state, mount.owner), selector: OWNED_CACHE, cache };
+  }
+  return { ...common, type: "cache", from: files.state, ...selector, cache };
+}
+
+function mountSource(build: StageBuild, step: StepScope, mount: FileMount, index: number): SourceFiles {
+  const origin = step.sources[index];
+  if (origin !== undefined) {
+    const late = (label: string) =>
+      `cannot mount from stage ${JSON.stringify(label)} to ${JSON.stringify(mount.target)}, stage needs to be defined before current command`;
+    return originFiles(build, origin, late);
+  }
+  return mount.type === "cache" ? { state: scratch, used: { add: () => undefined } } : build.scope.sources.context;
+}
+
+function mountTarget(build: StageBuild, target: string): string {
+  const dest = rooted(destination(build.config.config.WorkingDir, target));
+  if (dest === "/") throw invalid('invalid mount target "/"');
+  return dest;
+}
+
+function ownedCache(from: State, { uid, gid, mode }: MountOwner): State {
+  const owner = { user: uid, group: gid };
+  const metadata = { name: "[internal] setting cache mount permissions" };
+  return fileState(from, [{ kind: "mkdir", path: OWNED_CACHE, mode, makeParents: false, owner, timestamp: -1 }], {
+    metadata,
+  });
+}
+
+function secretMount({ id, required, owner }: SecretMount, dest: string): MountSpec {
+  return { type: "secret", from: scratch, dest, readonly: false, secret: { id, ...owner, optional: !required } };
+}
+
+function sshMount({ id, target, required, owner }: SshMount, index: number): MountSpec {
+  const dest = target ?? `${SSH_SOCKET}.${index}`;
+  return { type: "ssh", from: scratch, dest, readonly: false, ssh: { id, ...owner, optional: !required } };
+}

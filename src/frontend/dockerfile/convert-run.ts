@@ -1,0 +1,132 @@
+import { type ExecOp, type ExecSpec, execState, fileState, type MountSpec, scratch } from "../../llb/index.js";
+import type { RunInstruction } from "./ast.js";
+import { convertMounts } from "./convert-mounts.js";
+import { commandArgs } from "./convert-settings.js";
+import { environmentEntries, setVariable } from "./environment.js";
+import { Expansion } from "./expansion.js";
+import { rooted } from "./paths.js";
+import { addHistory, invalid, type StageBuild, type StepScope, stepMetadata } from "./stage-build.js";
+import { capitalized } from "./vertex-names.js";
+
+/** RUN: a process in the file system so far, of which it keeps what it changed. */
+export function convertRun(build: StageBuild, step: StepScope<RunInstruction>): void {
+  const { instruction } = step;
+  const { args, script } = runCommand(build, instruction);
+  if (args.length === 0) throw invalid("arguments are required");
+  // A process may read any file.
+  build.used.add("/");
+  const { mounts, secretEnv, sshSocket } = convertMounts(build, step);
+  const spec: ExecSpec = {
+    meta: execMeta(build, args, sshSocket),
+    mounts: [...(script === undefined ? [] : [script]), ...mounts, ...sharedMemory(build)],
+    network: network(instruction.network ?? build.scope.request.network),
+    security: instruction.security ?? "sandbox",
+    ...(secretEnv.length === 0 ? {} : { secretEnv }),
+    ...(instruction.devices.length === 0 ? {} : { devices: instruction.devices.map(deviceOf) }),
+  };
+  const text = runText(
+    build,
+    instruction,
+    secretEnv.map((secret) => secret.name),
+  );
+  const name = build.names.next(text, { trigger: step.trigger, variables: build.variables });
+  const metadata = stepMetadata(build, step, name, true);
+  build.state = execState(build.state, spec, { metadata, platform: build.platform });
+  addHistory(build, `RUN ${[...argsInForce(build), ...args].join(" ")}`, "layer");
+}
+
+/** Where scripts of heredocs with a `#!` line are, for the time of the step. */
+const SCRIPTS = "/dev/pipes";
+const SCRIPT_MODE = 0o755;
+const HOSTNAME_ARG = "BUILDKIT_SANDBOX_HOSTNAME";
+
+interface RunCommand {
+  readonly args: readonly string[];
+  /** The mount that holds the script. */
+  readonly script: MountSpec | undefined;
+}
+
+/**
+ * The command. One that is nothing but a heredoc is the heredoc's text, or a file of it where it names its interpreter; of any
+ * other the shell gets command and heredocs as they were written.
+ */
+function runCommand(build: StageBuild, { command, heredocs }: RunInstruction): RunCommand {
+  const [first] = heredocs;
+  if (first === undefined || command.form === "exec")
+    return { args: commandArgs(build.config, command), script: undefined };
+  const shell = (text: string) => commandArgs(build.config, { form: "shell", text });
+  if (heredocs.length > 1 || command.text.trim() !== first.word.text) {
+    const bodies = heredocs.map(({ raw, name }) => `\n${raw}${name}`);
+    return { args: shell(command.text + bodies.join("")), script: undefined };
+  }
+  if (!first.content.startsWith("#!")) return { args: shell(first.content), script: undefined };
+  const file = {
+    kind: "mkfile",
+    path: rooted(first.name),
+    mode: SCRIPT_MODE,
+    data: Buffer.from(first.content),
+    timestamp: -1,
+  } as const;
+  const from = fileState(scratch, [file], { metadata: { name: "[internal] preparing inline document" } });
+  const script: MountSpec = { type: "bind", from, dest: SCRIPTS, readonly: true };
+  return { args: shell(`${SCRIPTS}/${first.name}`), script };
+}
+
+function execMeta(build: StageBuild, args: readonly string[], sshSocket: string | undefined): ExecOp["meta"] {
+  const { request, proxyEnv, buildArgs } = build.scope;
+  const { User: user = "", WorkingDir: directory = "/" } = build.config.config;
+  const variables = new Map(build.variables);
+  if (sshSocket !== undefined && !variables.has("SSH_AUTH_SOCK")) setVariable(variables, "SSH_AUTH_SOCK", sshSocket);
+  const hostname = buildArgs.get(HOSTNAME_ARG);
+  return {
+    args,
+    env: environmentEntries(variables),
+    cwd: rooted(directory),
+    user,
+    ...(proxyEnv === undefined ? {} : { proxyEnv }),
+    ...(request.extraHosts.length === 0 ? {} : { extraHosts: request.extraHosts }),
+    ...(hostname ? { hostname } : {}),
+    ...(request.ulimits.length === 0 ? {} : { ulimits: request.ulimits }),
+    ...(request.cgroupParent ? { cgroupParent: request.cgroupParent } : {}),
+  };
+}
+
+function sharedMemory({ scope: { request } }: StageBuild): readonly MountSpec[] {
+  const { shmSizeBytes: sizeBytes } = request;
+  if (!sizeBytes) return [];
+  return [{ type: "tmpfs", from: scratch, dest: "/dev/shm", readonly: false, tmpfs: { sizeBytes } }];
+}
+
+function network(mode: "default" | "none" | "host"): ExecOp["network"] {
+  return mode === "default" ? "sandbox" : mode;
+}
+
+function deviceOf({ name, required }: RunInstruction["devices"][number]): NonNullable<ExecOp["devices"]>[number] {
+  return { name, optional: !required };
+}
+
+/** The ARGs in scope as the history shows them: `|2 A=1 B=`, with the values that the process sees. */
+function argsInForce({ args, variables }: StageBuild): readonly string[] {
+  const shown = [...args].map(([name, value]) => `${name}=${variables.get(name) ?? value ?? ""}`);
+  return shown.length === 0 ? [] : [`|${shown.length}`, ...shown];
+}
+
+/** The line that shows the step: variables that are set have their values, secrets are hidden, the shell's own stay. */
+function runText(build: StageBuild, instruction: RunInstruction, secrets: readonly string[]): string {
+  const [heredoc] = instruction.heredocs;
+  const isScript =
+    heredoc !== undefined &&
+    instruction.command.form === "shell" &&
+    instruction.command.text.trim() === heredoc.word.text;
+  const text = instruction.original.trim() + (isScript ? ` (${summary(heredoc.raw)})` : "");
+  const variables = new Map(build.variables);
+  for (const name of secrets) variables.set(name, "****");
+  const mode = { escapeCharacter: build.scope.escape, quotes: "keep", keepEscapes: false, keepUnset: true } as const;
+  const result = new Expansion(text, variables, mode).word();
+  return capitalized(result.ok ? result.value : text);
+}
+
+function summary(script: string): string {
+  const [first = "", ...others] = script.trim().split(/\r?\n/);
+  return others.length === 0 ? first : `${first}...`;
+}

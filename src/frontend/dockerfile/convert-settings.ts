@@ -1,0 +1,138 @@
+import type { Healthcheck } from "../../oci/index.js";
+import type {
+  ArgInstruction,
+  CommandInstruction,
+  CommandLine,
+  EnvInstruction,
+  ExposeInstruction,
+  HealthcheckInstruction,
+  LabelInstruction,
+  StopsignalInstruction,
+  VolumeInstruction,
+} from "./ast.js";
+import { setVariable } from "./environment.js";
+import { expandWords } from "./expand.js";
+import { healthcheckText, plainList, quotedList } from "./history.js";
+import { type DraftConfig, withVariable } from "./imageconfig.js";
+import { exposedPorts } from "./ports.js";
+import { addHistory, expanded, HIDDEN_ARGS, invalid, type StageBuild } from "./stage-build.js";
+import { isSignal } from "./stopsignal.js";
+
+/** What a shell command of an image for Linux is run with unless SHELL says otherwise. */
+const DEFAULT_SHELL = ["/bin/sh", "-c"];
+
+/** ENV: all words are expanded before the first is set. */
+export function convertEnv(build: StageBuild, instruction: EnvInstruction): void {
+  const pairs = expandedPairs(build, instruction);
+  for (const [key, value] of pairs) {
+    setVariable(build.variables, key, value);
+    build.config.config.Env = withVariable(build.config.config.Env, key, value);
+  }
+  build.facts.expanded.set(
+    instruction,
+    pairs.map(([key]) => key),
+  );
+  addHistory(build, `ENV ${pairsText(pairs)}`, "settings");
+}
+
+export function convertLabel(build: StageBuild, instruction: LabelInstruction): void {
+  const pairs = expandedPairs(build, instruction);
+  build.config.config.Labels = { ...build.config.config.Labels, ...Object.fromEntries(pairs) };
+  addHistory(build, `LABEL ${pairsText(pairs)}`, "settings");
+}
+
+/**
+ * ARG: --build-arg goes over the default, which goes over the value from ahead of FROM. An ARG that has a value replaces an ENV
+ * of its name for what follows, though not in the image; one that has none changes nothing.
+ */
+export function convertArg(build: StageBuild, instruction: ArgInstruction): void {
+  const { buildArgs, globals } = build.scope;
+  const shown: string[] = [];
+  for (const { key, value: written, range } of instruction.args) {
+    const ownDefault = () => (written === undefined ? globals.get(key) : expanded(build, instruction, written, range));
+    const value = buildArgs.get(key) ?? ownDefault();
+    if (value !== undefined && !HIDDEN_ARGS.has(key)) setVariable(build.variables, key, value);
+    build.args.set(key, value);
+    shown.push(value === undefined ? key : `${key}=${value}`);
+  }
+  addHistory(build, `ARG ${shown.join(" ")}`, "settings");
+}
+
+/** CMD and ENTRYPOINT. An entrypoint drops the command that came with the base. */
+export function convertCommand(build: StageBuild, instruction: CommandInstruction): void {
+  const { config } = build.config;
+  const args = commandArgs(build.config, instruction.command);
+  if (instruction.kind === "cmd") {
+    config.Cmd = args;
+    config.ArgsEscaped = true;
+    build.hasCommand = true;
+  } else {
+    config.Entrypoint = args;
+    if (!build.hasCommand) config.Cmd = null;
+  }
+  addHistory(build, `${instruction.kind.toUpperCase()} ${quotedList(args)}`, "settings");
+}
+
+/** The arguments of a command: its shell form is one argument of the shell. */
+export function commandArgs({ config: { Shell: shell = [] } }: DraftConfig, command: CommandLine): readonly string[] {
+  return command.form === "exec" ? command.args : [...(shell.length === 0 ? DEFAULT_SHELL : shell), command.text];
+}
+
+/** EXPOSE, its words in order: the history shows them so. */
+export function convertExpose(build: StageBuild, instruction: ExposeInstruction): void {
+  const sorted = instruction.ports.toSorted((a, b) => (a.text < b.text ? -1 : a.text > b.text ? 1 : 0));
+  const words = sorted.flatMap(({ text }) => {
+    const result = expandWords(text, build.variables, build.scope.escape);
+    if (!result.ok) throw invalid(result.error);
+    return result.words;
+  });
+  build.facts.expanded.set(instruction, words);
+  const ports = words.flatMap(exposedPorts);
+  const opened = Object.fromEntries(ports.map((port) => [port, {}]));
+  build.config.config.ExposedPorts = { ...build.config.config.ExposedPorts, ...opened };
+  addHistory(build, `EXPOSE ${plainList(ports)}`, "settings");
+}
+
+export function convertVolume(build: StageBuild, instruction: VolumeInstruction): void {
+  const paths = instruction.paths.map(({ text, range }) => expanded(build, instruction, text, range));
+  if (paths.includes("")) throw invalid("VOLUME specified can not be an empty string");
+  const volumes = Object.fromEntries(paths.map((path) => [path, {}]));
+  build.config.config.Volumes = { ...build.config.config.Volumes, ...volumes };
+  addHistory(build, `VOLUME ${plainList(paths)}`, "settings");
+}
+
+export function convertStopsignal(build: StageBuild, instruction: StopsignalInstruction): void {
+  const signal = expanded(build, instruction, instruction.signal.text, instruction.signal.range);
+  if (!isSignal(signal)) throw invalid(`invalid signal: ${signal}`);
+  build.config.config.StopSignal = signal;
+  addHistory(build, `STOPSIGNAL ${signal}`, "settings");
+}
+
+export function convertHealthcheck(build: StageBuild, { check }: HealthcheckInstruction): void {
+  const healthcheck: Healthcheck = check.type === "none" ? { Test: ["NONE"] } : healthcheckOf(check);
+  build.config.config.Healthcheck = healthcheck;
+  addHistory(build, `HEALTHCHECK ${healthcheckText(healthcheck)}`, "settings");
+}
+
+function healthcheckOf(check: Extract<HealthcheckInstruction["check"], { type: "cmd" }>): Healthcheck {
+  const { command, interval, timeout, startPeriod, startInterval, retries } = check;
+  return {
+    Test: command.form === "exec" ? ["CMD", ...command.args] : ["CMD-SHELL", command.text],
+    ...(interval === 0 ? {} : { Interval: interval }),
+    ...(timeout === 0 ? {} : { Timeout: timeout }),
+    ...(startPeriod === 0 ? {} : { StartPeriod: startPeriod }),
+    ...(startInterval === 0 ? {} : { StartInterval: startInterval }),
+    ...(retries === 0 ? {} : { Retries: retries }),
+  };
+}
+
+function expandedPairs(build: StageBuild, instruction: EnvInstruction | LabelInstruction): [string, string][] {
+  return instruction.pairs.map(({ key, value = "", range }) => [
+    expanded(build, instruction, key, range),
+    expanded(build, instruction, value, range),
+  ]);
+}
+
+function pairsText(pairs: readonly (readonly [string, string])[]): string {
+  return pairs.map(([key, value]) => `${key}=${value}`).join(" ");
+}

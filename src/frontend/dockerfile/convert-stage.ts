@@ -1,0 +1,238 @@
+import { unreachable } from "../../base/index.js";
+import type { State } from "../../llb/index.js";
+import { formatPlatform, type ImageConfig, normalizePlatform, type Platform } from "../../oci/index.js";
+import type { StageInstruction } from "./ast.js";
+import type { External } from "./bases.js";
+import { convertCopy } from "./convert-copy.js";
+import { convertRun } from "./convert-run.js";
+import {
+  convertArg,
+  convertCommand,
+  convertEnv,
+  convertExpose,
+  convertHealthcheck,
+  convertLabel,
+  convertStopsignal,
+  convertVolume,
+} from "./convert-settings.js";
+import { convertUser, convertWorkdir } from "./convert-workdir.js";
+import { setVariables } from "./environment.js";
+import { createStageFacts, type StageFactsDraft } from "./facts.js";
+import { plainList } from "./history.js";
+import { DEFAULT_PATH, draftOf, emptyConfig, inheritedConfig, platformOf, variableOf } from "./imageconfig.js";
+import { workdir } from "./paths.js";
+import { placed, sourceRange } from "./place.js";
+import type { UsedPaths } from "./source-states.js";
+import { addHistory, type ConvertScope, type StageBuild, type StepScope } from "./stage-build.js";
+import type { Stage, Step } from "./stages.js";
+import { createVertexNames } from "./vertex-names.js";
+
+/** A stage ready for its first step. `onFacts` is given what is found out about it at once, so that it outlives an error. */
+export function beginStage(scope: ConvertScope, stage: Stage, onFacts: (facts: StageFactsDraft) => void): StageBuild {
+  const begun = stage.base.kind === "stage" ? childStage(scope, stage, stage.base.stage) : rootStage(scope, stage);
+  onFacts(begun.facts);
+  begun.facts.baseHasShell = (begun.config.config.Shell ?? []).length > 0;
+  // What a named context stands for is taken as it is.
+  if (stage.base.kind !== "context") completeConfig(begun);
+  setVariables(begun.variables, begun.config.config.Env ?? []);
+  return begun;
+}
+
+/** Converts all steps of a stage, those of ONBUILD first. Throws a DiagnosticError for the first that can't be. */
+export function convertSteps(build: StageBuild): void {
+  const triggers = build.scope.bases.triggers.get(build.stage) ?? [];
+  for (const [index, step] of [...triggers, ...build.stage.steps].entries()) {
+    try {
+      convertStep(build, { ...step, ordinal: index + 1 });
+    } catch (error) {
+      throw placed(error, { file: build.scope.request.dockerfile.name, range: step.instruction.range });
+    }
+    if (!step.trigger) build.facts.converted++;
+  }
+}
+
+const FROM_ORDINAL = 0;
+
+function convertStep(build: StageBuild, step: StepScope): void {
+  const { instruction } = step;
+  switch (instruction.kind) {
+    case "run":
+      convertRun(build, { ...step, instruction });
+      break;
+    case "copy":
+    case "add":
+      convertCopy(build, { ...step, instruction });
+      break;
+    case "workdir":
+      convertWorkdir(build, { ...step, instruction });
+      break;
+    case "user":
+      convertUser(build, instruction);
+      break;
+    default:
+      convertSetting(build, instruction);
+      break;
+  }
+}
+
+type SettingInstruction = Exclude<StageInstruction, { kind: "run" | "copy" | "add" | "workdir" | "user" }>;
+
+function convertSetting(build: StageBuild, instruction: SettingInstruction): void {
+  const { config } = build;
+  switch (instruction.kind) {
+    case "arg":
+      convertArg(build, instruction);
+      break;
+    case "env":
+      convertEnv(build, instruction);
+      break;
+    case "label":
+      convertLabel(build, instruction);
+      break;
+    case "expose":
+      convertExpose(build, instruction);
+      break;
+    case "volume":
+      convertVolume(build, instruction);
+      break;
+    case "cmd":
+    case "entrypoint":
+      convertCommand(build, instruction);
+      break;
+    case "stopsignal":
+      convertStopsignal(build, instruction);
+      break;
+    case "healthcheck":
+      convertHealthcheck(build, instruction);
+      break;
+    case "shell":
+      config.config.Shell = instruction.shell;
+      addHistory(build, `SHELL ${plainList(instruction.shell)}`, "settings");
+      break;
+    case "maintainer":
+      config.author = instruction.name.text;
+      addHistory(build, `MAINTAINER ${instruction.name.text}`, "settings");
+      break;
+    case "onbuild":
+      config.config.OnBuild = [...(config.config.OnBuild ?? []), instruction.trigger];
+      break;
+    default:
+      unreachable(instruction);
+  }
+}
+
+function childStage(scope: ConvertScope, stage: Stage, parentStage: Stage): StageBuild {
+  const parent = scope.stages.get(parentStage);
+  if (parent === undefined) throw new Error(`stage ${parentStage.label} is not converted`);
+  const config = draftOf(parent.config);
+  // Triggers fire once: they are for the image that is built upon this one.
+  delete config.config.OnBuild;
+  const facts = createStageFacts(stageId(stage, parent.platform));
+  facts.parent = parentStage.index;
+  return {
+    scope,
+    stage,
+    platform: parent.platform,
+    used: parent.used,
+    names: stageNames(scope, stage, parent.platform),
+    facts,
+    history: [...parent.history],
+    variables: new Map(parent.variables),
+    args: new Map(parent.args),
+    state: parent.state,
+    config,
+    hasCommand: false,
+  };
+}
+
+function rootStage(scope: ConvertScope, stage: Stage): StageBuild {
+  const base = scope.bases.base(stage) ?? { kind: "empty" };
+  const platform = basePlatform(scope, stage, base);
+  const names = stageNames(scope, stage, platform);
+  const facts = createStageFacts(stageId(stage, platform));
+  const config = base.kind === "image" ? inheritedConfig(base.config) : emptyConfig(platform);
+  delete config.config.OnBuild;
+  facts.platformMismatch = mismatch(stage, base, platform);
+  const { state, used } = baseFiles(scope, stage, base, (reference) =>
+    names.next(`FROM ${reference}`, { trigger: false, variables: NO_VARIABLES }),
+  );
+  const history = [...config.history];
+  return {
+    scope,
+    stage,
+    platform,
+    used,
+    names,
+    facts,
+    history,
+    variables: new Map(),
+    args: new Map(),
+    state,
+    config,
+    hasCommand: false,
+  };
+}
+
+const NO_VARIABLES: ReadonlyMap<string, string> = new Map();
+
+/** A stage runs on the platform it asks for; one that a named image stands for, on that image's. */
+function basePlatform(scope: ConvertScope, stage: Stage, base: External): Platform {
+  if (stage.base.kind === "context" && base.kind === "image" && base.config.os && base.config.architecture) {
+    return normalizePlatform(platformOf(base.config));
+  }
+  // `FROM --platform=… scratch` still gives the target's platform.
+  return (base.kind === "empty" ? undefined : stage.platform) ?? scope.targetPlatform;
+}
+
+function baseFiles(
+  scope: ConvertScope,
+  stage: Stage,
+  base: External,
+  name: (reference: string) => string,
+): { readonly state: State; readonly used: UsedPaths } {
+  const platform = stage.platform ?? scope.targetPlatform;
+  const place = {
+    location: sourceRange(scope.request.dockerfile.name, stage.node.from.range),
+    step: { stage: stageId(stage, platform), ordinal: FROM_ORDINAL },
+  };
+  return scope.sources.external(base, platform, { name, place });
+}
+
+/** PATH is always set, and the working directory is an absolute one. */
+function completeConfig({ config: { config }, platform }: StageBuild): void {
+  const hasPath = (config.Env ?? []).some((entry) => variableOf(entry)[0] === "PATH");
+  if (!hasPath && platform.os !== "windows") config.Env = [...(config.Env ?? []), `PATH=${DEFAULT_PATH}`];
+  if (config.WorkingDir) config.WorkingDir = workdir(config.WorkingDir, config.WorkingDir);
+}
+
+function mismatch(stage: Stage, base: External, expected: Platform): StageFactsDraft["platformMismatch"] {
+  if (base.kind !== "image" || base.context !== undefined || stage.base.kind !== "image") return undefined;
+  const { config } = base;
+  if (isPlatform(config, expected)) return undefined;
+  const [wanted, actual] = [expected, platformOf(config)].map((platform) =>
+    formatPlatform(normalizePlatform(platform)),
+  );
+  return { image: stage.base.name, expected: wanted ?? "", actual: actual ?? "" };
+}
+
+function isPlatform(config: ImageConfig, platform: Platform): boolean {
+  return config.os === platform.os && config.architecture === platform.architecture;
+}
+
+function stageNames(scope: ConvertScope, stage: Stage, platform: Platform) {
+  const steps = scope.bases.triggers.get(stage) ?? [];
+  const counted = [...steps, ...stage.steps.filter(makesVertex)].length;
+  return createVertexNames({
+    label: scope.isOnlyStage ? "" : stage.label,
+    total: stage.base.kind === "context" ? 0 : counted + (stage.base.kind === "image" ? 1 : 0),
+    platform: scope.showPlatform ? platform : undefined,
+  });
+}
+
+function makesVertex({ instruction: { kind } }: Step): boolean {
+  return kind === "run" || kind === "copy" || kind === "add" || kind === "workdir";
+}
+
+function stageId(stage: Stage, platform: Platform): string {
+  return `${stage.name ?? stage.index} ${formatPlatform(platform)}`;
+}

@@ -1,0 +1,124 @@
+import { type AbortOptions, createPatternMatcher, EngineError, type PatternMatcher } from "../../base/index.js";
+import { definitionOf } from "../../llb/index.js";
+import { normalizePlatform, type Platform } from "../../oci/index.js";
+import { parseDockerignore } from "../dockerignore/index.js";
+import type { FrontendBridge, FrontendImage, FrontendRequest } from "../frontend.js";
+import type { DockerfileNode } from "./ast.js";
+import { type ResolvedBases, resolveBases } from "./bases.js";
+import { createContextNames } from "./contexts.js";
+import { beginStage, convertSteps } from "./convert-stage.js";
+import { globalArgs, platformArgs, proxyEnvironment, sourceDateEpoch, type Variables } from "./environment.js";
+import type { StageFactsDraft } from "./facts.js";
+import { finishedConfig, onPlatform, platformOf } from "./imageconfig.js";
+import { createSourceStates } from "./source-states.js";
+import type { ConvertScope, StageBuild } from "./stage-build.js";
+import { planStages, type Stage, type StagePlan } from "./stages.js";
+
+/** One conversion: of a file without errors, for one platform. */
+export interface Conversion {
+  readonly request: FrontendRequest;
+  readonly dockerfile: DockerfileNode;
+  readonly bridge: FrontendBridge;
+  /** Undefined is the build platform, without anyone having asked for it. */
+  readonly platform: Platform | undefined;
+  /** Whether all stages are converted, not only those the target needs. */
+  readonly allStages: boolean;
+  /** Is filled while the stages are converted, and so tells of those before an error. */
+  readonly facts: Map<number, StageFactsDraft>;
+}
+
+/** Converts the target of a Dockerfile to a graph and an image config. Throws a DiagnosticError for what the text gets wrong. */
+export async function convertDockerfile(conversion: Conversion, options: AbortOptions): Promise<FrontendImage> {
+  const { request, dockerfile, facts } = conversion;
+  const targetPlatform = normalizePlatform(conversion.platform ?? request.buildPlatform);
+  const args = buildArguments(request, dockerfile, targetPlatform);
+  const contexts = createContextNames(request.contexts);
+  const fileName = request.dockerfile.name;
+  const { buildPlatform } = request;
+  const plan = planStages({ fileName, dockerfile, globals: args.globals, contexts, buildPlatform, targetPlatform });
+  const target = plan.target(request.target);
+  const needed = conversion.allStages ? undefined : target;
+  const bases = await resolveBases(
+    { fileName, plan, target: needed, contexts, targetPlatform, bridge: conversion.bridge },
+    options,
+  );
+  const stages = new Map<Stage, StageBuild>();
+  const scope: ConvertScope = {
+    request,
+    ...args,
+    escape: dockerfile.directives.escape,
+    proxyEnv: proxyEnvironment(request.buildArgs),
+    targetPlatform,
+    showPlatform: request.platforms.length > 1,
+    isOnlyStage: isOnlyStage(plan),
+    bases,
+    sources: createSourceStates(ignorePatterns(request).patterns),
+    stages,
+  };
+  for (const stage of inOrder(plan, bases)) {
+    const build = beginStage(scope, stage, (found) => facts.set(stage.index, found));
+    convertSteps(build);
+    stages.set(stage, build);
+  }
+  return finishedImage(conversion, targetPlatform, stages.get(target));
+}
+
+/** The patterns that keep files out of the main context. Throws `invalid` for patterns that mean nothing. */
+export function ignorePatterns({ dockerignore }: FrontendRequest): PatternMatcher {
+  const result = createPatternMatcher(dockerignore === undefined ? [] : parseDockerignore(dockerignore.text));
+  if (!result.ok) throw new EngineError("invalid", `reading ${dockerignore?.name}: ${result.error}`);
+  return result.matcher;
+}
+
+const EPOCH_ARG = "SOURCE_DATE_EPOCH";
+
+interface BuildArguments {
+  readonly globals: Variables;
+  readonly buildArgs: ReadonlyMap<string, string>;
+  readonly epoch: Date | undefined;
+}
+
+function buildArguments(request: FrontendRequest, dockerfile: DockerfileNode, target: Platform): BuildArguments {
+  const platforms = { build: normalizePlatform(request.buildPlatform), target };
+  const targetStage = request.target || dockerfile.stages.at(-1)?.from.name?.text.toLowerCase();
+  const known = platformArgs(platforms, targetStage, request.buildArgs);
+  const globals = globalArgs({ name: request.dockerfile.name, dockerfile }, known, request.buildArgs);
+  const value = request.buildArgs.get(EPOCH_ARG) ?? globals.get(EPOCH_ARG);
+  const stageNames = dockerfile.stages.flatMap((stage) => stage.from.name?.text.toLowerCase() ?? []);
+  const epoch = sourceDateEpoch(value, { contexts: new Set(request.contexts.keys()), stages: new Set(stageNames) });
+  const buildArgs = new Map(request.buildArgs);
+  for (const variables of [globals, buildArgs]) {
+    if (!variables.has(EPOCH_ARG)) continue;
+    if (epoch === undefined) variables.delete(EPOCH_ARG);
+    else variables.set(EPOCH_ARG, String(epoch.getTime() / 1000));
+  }
+  return { globals, buildArgs, epoch };
+}
+
+function inOrder(plan: StagePlan, bases: ResolvedBases): readonly Stage[] {
+  return plan.stages.filter((stage) => bases.reachable.has(stage));
+}
+
+/** Whether there is one stage and it takes nothing from elsewhere but by FROM. */
+function isOnlyStage(plan: StagePlan): boolean {
+  const [first, ...others] = plan.stages;
+  if (first === undefined || others.length > 0) return false;
+  return first.steps.every(({ instruction, sources }) =>
+    instruction.kind === "run" ? instruction.mounts.length === 0 : sources.length === 0,
+  );
+}
+
+function finishedImage(conversion: Conversion, target: Platform, build: StageBuild | undefined): FrontendImage {
+  if (build === undefined) throw new EngineError("internal", "the target stage was not converted");
+  // Whatever is built is wanted whole.
+  build.used.add("/");
+  const { labels } = conversion.request;
+  const config = { ...build.config.config };
+  if (labels.size > 0) config.Labels = { ...config.Labels, ...Object.fromEntries(labels) };
+  const draft = { ...build.config, config, history: build.history };
+  const wanted = conversion.platform === undefined ? draft : onPlatform(draft, target);
+  const finished = finishedConfig(wanted);
+  const platform = finished.os && finished.architecture ? normalizePlatform(platformOf(finished)) : target;
+  const normal = finishedConfig(onPlatform(finished, platform));
+  return { platform, definition: definitionOf(build.state), config: normal };
+}

@@ -1,0 +1,116 @@
+import { EngineError } from "../../base/index.js";
+import { formatPlatform, type Platform } from "../../oci/index.js";
+import type { DockerfileNode } from "./ast.js";
+import { type EscapeCharacter, expandWord } from "./expand.js";
+import { variableOf } from "./imageconfig.js";
+import { mistake } from "./place.js";
+
+/** Variables in the order in which they were last set: the order of a process's environment. */
+export type Variables = Map<string, string>;
+
+/** Sets KEY, which becomes the last one. */
+export function setVariable(variables: Variables, key: string, value: string): void {
+  variables.delete(key);
+  variables.set(key, value);
+}
+
+/** Sets all of ENTRIES (`KEY=value`) in order. */
+export function setVariables(variables: Variables, entries: readonly string[]): void {
+  for (const entry of entries) setVariable(variables, ...variableOf(entry));
+}
+
+/** VARIABLES as `KEY=value`. */
+export function environmentEntries(variables: ReadonlyMap<string, string>): string[] {
+  return [...variables].map(([key, value]) => `${key}=${value}`);
+}
+
+/** TARGETPLATFORM and its like for a build of STAGE (a name or undefined), each replaced where --build-arg gives it. */
+export function platformArgs(
+  platforms: { readonly build: Platform; readonly target: Platform },
+  stage: string | undefined,
+  buildArgs: ReadonlyMap<string, string>,
+): Variables {
+  const { build, target } = platforms;
+  const defaults: readonly (readonly [string, string])[] = [
+    ["BUILDPLATFORM", formatPlatform(build)],
+    ["BUILDOS", build.os],
+    ["BUILDOSVERSION", build.osVersion ?? ""],
+    ["BUILDARCH", build.architecture],
+    ["BUILDVARIANT", build.variant ?? ""],
+    ["TARGETPLATFORM", formatPlatform(target)],
+    ["TARGETOS", target.os],
+    ["TARGETOSVERSION", target.osVersion ?? ""],
+    ["TARGETARCH", target.architecture],
+    ["TARGETVARIANT", target.variant ?? ""],
+    ["TARGETSTAGE", stage || "default"],
+  ];
+  return new Map(defaults.map(([key, value]) => [key, buildArgs.get(key) ?? value]));
+}
+
+/** PLATFORM_ARGS and the ARGs ahead of the first FROM, each of which sees those before it. Throws for what can't be expanded. */
+export function globalArgs(
+  file: { readonly name: string; readonly dockerfile: DockerfileNode },
+  known: ReadonlyMap<string, string>,
+  buildArgs: ReadonlyMap<string, string>,
+): Variables {
+  const variables = new Map(known);
+  for (const instruction of file.dockerfile.globalArgs) {
+    for (const { key, value, range } of instruction.args) {
+      const given = buildArgs.get(key);
+      if (given === undefined && value === undefined) continue;
+      const expanded = given ?? expandedOr(value ?? "", variables, file.dockerfile.directives.escape);
+      if (typeof expanded === "object") {
+        throw mistake(expanded.error, { file: file.name, range: instruction.range, culprit: range });
+      }
+      setVariable(variables, key, expanded);
+    }
+  }
+  return variables;
+}
+
+/** What --build-arg tells of proxies, spelt both ways as programs want it; undefined where it tells nothing. */
+export function proxyEnvironment(buildArgs: ReadonlyMap<string, string>): Readonly<Record<string, string>> | undefined {
+  const found: Record<string, string> = {};
+  for (const key of [...buildArgs.keys()].sort()) {
+    const name = key.toLowerCase();
+    const value = buildArgs.get(key);
+    if (!PROXY_NAMES.has(name) || !value) continue;
+    found[name.toUpperCase()] = value;
+    found[name] = value;
+  }
+  return Object.keys(found).length === 0 ? undefined : found;
+}
+
+/**
+ * The time that SOURCE_DATE_EPOCH fixes for what a build makes. A name of a context gives none, since a directory or an image
+ * has no time of its own. Throws `invalid`, or `unsupported` for the name of a stage.
+ */
+export function sourceDateEpoch(
+  value: string | undefined,
+  names: { readonly contexts: ReadonlySet<string>; readonly stages: ReadonlySet<string> },
+): Date | undefined {
+  if (value === undefined || value === "") return undefined;
+  if (/^[+-]?\d+$/.test(value)) {
+    const epoch = new Date(Number(value) * 1000);
+    if (!Number.isNaN(epoch.getTime())) return epoch;
+  } else if (value === "context" || names.contexts.has(value)) {
+    return undefined;
+  } else if (names.stages.has(value.toLowerCase())) {
+    throw new EngineError(
+      "unsupported",
+      `SOURCE_DATE_EPOCH=${value}: the time of what a stage downloads is not supported`,
+    );
+  }
+  throw new EngineError("invalid", `invalid SOURCE_DATE_EPOCH: ${value}`);
+}
+
+const PROXY_NAMES = new Set(["http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"]);
+
+function expandedOr(
+  text: string,
+  variables: Variables,
+  escapeCharacter: EscapeCharacter,
+): string | { readonly error: string } {
+  const result = expandWord(text, variables, escapeCharacter);
+  return result.ok ? result.value : { error: result.error };
+}

@@ -1,0 +1,1 @@
+export { checkDockerfile, createDockerfileFrontend } from "./solve.js";

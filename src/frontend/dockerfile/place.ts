@@ -1,0 +1,34 @@
+import { EngineError } from "../../base/index.js";
+import type { SourceRange } from "../../llb/index.js";
+import { DiagnosticError } from "../diagnostic-error.js";
+import type { Diagnostic } from "../frontend.js";
+import type { Range } from "./ast.js";
+import { locate } from "./diagnostics.js";
+
+/** Where in a Dockerfile something is: the lines of an instruction, and the words of it that are meant, where they are known. */
+export interface Place {
+  readonly file: string;
+  readonly range: Range;
+  readonly culprit?: Range | undefined;
+}
+
+/** A mistake of the user's at PLACE. */
+export function mistake(message: string, place: Place): DiagnosticError {
+  return new DiagnosticError([diagnosticAt(message, place)]);
+}
+
+/** ERROR with its place. One that has a place keeps it; what is no failure of the build (an abort, a bug) stays as it is. */
+export function placed(error: unknown, place: Place): unknown {
+  if (!(error instanceof EngineError) || error instanceof DiagnosticError || error.code === "canceled") return error;
+  const { code, hint, cause } = error;
+  return new DiagnosticError([diagnosticAt(error.message, place)], { code, hint, cause });
+}
+
+/** The lines of RANGE. */
+export function sourceRange(file: string, range: Range): SourceRange {
+  return { file, startLine: range.start.line, endLine: range.end.line };
+}
+
+function diagnosticAt(message: string, { file, range, culprit }: Place): Diagnostic {
+  return { severity: "error", message, ...locate(file, range, culprit) };
+}

@@ -1,0 +1,125 @@
+import { EngineError } from "../../base/index.js";
+import type { OpMetadata, State } from "../../llb/index.js";
+import type { HistoryEntry, Platform } from "../../oci/index.js";
+import type { FrontendRequest } from "../frontend.js";
+import type { Range, StageInstruction } from "./ast.js";
+import type { ResolvedBases } from "./bases.js";
+import type { Variables } from "./environment.js";
+import { type EscapeCharacter, type ExpandResult, expandHeredoc, expandWord } from "./expand.js";
+import type { StageFactsDraft } from "./facts.js";
+import { type Effect, historyEntry } from "./history.js";
+import type { DraftConfig } from "./imageconfig.js";
+import { mistake, sourceRange } from "./place.js";
+import type { SourceStates, UsedPaths } from "./source-states.js";
+import type { Origin, Stage } from "./stages.js";
+import { capitalized, type VertexNames } from "./vertex-names.js";
+
+/** What all stages of one platform's image share. */
+export interface ConvertScope {
+  readonly request: FrontendRequest;
+  readonly escape: EscapeCharacter;
+  /** Platform arguments and the ARGs ahead of the first FROM. */
+  readonly globals: ReadonlyMap<string, string>;
+  /** --build-arg, but for an SOURCE_DATE_EPOCH that gives no time. */
+  readonly buildArgs: ReadonlyMap<string, string>;
+  readonly proxyEnv: Readonly<Record<string, string>> | undefined;
+  readonly epoch: Date | undefined;
+  readonly targetPlatform: Platform;
+  /** Whether names of vertices show the platform. */
+  readonly showPlatform: boolean;
+  /** Whether nothing but one stage takes part, whose name then goes without saying. */
+  readonly isOnlyStage: boolean;
+  readonly bases: ResolvedBases;
+  readonly sources: SourceStates;
+  /** The stages converted so far. */
+  readonly stages: ReadonlyMap<Stage, StageBuild>;
+}
+
+/** A stage while its steps are converted one after the other; what it is when the last one is done is its result. */
+export interface StageBuild {
+  readonly scope: ConvertScope;
+  readonly stage: Stage;
+  readonly platform: Platform;
+  /** What is read of the file system that the stage's chain of bases begins with. */
+  readonly used: UsedPaths;
+  readonly names: VertexNames;
+  readonly facts: StageFactsDraft;
+  readonly history: HistoryEntry[];
+  /** What words are expanded with and processes get: ENV and ARG. */
+  readonly variables: Variables;
+  /** The ARGs declared, with their values. */
+  readonly args: Map<string, string | undefined>;
+  state: State;
+  config: DraftConfig;
+  /** Whether this stage has set CMD. */
+  hasCommand: boolean;
+}
+
+/** One instruction of a stage while it is converted. */
+export interface StepScope<I extends StageInstruction = StageInstruction> {
+  readonly instruction: I;
+  readonly trigger: boolean;
+  readonly sources: readonly (Origin | undefined)[];
+  /** Its place in the stage, from 1; 0 is FROM. */
+  readonly ordinal: number;
+}
+
+/** Adds the entry of an instruction shown as TEXT. */
+export function addHistory(build: StageBuild, text: string, effect: Effect): void {
+  build.history.push(historyEntry(text, effect, build.scope.epoch));
+}
+
+/** TEXT expanded with the variables of the stage. Throws where it can't be, at CULPRIT if that is known. */
+export function expanded(build: StageBuild, instruction: StageInstruction, text: string, culprit?: Range): string {
+  return checked(build, instruction, expandWord(text, build.variables, build.scope.escape), culprit);
+}
+
+/** The body of a heredoc expanded with the variables of the stage. */
+export function expandedHeredoc(build: StageBuild, instruction: StageInstruction, text: string): string {
+  return checked(build, instruction, expandHeredoc(text, build.variables));
+}
+
+/** Notes what RESULT found undefined, for the build checks. */
+export function noteUndefined(build: StageBuild, instruction: StageInstruction, result: ExpandResult): void {
+  for (const name of result.unset) {
+    if (build.args.has(name) || HIDDEN_ARGS.has(name)) continue;
+    build.facts.undefinedVariables.push({ instruction, name, known: [...build.variables.keys()] });
+  }
+}
+
+/** The metadata of a vertex that a step makes. */
+export function stepMetadata(build: StageBuild, step: StepScope, name: string, noCache = false): OpMetadata {
+  return {
+    name,
+    ...(noCache && ignoresCache(build) ? { ignoreCache: true } : {}),
+    location: sourceRange(build.scope.request.dockerfile.name, step.instruction.range),
+    step: { stage: build.facts.id, ordinal: step.ordinal },
+  };
+}
+
+/** The line that shows a step: its text with the values of variables, if it can be expanded. */
+export function stepText(build: StageBuild, instruction: StageInstruction): string {
+  const text = instruction.original.trim();
+  const result = expandWord(text, build.variables, build.scope.escape);
+  return capitalized(result.ok ? result.value : text);
+}
+
+/** Arguments that steer BuildKit's scanners and are never variables. */
+export const HIDDEN_ARGS: ReadonlySet<string> = new Set(["BUILDKIT_SBOM_SCAN_CONTEXT", "BUILDKIT_SBOM_SCAN_STAGE"]);
+
+/** A failure that is a user's mistake; whoever converts the step gives it its place. */
+export function invalid(message: string): EngineError {
+  return new EngineError("invalid", message);
+}
+
+function checked(build: StageBuild, instruction: StageInstruction, result: ExpandResult, culprit?: Range): string {
+  noteUndefined(build, instruction, result);
+  if (result.ok) return result.value;
+  throw mistake(result.error, { file: build.scope.request.dockerfile.name, range: instruction.range, culprit });
+}
+
+function ignoresCache({ scope: { request }, stage }: StageBuild): boolean {
+  const { noCache } = request;
+  if (typeof noCache === "boolean") return noCache;
+  return noCache.some((name) => name.toLowerCase() === (stage.name ?? ""));
+}

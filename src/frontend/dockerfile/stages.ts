@@ -1,0 +1,230 @@
+import { EngineError, messageOf } from "../../base/index.js";
+import { type Platform, parsePlatform } from "../../oci/index.js";
+import type { DockerfileNode, FromInstruction, Range, StageInstruction, StageNode } from "./ast.js";
+import type { ContextNames, FoundContext } from "./contexts.js";
+import { expandWord } from "./expand.js";
+import { mistake, placed } from "./place.js";
+import { didYouMean } from "./suggest.js";
+
+/** A stage of the file with its names settled: what it begins with, and what its steps take files from. */
+export interface Stage {
+  readonly node: StageNode;
+  /** Its place in the file, from 0. */
+  readonly index: number;
+  /** In lower case. */
+  readonly name: string | undefined;
+  /** The name, or `stage-N`. */
+  readonly label: string;
+  readonly base: StageBase;
+  /** What --platform asks for. */
+  readonly platform: Platform | undefined;
+  readonly steps: readonly Step[];
+}
+
+/** `context` takes the place of the whole stage, whose steps don't count. */
+export type StageBase =
+  | { readonly kind: "stage"; readonly stage: Stage }
+  | { readonly kind: "image"; readonly name: string }
+  | { readonly kind: "scratch" }
+  | { readonly kind: "context"; readonly found: FoundContext };
+
+/** An instruction, and whether a base's ONBUILD made it. */
+export interface Step {
+  readonly instruction: StageInstruction;
+  readonly trigger: boolean;
+  /** Of COPY --from the one it names, of RUN one for each mount; undefined is the build context or nothing. */
+  readonly sources: readonly (Origin | undefined)[];
+}
+
+/** Where a step takes files from. */
+export type Origin =
+  | { readonly kind: "stage"; readonly stage: Stage }
+  | { readonly kind: "image"; readonly name: string; readonly range: Range };
+
+/** What names in a file depend on. */
+export interface StageScope {
+  readonly fileName: string;
+  readonly dockerfile: DockerfileNode;
+  /** What FROM may use. */
+  readonly globals: ReadonlyMap<string, string>;
+  readonly contexts: ContextNames;
+  readonly buildPlatform: Platform;
+  readonly targetPlatform: Platform;
+}
+
+/** All stages of the file. Throws a DiagnosticError for names that mean nothing, in stages that no target needs as well. */
+export function planStages(scope: StageScope): StagePlan {
+  const plan = new StagePlan(scope);
+  for (const node of scope.dockerfile.stages) plan.addStage(node);
+  for (const stage of plan.stages) plan.addSteps(stage);
+  refuseCircles(plan.stages, scope.fileName);
+  return plan;
+}
+
+/** The stages, and how other texts (ONBUILD triggers, the target) name them. */
+class StagePlan {
+  readonly #scope: StageScope;
+  readonly #stages: (Stage & { readonly steps: Step[] })[] = [];
+  readonly #byName = new Map<string, Stage>();
+
+  constructor(scope: StageScope) {
+    this.#scope = scope;
+  }
+
+  get stages(): readonly Stage[] {
+    return this.#stages;
+  }
+
+  /** The stage that is asked for: TARGET in any case, the last one where there is none. */
+  target(target: string | undefined): Stage {
+    const found = target ? this.#byName.get(target.toLowerCase()) : this.#stages.at(-1);
+    if (found !== undefined) return found;
+    const hint = didYouMean(
+      target ?? "",
+      this.#stages.map((stage) => stage.label),
+    );
+    throw new EngineError("invalid", `target stage ${JSON.stringify(target)} could not be found${hint}`);
+  }
+
+  addStage(node: StageNode): void {
+    const place = { file: this.#scope.fileName, range: node.from.range };
+    const image = this.#baseName(node.from);
+    const platform = this.#platform(node.from);
+    const name = node.from.name?.text.toLowerCase();
+    try {
+      const base = this.#base(name, image, platform);
+      const stage = { node, index: node.index, name, label: name ?? `stage-${node.index}`, base, platform, steps: [] };
+      this.#stages.push(stage);
+      if (name !== undefined) this.#byName.set(name, stage);
+    } catch (error) {
+      throw placed(error, { ...place, culprit: node.from.image.range });
+    }
+  }
+
+  addSteps(stage: Stage): void {
+    const steps = this.#stages[stage.index]?.steps;
+    if (stage.base.kind === "context") return;
+    for (const instruction of stage.node.instructions) steps?.push(this.step(instruction, false));
+  }
+
+  /** INSTRUCTION with what it takes files from. Throws a DiagnosticError. */
+  step(instruction: StageInstruction, trigger: boolean): Step {
+    switch (instruction.kind) {
+      case "copy": {
+        const { from } = instruction;
+        return { instruction, trigger, sources: from?.value ? [this.#copySource(from.value, instruction.range)] : [] };
+      }
+      case "run": {
+        const sources = instruction.mounts.map((mount) => {
+          return mount.from ? this.#named(mount.from, instruction.range) : undefined;
+        });
+        return { instruction, trigger, sources };
+      }
+      default:
+        return { instruction, trigger, sources: [] };
+    }
+  }
+
+  #copySource(from: string, range: Range): Origin {
+    const expanded = expandWord(from, new Map(), this.#scope.dockerfile.directives.escape);
+    if (!expanded.ok || expanded.value !== from) {
+      throw mistake(expanded.ok ? FROM_NOT_EXPANDED : expanded.error, { file: this.#scope.fileName, range });
+    }
+    if (!/^[+-]?\d+$/.test(from)) return this.#named(from, range);
+    const stage = this.#stages[Number(from)];
+    if (stage === undefined) {
+      throw mistake(`invalid stage index ${Number(from)}`, { file: this.#scope.fileName, range });
+    }
+    return { kind: "stage", stage };
+  }
+
+  #named(name: string, range: Range): Origin {
+    const stage = this.#byName.get(name.toLowerCase());
+    return stage === undefined ? { kind: "image", name, range } : { kind: "stage", stage };
+  }
+
+  #base(name: string | undefined, image: string, platform: Platform | undefined): StageBase {
+    const found = name && this.#scope.contexts.find(name, platform ?? this.#scope.targetPlatform);
+    if (found) return { kind: "context", found };
+    const stage = this.#byName.get(image);
+    if (stage !== undefined) return { kind: "stage", stage };
+    return image === "scratch" ? { kind: "scratch" } : { kind: "image", name: image };
+  }
+
+  #baseName(from: FromInstruction): string {
+    const { fileName, globals, dockerfile } = this.#scope;
+    const place = { file: fileName, range: from.range, culprit: from.image.range };
+    const expanded = expandWord(from.image.text, globals, dockerfile.directives.escape);
+    if (!expanded.ok) throw mistake(expanded.error, place);
+    if (expanded.value === "") throw mistake(`base name (${from.image.text}) should not be blank`, place);
+    return expanded.value;
+  }
+
+  #platform(from: FromInstruction): Platform | undefined {
+    const written = from.platform?.value;
+    if (!written) return undefined;
+    const { fileName, globals, dockerfile, buildPlatform } = this.#scope;
+    const place = { file: fileName, range: from.range, culprit: from.platform?.range };
+    const expanded = expandWord(written, globals, dockerfile.directives.escape);
+    if (!expanded.ok) throw mistake(`failed to process arguments for platform ${written}: ${expanded.error}`, place);
+    const hint = expanded.unset.map((name) => didYouMean(name, [...globals.keys()])).find((text) => text !== "") ?? "";
+    if (expanded.value === "") throw mistake(`empty platform value from expression ${written}${hint}`, place);
+    try {
+      return parsePlatform(expanded.value, buildPlatform);
+    } catch (error) {
+      throw mistake(`failed to parse platform ${written}: ${messageOf(error)}${hint}`, place);
+    }
+  }
+}
+
+export type { StagePlan };
+
+const FROM_NOT_EXPANDED =
+  "variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope as a workaround";
+
+/** Stages that take files from each other can never be built. Walks with its own stack: there may be many stages. */
+function refuseCircles(stages: readonly Stage[], file: string): void {
+  const done = new Set<Stage>();
+  for (const root of stages) {
+    const path = new Set<Stage>();
+    const stack = [{ stage: root, edges: edgesOf(root), next: 0 }];
+    if (done.has(root)) continue;
+    path.add(root);
+    for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
+      const edge = top.edges[top.next++];
+      if (edge === undefined) {
+        path.delete(top.stage);
+        done.add(top.stage);
+        stack.pop();
+      } else if (path.has(edge.stage)) {
+        throw mistake(`circular dependency detected on stage: ${root.label}`, {
+          file,
+          range: edge.step.instruction.range,
+        });
+      } else if (!done.has(edge.stage)) {
+        path.add(edge.stage);
+        stack.push({ stage: edge.stage, edges: edgesOf(edge.stage), next: 0 });
+      }
+    }
+  }
+}
+
+/** The stages that STEPS take files from, and by which step. */
+function edgesOf({ steps }: Stage): readonly { readonly stage: Stage; readonly step: Step }[] {
+  return steps.flatMap((step) =>
+    step.sources.flatMap((source) => (source?.kind === "stage" ? [{ stage: source.stage, step }] : [])),
+  );
+}
+
+/** TARGET and all stages that it needs; TRIGGERS are the steps that bases add. */
+export function reachableStages(target: Stage, triggers: ReadonlyMap<Stage, readonly Step[]>): ReadonlySet<Stage> {
+  const reached = new Set<Stage>([target]);
+  for (const stage of reached) {
+    if (stage.base.kind === "stage") reached.add(stage.base.stage);
+    for (const { stage: needed } of edgesOf(stage)) reached.add(needed);
+    for (const step of triggers.get(stage) ?? []) {
+      for (const source of step.sources) if (source?.kind === "stage") reached.add(source.stage);
+    }
+  }
+  return reached;
+}

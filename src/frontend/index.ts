@@ -1,0 +1,3 @@
+export * from "./diagnostic-error.js";
+export * from "./dockerfile/index.js";
+export * from "./frontend.js";
