@@ -5,3 +5,5 @@ export * from "./schema.js";
 export * from "./spawn.js";
 export * from "./state-dirs.js";
 export * from "./tree.js";
+export * from "./file-action.js";
+export * from "./selector.js";

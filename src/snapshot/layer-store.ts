@@ -26,6 +26,8 @@ export interface LayerStore {
   commit(workspace: Workspace, options?: AbortOptions): Promise<Tree>;
   /** Throws the workspace away. */
   abandon(workspace: Workspace): Promise<void>;
+  /** Removes the topmost layer of a tree that no record, image or other layer names. */
+  remove(tree: Tree): Promise<void>;
   /** The tree of an image's layers, bottom first. Nothing is fetched; the layers are leased to BUILD. */
   adopt(layers: readonly ImageLayer[], build: string): Promise<Tree>;
   /** Fetches and unpacks what of TREE is not on this disk. */
@@ -51,14 +53,14 @@ export interface LayerInfo {
   readonly sizeBytes: number;
 }
 
-interface LayerRow {
+type LayerRow = {
   readonly id: number;
   readonly state: LayerInfo["state"];
   readonly diff_id: Digest | null;
   readonly blob: string | null;
   readonly origin: string | null;
   readonly size_bytes: number;
-}
+};
 
 export interface LayerStoreOptions {
   readonly database: Database;
@@ -91,12 +93,12 @@ class Layers implements LayerStore {
 
   async #allocate(): Promise<LayerId> {
     const { owner, clock, bootId } = this.#options;
-    return this.#database.transaction(() =>
-      Number(
-        this.#database.run("INSERT INTO layer (state, owner, boot_id, created_at) VALUES ('active', ?, ?, ?)", owner, bootId, clock.now())
-          .lastInsertRowid,
-      ),
-    );
+    return this.#database.transaction(() => {
+      const insert = "INSERT INTO layer (state, owner, boot_id, created_at) VALUES ('active', ?, ?, ?) RETURNING id";
+      const row = this.#database.get<{ id: number }>(insert, owner, bootId, clock.now());
+      if (!row) throw new EngineError("internal", "no number for a new layer");
+      return row.id;
+    });
   }
 
   async commit(workspace: Workspace, options: AbortOptions = {}): Promise<Tree> {
@@ -110,6 +112,13 @@ class Layers implements LayerStore {
   async abandon({ layer }: Workspace): Promise<void> {
     await this.#options.plane.run("removeLayers", { layers: [layer] });
     await this.#database.transaction(() => this.#database.run("DELETE FROM layer WHERE id = ? AND state = 'active'", layer));
+  }
+
+  async remove(tree: Tree): Promise<void> {
+    const layer = tree.at(-1);
+    if (layer === undefined) return;
+    await this.#options.plane.run("removeLayers", { layers: [layer] });
+    await this.#database.transaction(() => this.#database.run("DELETE FROM layer WHERE id = ?", layer));
   }
 
   async adopt(layers: readonly ImageLayer[], build: string): Promise<Tree> {

@@ -6,12 +6,12 @@ import { systemCode, tryLock } from "../base/index.js";
  * A running engine, as other processes see it: a lock file that its process holds (flock), so that it dies with the process, however
  * that ends. What is owned by a dead owner is garbage.
  */
-export interface Owner extends Disposable {
+export interface EngineOwner extends Disposable {
   readonly id: string;
 }
 
 /** Creates an owner named ID (unique, a plain file name) in DIRECTORY. */
-export function createOwner(directory: string, id: string): Owner {
+export function createOwner(directory: string, id: string): EngineOwner {
   const file = path.join(directory, id);
   const fd = fs.openSync(file, "wx");
   if (!tryLock(fd, "exclusive")) throw new Error(`the lock file of a new owner is taken: ${file}`);

@@ -2,6 +2,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { EngineError } from "../../base/index.js";
 import type { LayerId } from "../tree.js";
+import { bindSelected, removeSecret, writeSecret } from "./bind.js";
 import { fromText } from "./bytes.js";
 import type { Job, JobContext } from "./context.js";
 import { type MountRequest, mountTree, unmountTree } from "./mounting.js";
@@ -27,4 +28,12 @@ const mount: Job<MountRequest, string> = (request, context: JobContext) => mount
 const unmount: Job<{ readonly path: string }, void> = ({ path: target }) => unmountTree(target);
 
 /** Every job a thread of the data plane can do, by name. */
-export const jobs = { createLayer, removeLayers, mount, unmount };
+export const jobs = {
+  createLayer,
+  removeLayers,
+  mount,
+  unmount,
+  bindSelected,
+  writeSecret,
+  removeSecret,
+};

@@ -36,7 +36,8 @@ export function mountTree(request: MountRequest, context: JobContext): string {
 /** Takes a mount of `mountTree` away, at once for everybody who has nothing open in it. */
 export function unmountTree(target: string): void {
   unmount(target, MNT_DETACH);
-  fs.rmdirSync(target);
+  if (fs.lstatSync(target).isDirectory()) fs.rmdirSync(target);
+  else fs.unlinkSync(target);
 }
 
 /** Runs WORK with the tree mounted and its root opened; unmounts whatever happens. */

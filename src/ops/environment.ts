@@ -1,0 +1,53 @@
+import { type Clock, type Digest, digestOf, EngineError, type Limiter } from "../base/index.js";
+import type { Executor } from "../executor/index.js";
+import type { VertexInfo } from "../progress/index.js";
+import type { Secrets } from "../session/index.js";
+import type { DataPlane, LayerId, LayerStore, StateDirs } from "../snapshot/index.js";
+import type { CacheMounts } from "./cache-mounts.js";
+
+/** What the ops of one build work with. */
+export interface OpEnvironment {
+  readonly buildId: string;
+  readonly plane: DataPlane;
+  readonly layers: LayerStore;
+  readonly executor: Executor;
+  readonly dirs: StateDirs;
+  readonly clock: Clock;
+  readonly secrets: Secrets;
+  readonly cacheMounts: CacheMounts;
+  readonly images: ImageResolver;
+  /** Local sources by name: absolute directories of the caller's. */
+  readonly directories: ReadonlyMap<string, string>;
+  /** `network.host`, `security.insecure`, as far as the caller allowed them. */
+  readonly entitlements: ReadonlySet<string>;
+  readonly steps: Limiter;
+  readonly shmSizeBytes: number | undefined;
+  /** Which vertex speaks for a layer that has to be pulled. */
+  readonly pulledBy: Map<LayerId, VertexInfo>;
+  readonly contextDigests: Map<string, Promise<Digest>>;
+  onContextRead(scanId: string, amount: { readonly entries: number; readonly bytes: number }): void;
+}
+
+/** An image that a source names, as its layers. */
+export interface ImageResolver {
+  /** The layers of the image IDENTIFIER (`docker-image://…@sha256:…` or `oci-layout://…`), bottom first, and where they can be had. */
+  layers(identifier: string, platform: ImagePlatform, options: { readonly signal: AbortSignal }): Promise<ResolvedLayers>;
+}
+
+export type ImagePlatform = { readonly os: string; readonly architecture: string; readonly variant?: string | undefined };
+
+export interface ResolvedLayers {
+  readonly manifest: Digest;
+  readonly layers: Parameters<LayerStore["adopt"]>[0];
+}
+
+/** The digest of several, in order. */
+export function digestOfAll(digests: readonly Digest[]): Digest {
+  return digestOf(digests.join("\n"));
+}
+
+/** Refuses what needs an entitlement that the caller did not give. */
+export function requireEntitlement(environment: OpEnvironment, name: string): void {
+  if (environment.entitlements.has(name)) return;
+  throw new EngineError("denied", `${name} is not allowed`, { hint: `allow it with --allow ${name}` });
+}

@@ -1,0 +1,161 @@
+import { canonicalJson, digestOf, EngineError } from "../base/index.js";
+import { exitMessage, type StepMount, type StepProcess, stubPaths } from "../executor/index.js";
+import type { ExecMount, ExecOp, OpNode } from "../llb/index.js";
+import type { Tree, Workspace } from "../snapshot/index.js";
+import type { CacheMap, InputKey, Op, OpContext } from "../solver/index.js";
+import { type OpEnvironment, requireEntitlement } from "./environment.js";
+import { type PreparedMount, StepMounts } from "./exec-mounts.js";
+import { ensureTree } from "./pull.js";
+import { createResult, type FileResult } from "./result.js";
+import { contentInput, everything } from "./selection.js";
+
+type ExecNode = OpNode & { readonly op: ExecOp };
+
+/** The op of RUN: a process on a root file system, in a layer of its own. */
+export function createExecOp(node: ExecNode, environment: OpEnvironment): Op<FileResult> {
+  return {
+    cacheMap: async () => cacheMapOf(node, environment),
+    exec: (inputs, context) => environment.steps.run(() => runStep(node.op, inputs, { environment, context }), { signal: context.signal }),
+  };
+}
+
+/**
+ * The root counts by its key; what is only read counts by the content selected. Addresses of extra hosts, proxies, and which
+ * directory a cache mount gets change no result and are left out.
+ */
+function cacheMapOf({ op, inputs: edges, platform }: ExecNode, environment: OpEnvironment): CacheMap<FileResult> {
+  const byContent = (index: number): boolean => {
+    const uses = op.mounts.filter((mount) => mount.input === index);
+    return uses.length > 0 && uses.every(countsByContent);
+  };
+  const inputs = edges.map((_, index): InputKey<FileResult> => {
+    if (!byContent(index)) return {};
+    const uses = op.mounts.filter((mount) => mount.input === index);
+    return contentInput(uses.map((mount) => ({ ...everything, path: mount.selector ?? "/", followSymlink: true })), environment);
+  });
+  const { proxyEnv: _, extraHosts, ...meta } = op.meta;
+  const identity = {
+    ...op,
+    meta: { ...meta, ...(extraHosts ? { extraHosts: extraHosts.map(({ host }) => host) } : {}) },
+    mounts: op.mounts.map((mount) => identityOf(mount, byContent(mount.input))),
+  };
+  return { definition: digestOf(canonicalJson({ exec: identity, platform })), inputs, kept: true };
+}
+
+function countsByContent(mount: ExecMount): boolean {
+  if (mount.contentCache === "off" || mount.type === "cache") return false;
+  return mount.contentCache === "on" || (mount.type === "bind" && mount.output < 0 && mount.dest !== "/");
+}
+
+function identityOf(mount: ExecMount, byContent: boolean): unknown {
+  const { selector, cache, ...rest } = mount;
+  if (cache) return { ...rest, input: -1 };
+  return byContent ? rest : { ...rest, selector };
+}
+
+interface Step {
+  readonly environment: OpEnvironment;
+  readonly context: OpContext;
+}
+
+async function runStep(op: ExecOp, inputs: readonly FileResult[], step: Step): Promise<readonly FileResult[]> {
+  const { environment, context } = step;
+  if (op.network === "host") requireEntitlement(environment, "network.host");
+  if (op.security === "insecure") requireEntitlement(environment, "security.insecure");
+  for (const { name, optional } of op.devices ?? []) {
+    if (!optional) throw new EngineError("unsupported", `devices are not supported yet: ${name}`);
+  }
+  const { root, others } = splitMounts(op);
+  const base: Tree = root.input < 0 ? [] : inputOf(inputs, root.input).tree;
+  await ensureTree(base, environment, context);
+  const workspace = await environment.layers.create(base);
+  let kept = false;
+  try {
+    await using mounts = new StepMounts(inputs, step);
+    const prepared: PreparedMount[] = [];
+    for (const mount of others) prepared.push(...(await mounts.prepare(mount)));
+    const process = await processOf(op, prepared.map(({ mount }) => mount), { base, secretEnv: await mounts.secretEnvironment(op.secretEnv ?? []) }, environment);
+    await runIn({ workspace, process, kinds: kindsOf(prepared) }, op, step);
+    const trees = await mounts.commitOutputs();
+    kept = true;
+    const tree = await environment.layers.commit(workspace, { signal: context.signal });
+    if (root.output >= 0) trees.set(root.output, tree);
+    return [...trees].sort(([a], [b]) => a - b).map(([, each]) => createResult({ kind: "tree", tree: each }, environment));
+  } finally {
+    if (!kept) await environment.layers.abandon(workspace);
+  }
+}
+
+function splitMounts(op: ExecOp): { readonly root: ExecMount; readonly others: readonly ExecMount[] } {
+  const root = op.mounts.find(({ dest }) => dest === "/");
+  if (!root) throw new EngineError("invalid", "an exec op has no root file system");
+  const others = op.mounts.filter((mount) => mount !== root);
+  return { root, others: [...others].sort((a, b) => (a.dest < b.dest ? -1 : a.dest > b.dest ? 1 : 0)) };
+}
+
+interface Prepared {
+  readonly base: Tree;
+  readonly secretEnv: readonly string[];
+}
+
+async function processOf(op: ExecOp, mounts: readonly StepMount[], { base, secretEnv }: Prepared, environment: OpEnvironment): Promise<StepProcess> {
+  const { meta } = op;
+  const { uid, gid, groups } = await environment.plane.run("resolveUser", { tree: base, user: meta.user });
+  const given = new Set(meta.env.map((entry) => entry.split("=", 1)[0]));
+  const proxies = Object.entries(meta.proxyEnv ?? {}).flatMap(([key, value]) => (given.has(key) ? [] : [`${key}=${value}`]));
+  return {
+    args: meta.args,
+    env: [...meta.env, ...proxies, ...secretEnv],
+    cwd: meta.cwd,
+    user: { uid, gid, groups },
+    mounts,
+    hostname: meta.hostname ?? DEFAULT_HOSTNAME,
+    network: op.network,
+    security: op.security,
+    extraHosts: meta.extraHosts ?? [],
+    ulimits: meta.ulimits ?? [],
+    shmSizeBytes: environment.shmSizeBytes,
+    cgroupParent: meta.cgroupParent,
+    tty: false,
+  };
+}
+
+const DEFAULT_HOSTNAME = "buildkitsandbox";
+
+function kindsOf(mounts: readonly PreparedMount[]): ReadonlyMap<string, "dir" | "file"> {
+  return new Map(mounts.map(({ mount, kind }) => [mount.destination, kind]));
+}
+
+interface StepRun {
+  readonly workspace: Workspace;
+  readonly process: StepProcess;
+  /** What each mount has to be mounted on. */
+  readonly kinds: ReadonlyMap<string, "dir" | "file">;
+}
+
+/** Runs the process on the workspace; what had to be made to mount on is taken away again where the step left it empty. */
+async function runIn({ workspace, process, kinds }: StepRun, op: ExecOp, { environment, context }: Step): Promise<void> {
+  const { plane, executor, clock } = environment;
+  const paths = stubPaths(process).map((path) => ({ path, kind: kinds.get(path) ?? ("file" as const) }));
+  const made = await plane.run("makeMountpoints", { workspace, paths });
+  const rootfs = await plane.control("mount", { tree: workspace.parents, upper: workspace.layer });
+  try {
+    const exit = await executor.run(process, rootfs, {
+      signal: context.signal,
+      onOutput: (fd, chunk) => context.progress.emit({ type: "log", vertex: context.vertex.digest, at: clock.now(), fd, chunk }),
+    });
+    const valid = op.meta.validExitCodes ?? [0];
+    if (exit.kind === "exited" && valid.includes(exit.code)) return;
+    const reason = exit.kind === "exited" && exit.reason ? `: ${exit.reason}` : "";
+    throw new EngineError("failed", exitMessage(process.args, exit) + reason);
+  } finally {
+    await plane.control("unmount", { path: rootfs });
+    await plane.run("removeMountpoints", { workspace, made });
+  }
+}
+
+function inputOf(inputs: readonly FileResult[], index: number): FileResult {
+  const result = inputs[index];
+  if (!result) throw new EngineError("internal", `an exec op has no input ${index}`);
+  return result;
+}

@@ -1,0 +1,67 @@
+import fs from "node:fs";
+import path from "node:path";
+import { EngineError, MS_BIND, MS_RDONLY, MS_REMOUNT, mount, openAt2, RESOLVE_IN_ROOT, systemCode } from "../../base/index.js";
+import type { Job } from "./context.js";
+
+const O_PATH = 0o10000000;
+const O_CLOEXEC = 0o2000000;
+let counter = 0;
+
+/** Where a selected file or directory was bound; `unmount` takes it away. */
+export interface Bound {
+  readonly path: string;
+  readonly kind: "dir" | "file";
+}
+
+/**
+ * Binds what PATH names below the directory ROOT to a path of its own. No link leads out of ROOT, and what is bound is the very file that
+ * was resolved, whatever somebody renames meanwhile. Throws `not-found`.
+ */
+export const bindSelected: Job<{ readonly root: string; readonly path: string; readonly readonly: boolean }, Bound> = (request, { dirs }) => {
+  const root = fs.openSync(request.root, "r");
+  try {
+    const fd = openSelected(root, request.path);
+    try {
+      const kind = fs.fstatSync(fd).isDirectory() ? "dir" : "file";
+      const target = path.join(dirs.mounts, `bind-${counter++}`);
+      if (kind === "dir") fs.mkdirSync(target, { mode: 0o700 });
+      else fs.writeFileSync(target, "", { mode: 0o600 });
+      mount(`/proc/thread-self/fd/${fd}`, target, "none", MS_BIND);
+      if (request.readonly) mount("none", target, "none", MS_BIND | MS_REMOUNT | MS_RDONLY);
+      return { path: target, kind };
+    } finally {
+      fs.closeSync(fd);
+    }
+  } finally {
+    fs.closeSync(root);
+  }
+};
+
+function openSelected(root: number, selector: string): number {
+  try {
+    return openAt2(root, selector === "" ? "/" : selector, { flags: O_PATH | O_CLOEXEC, resolve: RESOLVE_IN_ROOT });
+  } catch (error) {
+    const code = systemCode(error);
+    if (code !== "ENOENT" && code !== "ENOTDIR" && code !== "ELOOP") throw error;
+    throw new EngineError("not-found", `${JSON.stringify(selector)}: not found`, { cause: error });
+  }
+}
+
+export interface SecretFile {
+  readonly data: Uint8Array;
+  readonly uid: number;
+  readonly gid: number;
+  readonly mode: number;
+}
+
+/** Writes a secret into the private tmpfs of mount points, where no other mount namespace and no disk sees it; gives its path. */
+export const writeSecret: Job<SecretFile, string> = ({ data, uid, gid, mode }, { dirs }) => {
+  const file = path.join(dirs.mounts, `secret-${counter++}`);
+  fs.writeFileSync(file, data, { mode: 0o600, flag: "wx" });
+  fs.chownSync(file, uid, gid);
+  fs.chmodSync(file, mode);
+  return file;
+};
+
+/** Removes a secret's file. */
+export const removeSecret: Job<{ readonly path: string }, void> = ({ path: file }) => fs.rmSync(file, { force: true });
