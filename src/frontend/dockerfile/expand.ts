@@ -59,6 +59,10 @@ function consultedBy(expansion: Expansion): Consulted {
   return { consulted, unset: consulted.filter((name) => expansion.consulted.get(name) === undefined) };
 }
 
+/** How much of a text a message quotes, in UTF-16 units. */
+const MAX_QUOTED_UNITS = 4096;
+
 function wrap(text: string, error: string): string {
-  return `failed to process ${quote(text)}: ${error}`;
+  const shown = text.length > MAX_QUOTED_UNITS ? `${text.slice(0, MAX_QUOTED_UNITS)}…` : text;
+  return `failed to process ${quote(shown)}: ${error}`;
 }

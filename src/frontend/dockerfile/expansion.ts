@@ -240,7 +240,7 @@ export class Expansion {
   #operand(stop: "}" | "/", keepEscapes: boolean): string | undefined {
     const word = this.#sequence(stop, keepEscapes);
     if (word === undefined && this.#at >= this.#text.length) {
-      this.#error = stop === "}" ? "syntax error: missing '}'" : "syntax error: missing '/' in ${}";
+      this.#error = stop === "}" ? "syntax error: missing '}'" : `syntax error: missing '/' in \${}`;
     }
     return word;
   }

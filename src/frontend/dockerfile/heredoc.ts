@@ -1,4 +1,4 @@
-import { Expansion, type ExpandedWord, type ExpanderMode } from "./expansion.js";
+import { type ExpandedWord, type ExpanderMode, Expansion } from "./expansion.js";
 
 /** The parts of `3<<-"EOF"`. */
 export interface HeredocWord {

@@ -1,5 +1,8 @@
-import type { RunMount } from "./ast.js";
+import type { RunMount, RunMountType } from "./ast.js";
+import { DEFAULT_MOUNT_TYPE, didYouMeanType, mountTypeOf, parseBoolean } from "./build-run.js";
 import type { ExpandResult } from "./expand.js";
+import { quote } from "./quote.js";
+import { didYouMean } from "./suggest.js";
 
 /** A --mount of RUN with its options expanded and its defaults filled in. Paths are as written: neither cleaned nor joined to WORKDIR. */
 export type ResolvedMount = BindMount | CacheMount | TmpfsMount | SecretMount | SshMount;
@@ -8,12 +11,14 @@ export interface BindMount {
   readonly type: "bind";
   /** A stage, image or named context; undefined is the build context. */
   readonly from: string | undefined;
+  /** Empty is the root. */
   readonly source: string;
   readonly target: string;
   readonly readOnly: boolean;
 }
 export interface CacheMount {
   readonly type: "cache";
+  /** Undefined is an empty file system. */
   readonly from: string | undefined;
   readonly source: string;
   readonly target: string;
@@ -58,7 +63,210 @@ export type ResolveMountResult =
   | { readonly ok: false; readonly error: string };
 
 /** Resolves the options of one --mount, each value but that of `from` put through EXPAND first. Never throws. */
-export declare function resolveMountOptions(
-  mount: RunMount,
-  expand: (text: string) => ExpandResult,
-): ResolveMountResult;
+export function resolveMountOptions(mount: RunMount, expand: (text: string) => ExpandResult): ResolveMountResult {
+  const draft: Draft = { type: DEFAULT_MOUNT_TYPE };
+  for (const { key, value, field } of mount.options) {
+    let text = value;
+    if (value !== undefined && key !== "from") {
+      const expanded = expand(value);
+      if (!expanded.ok) return { ok: false, error: expanded.error };
+      text = expanded.value;
+    }
+    const error = applyOption(draft, { key, value: text, field });
+    if (error !== undefined) return { ok: false, error };
+  }
+  const error = checkDraft(draft);
+  return error === undefined ? finish(draft) : { ok: false, error };
+}
+
+/** The options as they are read, in order: what an option may be depends on the type given before it. */
+interface Draft {
+  type: RunMountType;
+  from?: string;
+  source?: string;
+  target?: string;
+  readOnly?: boolean;
+  id?: string;
+  sharing?: CacheMount["sharing"];
+  required?: boolean;
+  sizeBytes?: number;
+  mode?: number;
+  uid?: number;
+  gid?: number;
+  env?: string;
+}
+
+/** An option after expansion. */
+interface Option {
+  readonly key: string;
+  readonly value: string | undefined;
+  readonly field: string;
+}
+
+/** Every key there is, in the order in which suggestions prefer them. */
+const KEYS =
+  "type from source target readonly id sharing required size mode uid gid src dst destination ro rw readwrite env".split(
+    " ",
+  );
+
+/** Keys that may stand without a value. */
+const SWITCHES: ReadonlySet<string> = new Set(["readonly", "ro", "readwrite", "rw", "required"]);
+
+/** Enters OPTION into DRAFT, or says why it can't. */
+function applyOption(draft: Draft, { key, value, field }: Option): string | undefined {
+  if (value === undefined && !SWITCHES.has(key)) return `invalid field '${field}' must be a key=value pair`;
+  const text = value ?? "true";
+  switch (key) {
+    case "type":
+      return applyType(draft, text);
+    case "from":
+      draft.from = text;
+      return undefined;
+    case "source":
+    case "src":
+      draft.source = text;
+      return undefined;
+    case "target":
+    case "dst":
+    case "destination":
+      draft.target = text;
+      return undefined;
+    case "id":
+      draft.id = text;
+      return undefined;
+    case "env":
+      draft.env = text;
+      return undefined;
+    case "sharing":
+      return applySharing(draft, text);
+    case "size":
+      return applySize(draft, key, text);
+    case "mode":
+    case "uid":
+    case "gid":
+      return applyNumber(draft, key, text);
+    case "readonly":
+    case "ro":
+    case "readwrite":
+    case "rw":
+    case "required":
+      return applySwitch(draft, key, text);
+    default:
+      return `unexpected key '${key}' in '${field}'${didYouMean(key, KEYS)}`;
+  }
+}
+
+function applyType(draft: Draft, text: string): string | undefined {
+  const type = mountTypeOf(text);
+  if (type === undefined) return `unsupported mount type ${quote(text)}${didYouMeanType(text)}`;
+  draft.type = type;
+  return undefined;
+}
+
+const SHARING_MODES = ["shared", "private", "locked"] as const;
+
+function applySharing(draft: Draft, text: string): string | undefined {
+  const sharing = SHARING_MODES.find((mode) => mode === text.toLowerCase());
+  if (sharing === undefined) return `unsupported sharing value ${quote(text)}${didYouMean(text, SHARING_MODES)}`;
+  draft.sharing = sharing;
+  return undefined;
+}
+
+function applySwitch(draft: Draft, key: string, text: string): string | undefined {
+  if (key === "required" && draft.type !== "secret" && draft.type !== "ssh") return misplaced(draft, key);
+  const on = parseBoolean(text);
+  if (on === undefined) return `invalid value for ${key}: ${text}`;
+  if (key === "required") draft.required = on;
+  else draft.readOnly = key === "readonly" || key === "ro" ? on : !on;
+  return undefined;
+}
+
+function applySize(draft: Draft, key: string, text: string): string | undefined {
+  if (draft.type !== "tmpfs") return misplaced(draft, key);
+  const bytes = parseMemorySize(text);
+  if (bytes === undefined) return `invalid value for ${key}: ${text}`;
+  draft.sizeBytes = bytes;
+  return undefined;
+}
+
+const MAX_UINT32 = 2 ** 32 - 1;
+
+function applyNumber(draft: Draft, key: "mode" | "uid" | "gid", text: string): string | undefined {
+  const digits = key === "mode" ? /^[0-7]+$/ : /^[0-9]+$/;
+  const number = digits.test(text) ? Number.parseInt(text, key === "mode" ? 8 : 10) : Number.NaN;
+  if (!(number <= MAX_UINT32)) return `invalid value ${text} for ${key}`;
+  draft[key] = number;
+  return undefined;
+}
+
+function misplaced(draft: Draft, key: string): string {
+  return `unexpected key '${key}' for mount type '${draft.type}'`;
+}
+
+const MEMORY_UNITS = "bkmgtp";
+
+/** A size such as `10m` or `1.5 GiB`, in units of 1024, in bytes. */
+function parseMemorySize(text: string): number | undefined {
+  const match = /^([0-9]+(?:\.[0-9]*)?|\.[0-9]+) ?([a-z]?)(i?b)?$/i.exec(text.trim());
+  const [, number = "", unit = "", suffix = ""] = match ?? [];
+  const power = MEMORY_UNITS.indexOf((unit || "b").toLowerCase());
+  if (!match || power < 0 || (power === 0 && suffix !== "")) return undefined;
+  const bytes = Math.trunc(Number(number) * 1024 ** power);
+  return Number.isSafeInteger(bytes) ? bytes : undefined;
+}
+
+function checkDraft(draft: Draft): string | undefined {
+  const { type } = draft;
+  if (type === "bind" || type === "tmpfs") {
+    const owner = (["mode", "uid", "gid"] as const).find((key) => draft[key] !== undefined);
+    if (owner) return `${owner} not allowed for ${quote(type)} type mounts`;
+  }
+  if (type === "secret") {
+    if (draft.from) return "secret mount should not have a from";
+    if (draft.sharing) return "secret mount should not define sharing";
+    if (!draft.source && !draft.target && !draft.id) return "invalid secret mount. one of source, target required";
+    if (draft.source && draft.id) return "both source and id can't be set";
+  }
+  if (type === "ssh" && draft.source) return "ssh does not support source";
+  if (draft.sharing && type !== "cache") return `invalid cache sharing set for ${type} mount`;
+  return undefined;
+}
+
+function finish(draft: Draft): ResolveMountResult {
+  const { type, source = "", target = "", env } = draft;
+  const from = draft.from || undefined;
+  switch (type) {
+    case "bind":
+      return { ok: true, mount: { type, from, source, target, readOnly: draft.readOnly ?? true } };
+    case "cache": {
+      const hasOwner = draft.uid !== undefined || draft.gid !== undefined || draft.mode !== undefined;
+      const owner = hasOwner ? ownerOf(draft, 0o755) : undefined;
+      const { readOnly = false, sharing = "shared" } = draft;
+      return { ok: true, mount: { type, from, source, target, readOnly, id: draft.id || target, sharing, owner } };
+    }
+    case "tmpfs":
+      return { ok: true, mount: { type, target, readOnly: draft.readOnly ?? false, sizeBytes: draft.sizeBytes } };
+    case "secret": {
+      const id = source || draft.id || baseName(target);
+      const place = target || (env === undefined ? `/run/secrets/${baseName(id)}` : undefined);
+      const required = draft.required ?? false;
+      return { ok: true, mount: { type, id, target: place, env, required, owner: ownerOf(draft, 0o400) } };
+    }
+    case "ssh": {
+      const required = draft.required ?? false;
+      const owner = ownerOf(draft, 0o600);
+      return { ok: true, mount: { type, id: draft.id || "default", target: target || undefined, required, owner } };
+    }
+  }
+}
+
+function ownerOf({ uid = 0, gid = 0, mode }: Draft, defaultMode: number): MountOwner {
+  return { uid, gid, mode: mode ?? defaultMode };
+}
+
+/** The last name of a path, as Go's `path.Base` has it. */
+function baseName(path: string): string {
+  const trimmed = path.replace(/\/+$/, "");
+  if (trimmed === "") return path === "" ? "." : "/";
+  return trimmed.slice(trimmed.lastIndexOf("/") + 1);
+}

@@ -1,5 +1,22 @@
 import type { Diagnostic } from "../frontend.js";
-import type { DockerfileNode, Range, StageInstruction } from "./ast.js";
+import { parseArguments } from "./arguments.js";
+import type {
+  ArgInstruction,
+  DockerfileNode,
+  FromInstruction,
+  Heredoc,
+  Instruction,
+  Position,
+  Range,
+  StageInstruction,
+  StageNode,
+} from "./ast.js";
+import { DiagnosticCollector } from "./diagnostics.js";
+import { DirectiveReader } from "./directives.js";
+import { findHeredocs, type HeredocMarker, stripTabs } from "./heredoc.js";
+import { buildInstruction } from "./instructions.js";
+import { LINE_TOO_LONG, LineReader, type LogicalLine, withoutLineEnd } from "./lines.js";
+import { type CompleteInstruction, cutInstruction, RawText } from "./raw.js";
 
 export interface ParsedDockerfile {
   /** What could be read; complete only where there are no diagnostics. */
@@ -9,18 +26,211 @@ export interface ParsedDockerfile {
 }
 
 /** Reads a whole Dockerfile. NAME stands in the locations. Never throws. */
-export declare function parseDockerfile(text: string, name: string): ParsedDockerfile;
+export function parseDockerfile(text: string, name: string): ParsedDockerfile {
+  const errors = new DiagnosticCollector(name);
+  const reader = new DockerfileReader(text, errors);
+  const file = new FileBuilder(errors);
+  for (let item = reader.next(); item && !errors.isFull; item = reader.next()) file.add(item);
+  if (text === "") errors.report("the Dockerfile cannot be empty", LINE_ONE);
+  else if (!reader.hasInstructions) errors.report("file with no instructions", LINE_ONE);
+  const dockerfile = file.finish(reader);
+  return { dockerfile, diagnostics: errors.finish() };
+}
 
 /** Where the text of an ONBUILD trigger runs. */
 export interface TriggerContext {
   /** The file shown in locations. */
   readonly name: string;
-  /** What every node of the trigger has as its range: that of the FROM that fires it. */
+  /** What its diagnostics have as their place: that of the FROM that fires it. */
   readonly range: Range;
 }
 
-/** Reads one ONBUILD trigger. `instruction` is undefined exactly where there are diagnostics. Never throws. */
-export declare function parseInstructionText(
-  text: string,
-  context: TriggerContext,
-): { readonly instruction: StageInstruction | undefined; readonly diagnostics: readonly Diagnostic[] };
+/** What an ONBUILD trigger says, or why it says nothing. */
+export type ParsedTrigger =
+  | { readonly instruction: StageInstruction; readonly diagnostics: readonly [] }
+  | { readonly instruction: undefined; readonly diagnostics: readonly Diagnostic[] };
+
+/** Reads one ONBUILD trigger; places within the instruction are those of the trigger's own text. Never throws. */
+export function parseInstructionText(text: string, context: TriggerContext): ParsedTrigger {
+  const errors = new DiagnosticCollector(context.name);
+  const reader = new DockerfileReader(text, errors);
+  const found: (Instruction | undefined)[] = [];
+  for (let item = reader.next(); item && !errors.isFull; item = reader.next()) found.push(item.instruction);
+  const [instruction] = found;
+  if (errors.isEmpty) {
+    if (found.length === 1 && instruction && instruction.kind !== "from") return { instruction, diagnostics: [] };
+    errors.report("onbuild trigger should be a single expression", context.range);
+  }
+  const { start, end } = context.range;
+  const location = { file: context.name, startLine: start.line, endLine: end.line };
+  const diagnostics = errors.finish().map(({ severity, message }) => ({ severity, message, location }));
+  return { instruction: undefined, diagnostics };
+}
+
+const LINE_ONE: Range = { start: { line: 1, character: 0 }, end: { line: 1, character: 0 } };
+
+const BYTE_ORDER_MARK = "\ufeff";
+
+/** What one instruction of the file came to; `instruction` is undefined where it has errors. */
+interface ReadInstruction {
+  readonly name: string;
+  readonly range: Range;
+  readonly instruction: Instruction | undefined;
+}
+
+/** Reads a file instruction by instruction. */
+class DockerfileReader {
+  readonly directives = new DirectiveReader();
+  readonly emptyContinuations: number[] = [];
+  hasInstructions = false;
+  readonly #errors: DiagnosticCollector;
+  readonly #lines: LineReader;
+  #comments: string[] = [];
+
+  constructor(text: string, errors: DiagnosticCollector) {
+    this.#errors = errors;
+    this.#lines = new LineReader(text.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text, (line) =>
+      errors.report(LINE_TOO_LONG, lineRange(line, line)),
+    );
+  }
+
+  /** The next instruction, undefined at the end of the file. */
+  next(): ReadInstruction | undefined {
+    for (let line = this.#lines.take(); line; line = this.#lines.take()) {
+      const directive = this.directives.read(line.text, line.number);
+      if (directive.isDirective) {
+        if (directive.problem !== undefined) this.#report(directive.problem, directive.range);
+      } else if (line.kind === "comment") this.#comment(withoutLineEnd(line.text));
+      else if (line.kind === "text") return this.#instruction(this.#lines.join(line, this.directives.escapeCharacter));
+    }
+    return undefined;
+  }
+
+  /** An empty comment parts what stands above it from the instruction below. */
+  #comment(line: string): void {
+    const text = line.slice(1).trim();
+    if (text === "") this.#comments = [];
+    else this.#comments.push(text);
+  }
+
+  #instruction(line: LogicalLine): ReadInstruction {
+    this.hasInstructions = true;
+    if (line.hasEmptyContinuation) this.emptyContinuations.push(line.endLine);
+    const raw = cutInstruction(line, this.directives.escapeCharacter);
+    const comments = this.#comments;
+    this.#comments = [];
+    const joined = lineRange(line.startLine, line.endLine, line);
+    const parsed = parseArguments(raw);
+    if (!parsed.ok) {
+      this.#report(parsed.message, joined, parsed.culprit);
+      return { name: raw.name, range: joined, instruction: undefined };
+    }
+    const heredocs = parsed.takesHeredocs ? this.#heredocs(line, joined) : [];
+    const last = heredocs?.at(-1);
+    const range = last ? { start: joined.start, end: last.range.end } : joined;
+    if (!heredocs) return { name: raw.name, range, instruction: undefined };
+    const complete: CompleteInstruction = { ...raw, heredocs, comments, range };
+    const built = buildInstruction(complete, parsed.arguments);
+    if (built.ok) return { name: raw.name, range, instruction: built.instruction };
+    this.#report(`dockerfile parse error on line ${range.start.line}: ${built.message}`, range, built.culprit);
+    return { name: raw.name, range, instruction: undefined };
+  }
+
+  /** The bodies of the heredocs that LINE begins; undefined, and a report, where one has no end. */
+  #heredocs(line: LogicalLine, joined: Range): readonly Heredoc[] | undefined {
+    if (!line.text.includes("<<")) return [];
+    const found = findHeredocs(line.text);
+    if (!found.ok) {
+      this.#report(found.error, joined);
+      return undefined;
+    }
+    const whole = new RawText(line.text, line.source, 0);
+    const heredocs: Heredoc[] = [];
+    for (const marker of found.markers) {
+      const heredoc = this.#heredoc(marker, whole);
+      if (!heredoc) {
+        this.#report("unterminated heredoc", { start: joined.start, end: { line: this.#lines.line, character: 0 } });
+        return undefined;
+      }
+      heredocs.push(heredoc);
+    }
+    return heredocs;
+  }
+
+  #heredoc(marker: HeredocMarker, whole: RawText): Heredoc | undefined {
+    const { name, expand, chomp, fileDescriptor, source } = marker;
+    const body: string[] = [];
+    const start = this.#lines.line + 1;
+    for (let line = this.#lines.take(); line; line = this.#lines.take()) {
+      const text = withoutLineEnd(line.text);
+      if ((chomp ? text.replace(/^\t+/, "") : text) === name) {
+        const raw = body.join("");
+        const word = { text: source.text, range: whole.range(source.start, source.end) };
+        const end = { line: line.number, character: text.length };
+        const range = { start: { line: start, character: 0 }, end };
+        return { name, expand, chomp, fileDescriptor, raw, content: chomp ? stripTabs(raw) : raw, word, range };
+      }
+      body.push(line.text);
+    }
+    return undefined;
+  }
+
+  #report(message: string, range: Range, culprit?: Range): void {
+    this.#errors.report(message, range, culprit);
+  }
+}
+
+/** Sorts instructions into stages. */
+class FileBuilder {
+  readonly #errors: DiagnosticCollector;
+  readonly #globalArgs: ArgInstruction[] = [];
+  readonly #stages: {
+    readonly from: FromInstruction;
+    readonly index: number;
+    readonly instructions: StageInstruction[];
+  }[] = [];
+  readonly #instructions: Instruction[] = [];
+  #sawFrom = false;
+  #sawStray = false;
+
+  constructor(errors: DiagnosticCollector) {
+    this.#errors = errors;
+  }
+
+  add({ name, range, instruction }: ReadInstruction): void {
+    if (name === "FROM") this.#sawFrom = true;
+    else if (!this.#sawFrom && instruction && instruction.kind !== "arg") {
+      if (!this.#sawStray) this.#errors.report("no build stage in current context", range);
+      this.#sawStray = true;
+    }
+    if (!instruction) return;
+    this.#instructions.push(instruction);
+    if (instruction.kind === "from") {
+      this.#stages.push({ from: instruction, index: this.#stages.length, instructions: [] });
+    } else if (!this.#sawFrom) {
+      if (instruction.kind === "arg") this.#globalArgs.push(instruction);
+    } else this.#stages.at(-1)?.instructions.push(instruction);
+  }
+
+  finish(reader: DockerfileReader): DockerfileNode {
+    const stages: readonly StageNode[] = this.#stages;
+    if (stages.length === 0 && this.#errors.isEmpty) {
+      this.#errors.report("dockerfile contains no stages to build", LINE_ONE);
+    }
+    return {
+      directives: reader.directives.finish(),
+      globalArgs: this.#globalArgs,
+      stages,
+      instructions: this.#instructions,
+      emptyContinuations: reader.emptyContinuations,
+    };
+  }
+}
+
+/** The lines from START to END; with LINE, from its first character to its last. */
+function lineRange(start: number, end: number, line?: LogicalLine): Range {
+  const from: Position = { line: start, character: 0 };
+  return line
+    ? { start: from, end: line.source.range(0, line.text.length).end }
+    : { start: from, end: { line: end, character: 0 } };
+}

@@ -5,7 +5,7 @@ export type SubstitutionResult =
 
 /** VALUE without the shortest (or longest) beginning that matches PATTERN: `${v#p}` and `${v##p}`. */
 export function removePrefix(value: string, pattern: string, longest: boolean): SubstitutionResult {
-  return withPattern(pattern, (tokens, budget) => {
+  return withPattern(value, pattern, (tokens, budget) => {
     const characters = Array.from(value);
     const found = find(tokens, characters, { from: 0, anchored: true, longest, budget });
     return found ? characters.slice(found.end).join("") : value;
@@ -14,7 +14,7 @@ export function removePrefix(value: string, pattern: string, longest: boolean): 
 
 /** VALUE without the shortest (or longest) ending that matches PATTERN: `${v%p}` and `${v%%p}`. */
 export function removeSuffix(value: string, pattern: string, longest: boolean): SubstitutionResult {
-  return withPattern(pattern, (tokens, budget) => {
+  return withPattern(value, pattern, (tokens, budget) => {
     const characters = Array.from(value).reverse();
     const found = find(tokens.toReversed(), characters, { from: 0, anchored: true, longest, budget });
     return found ? characters.slice(found.end).reverse().join("") : value;
@@ -27,7 +27,7 @@ export function replacePattern(
   pattern: string,
   how: { readonly replacement: string; readonly all: boolean },
 ): SubstitutionResult {
-  return withPattern(pattern, (tokens, budget) => {
+  return withPattern(value, pattern, (tokens, budget) => {
     const characters = Array.from(value);
     if (how.all) return replaceAll(tokens, characters, how.replacement, budget);
     const found = find(tokens, characters, { from: 0, anchored: false, longest: true, budget });
@@ -37,10 +37,13 @@ export function replacePattern(
 }
 
 /** A literal character, `?` (any but a line feed), or `*` (any number of those). */
-type Token = { readonly kind: "literal"; readonly character: string } | { readonly kind: "any" } | { readonly kind: "star" };
+type Token =
+  | { readonly kind: "literal"; readonly character: string }
+  | { readonly kind: "any" }
+  | { readonly kind: "star" };
 
 /** Steps that one substitution may take: pattern length times value length, twice or so. */
-const MAX_STEPS = 50_000_000;
+const MAX_STEPS = 20_000_000;
 
 class Budget {
   #left = MAX_STEPS;
@@ -56,13 +59,21 @@ class Budget {
   }
 }
 
-function withPattern(pattern: string, apply: (tokens: readonly Token[], budget: Budget) => string): SubstitutionResult {
+/** What taking a value apart costs, for each of its UTF-16 units. */
+const STEPS_PER_UNIT = 5;
+
+function withPattern(
+  value: string,
+  pattern: string,
+  apply: (tokens: readonly Token[], budget: Budget) => string,
+): SubstitutionResult {
   const parsed = parsePattern(pattern);
   if (!parsed.ok) return { ok: false, error: `invalid pattern (${pattern}) in substitution: ${parsed.error}` };
   const budget = new Budget();
-  const value = apply(parsed.tokens, budget);
+  budget.spend(value.length * STEPS_PER_UNIT);
+  const result = budget.isSpent ? value : apply(parsed.tokens, budget);
   if (budget.isSpent) return { ok: false, error: `pattern (${pattern}) takes too long in substitution` };
-  return { ok: true, value };
+  return { ok: true, value: result };
 }
 
 function parsePattern(
@@ -77,7 +88,7 @@ function parsePattern(
     else {
       if (character === "\\") {
         character = characters[++at] ?? "\ufffd";
-        if (!'}/*?\\'.includes(character)) return { ok: false, error: `invalid escape '\\${character}'` };
+        if (!"}/*?\\".includes(character)) return { ok: false, error: `invalid escape '\\${character}'` };
       }
       tokens.push({ kind: "literal", character });
     }
@@ -102,46 +113,58 @@ interface Search {
  * the leftmost place where a match of the first n tokens that ends here begins. So the time is that of text times pattern.
  */
 function find(tokens: readonly Token[], text: readonly string[], search: Search): Found | undefined {
-  let starts = new Array<number>(tokens.length + 1).fill(NOWHERE);
+  let starts = new Int32Array(tokens.length + 1).fill(NOWHERE);
+  let next = new Int32Array(tokens.length + 1);
   let found: Found | undefined;
   for (let at = search.from; at <= text.length; at++) {
     if (found === undefined && (!search.anchored || at === search.from)) starts[0] = Math.min(starts[0] ?? NOWHERE, at);
     skipStars(tokens, starts);
     const start = starts[tokens.length] ?? NOWHERE;
-    if (start <= (found?.start ?? NOWHERE - 1)) {
+    if (start !== NOWHERE && start <= (found?.start ?? NOWHERE)) {
       found = { start, end: at };
       if (!search.longest) return found;
     }
     if (!search.budget.spend(tokens.length + 1) || at === text.length) break;
-    starts = advance(tokens, starts, text[at] ?? "", found?.start ?? NOWHERE - 1);
-    if ((found !== undefined || search.anchored) && starts.every((place) => place === NOWHERE)) break;
+    const isAlive = advance(tokens, { starts, next, limit: found?.start ?? NOWHERE }, text[at] ?? "");
+    [starts, next] = [next, starts];
+    if ((found !== undefined || search.anchored) && !isAlive) break;
   }
   return found;
 }
 
-const NOWHERE = Number.MAX_SAFE_INTEGER;
+/** Behind every offset: texts are far shorter than this. */
+const NOWHERE = 2 ** 31 - 1;
 
 /** A star may match nothing. */
-function skipStars(tokens: readonly Token[], starts: number[]): void {
+function skipStars(tokens: readonly Token[], starts: Int32Array): void {
   for (let n = 0; n < tokens.length; n++) {
     if (tokens[n]?.kind === "star") starts[n + 1] = Math.min(starts[n + 1] ?? NOWHERE, starts[n] ?? NOWHERE);
   }
 }
 
-/** The states behind CHARACTER, those that begin after LIMIT left out: they can't be leftmost any more. */
-function advance(tokens: readonly Token[], starts: readonly number[], character: string, limit: number): number[] {
-  const next = new Array<number>(starts.length).fill(NOWHERE);
+interface States {
+  readonly starts: Int32Array;
+  /** Filled with the states behind the character. */
+  readonly next: Int32Array;
+  /** Matches that begin behind this can't be the leftmost any more. */
+  readonly limit: number;
+}
+
+/** Goes on by CHARACTER; false where nothing can match any more of what has begun. */
+function advance(tokens: readonly Token[], { starts, next, limit }: States, character: string): boolean {
+  next.fill(NOWHERE);
+  let isAlive = false;
   for (let n = 0; n < tokens.length; n++) {
     const start = starts[n] ?? NOWHERE;
-    if (start > limit) continue;
+    if (start === NOWHERE || start > limit) continue;
     const token = tokens[n];
-    if (token?.kind === "star") {
-      if (character !== "\n") next[n] = Math.min(next[n] ?? NOWHERE, start);
-    } else if (token?.kind === "any" ? character !== "\n" : token?.character === character) {
-      next[n + 1] = Math.min(next[n + 1] ?? NOWHERE, start);
-    }
+    const fits = token?.kind === "literal" ? token.character === character : character !== "\n";
+    if (!fits) continue;
+    const to = token?.kind === "star" ? n : n + 1;
+    next[to] = Math.min(next[to] ?? NOWHERE, start);
+    isAlive = true;
   }
-  return next;
+  return isAlive;
 }
 
 /** An empty match counts unless it stands right behind another one, as Go's regular expressions have it. */

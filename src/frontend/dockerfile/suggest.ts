@@ -18,18 +18,18 @@ export function suggest(name: string, options: Iterable<string>): string | undef
   return nearest;
 }
 
-/** MESSAGE, with ` (did you mean X?)` behind it where NAME is near one of OPTIONS. */
-export function withSuggestion(message: string, name: string, options: Iterable<string>): string {
+/** ` (did you mean X?)` where NAME is near one of OPTIONS, else nothing: to stand behind a message. */
+export function didYouMean(name: string, options: Iterable<string>): string {
   const meant = suggest(name, options);
-  return meant === undefined ? message : `${message} (did you mean ${meant}?)`;
+  return meant === undefined ? "" : ` (did you mean ${meant}?)`;
 }
 
-/** As `withSuggestion`, for names in any case: the suggestion is in the case of NAME. */
-export function withSuggestionInAnyCase(message: string, name: string, options: Iterable<string>): string {
+/** As `didYouMean` for names in any case: the suggestion is in the case of NAME. */
+export function didYouMeanInAnyCase(name: string, options: Iterable<string>): string {
   const lower = Array.from(options, (option) => option.toLowerCase());
   const meant = suggest(name.toLowerCase(), lower);
-  if (meant === undefined) return message;
-  return `${message} (did you mean ${name === name.toUpperCase() && name !== name.toLowerCase() ? meant.toUpperCase() : meant}?)`;
+  if (meant === undefined) return "";
+  return ` (did you mean ${name === name.toUpperCase() ? meant.toUpperCase() : meant}?)`;
 }
 
 /** Insertions, deletions and replacements that make one of the other (Levenshtein). */

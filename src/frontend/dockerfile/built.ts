@@ -1,0 +1,45 @@
+import type { Arguments } from "./arguments.js";
+import type { CommandLine, Instruction, Range, Word } from "./ast.js";
+import { checkFlags, type FlagSchema } from "./flags.js";
+import { trimmed } from "./lines.js";
+import type { CompleteInstruction } from "./raw.js";
+
+/** A finished instruction, or what is wrong with it. */
+export type BuiltInstruction = { readonly ok: true; readonly instruction: Instruction } | Rejected;
+
+export interface Rejected {
+  readonly ok: false;
+  readonly message: string;
+  readonly culprit?: Range;
+}
+
+/** What all instructions have. */
+export function base(
+  raw: CompleteInstruction,
+): Pick<Instruction, "keyword" | "range" | "original" | "comments" | "flags"> {
+  const { keyword, range, comments, flags } = raw;
+  return { keyword, range, comments, flags, original: trimmed(raw.line).text };
+}
+
+/** INSTRUCTION, unless SCHEMA doesn't allow its flags. */
+export function flagged(raw: CompleteInstruction, schema: FlagSchema, instruction: Instruction): BuiltInstruction {
+  const problem = checkFlags(raw.flags, schema);
+  if (!problem) return { ok: true, instruction };
+  return { ok: false, message: problem.message, culprit: problem.flag.range };
+}
+
+export function atLeastOne(raw: CompleteInstruction): Rejected {
+  return { ok: false, message: `${raw.name} requires at least one argument`, culprit: raw.keyword.range };
+}
+
+/** The exec form of a JSON array, the shell form of everything else. */
+export function commandLine(args: Arguments): CommandLine {
+  if (args.form === "json") return { form: "exec", args: args.values };
+  return { form: "shell", text: args.form === "text" ? args.word.text : "" };
+}
+
+/** The words of a list, in whatever form it was written. */
+export function wordsOf(args: Arguments): readonly Word[] {
+  if (args.form === "json") return args.values.map((text) => ({ text, range: args.range }));
+  return args.form === "words" ? args.words : [];
+}

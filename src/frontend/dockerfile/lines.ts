@@ -1,0 +1,155 @@
+import type { Position, Range } from "./ast.js";
+import type { EscapeCharacter } from "./expand.js";
+import { lexLines, type PhysicalLine } from "./lexer.js";
+
+/** What one physical line may hold, in bytes without the line end. */
+const MAX_LINE_BYTES = 65_535;
+
+/** An instruction's line, its continuations joined and the comments among them dropped. */
+export interface LogicalLine {
+  readonly text: string;
+  readonly source: SourceMap;
+  /** First and last line, from 1, heredocs not included. */
+  readonly startLine: number;
+  readonly endLine: number;
+  readonly hasEmptyContinuation: boolean;
+}
+
+/** Hands out the lines of a file: an instruction's, or a heredoc's. */
+export class LineReader {
+  readonly #lines: Iterator<PhysicalLine, undefined>;
+  readonly #onTooLong: (line: number) => void;
+  #next: PhysicalLine | undefined;
+  #line = 0;
+
+  /** A line beyond the allowed length is reported to ONTOOLONG and read all the same. */
+  constructor(text: string, onTooLong: (line: number) => void) {
+    this.#lines = lexLines(text);
+    this.#onTooLong = onTooLong;
+    this.#next = this.#pull();
+  }
+
+  /** The number of the line that was taken last. */
+  get line(): number {
+    return this.#line;
+  }
+
+  /** The next line, not taken. */
+  peek(): PhysicalLine | undefined {
+    return this.#next;
+  }
+
+  /** The next line as it is, taken. */
+  take(): PhysicalLine | undefined {
+    const line = this.#next;
+    if (line) {
+      this.#line = line.number;
+      this.#next = this.#pull();
+    }
+    return line;
+  }
+
+  /** FIRST, which was taken, with the lines that continue it. */
+  join(first: PhysicalLine, escapeCharacter: EscapeCharacter): LogicalLine {
+    const source = new SourceMap();
+    const indent = leadingSpace(first.text);
+    let hasEmptyContinuation = false;
+    let part = continued(withoutLineEnd(first.text).slice(indent), escapeCharacter);
+    const parts = [part.text];
+    source.add(part.text.length, { line: first.number, character: indent });
+    while (part.continues) {
+      const line = this.take();
+      if (!line) break;
+      if (line.kind === "comment") continue;
+      if (line.kind === "blank") {
+        hasEmptyContinuation = true;
+        continue;
+      }
+      part = continued(withoutLineEnd(line.text), escapeCharacter);
+      parts.push(part.text);
+      source.add(part.text.length, { line: line.number, character: 0 });
+    }
+    return { text: parts.join(""), source, startLine: first.number, endLine: this.#line, hasEmptyContinuation };
+  }
+
+  #pull(): PhysicalLine | undefined {
+    const next = this.#lines.next();
+    if (next.done) return undefined;
+    const line = next.value;
+    // No UTF-16 unit takes more than three bytes.
+    const isLong = line.text.length * 3 > MAX_LINE_BYTES;
+    if (isLong && Buffer.byteLength(line.text.replace(/\n$/, "")) > MAX_LINE_BYTES) this.#onTooLong(line.number);
+    return line;
+  }
+}
+
+/** The message for a line that is too long. */
+export const LINE_TOO_LONG = `dockerfile line greater than max allowed size of ${MAX_LINE_BYTES}`;
+
+/** Where the parts of a joined line stand in the file. */
+export class SourceMap {
+  readonly #offsets: number[] = [];
+  readonly #positions: Position[] = [];
+  #length = 0;
+
+  /** Says that the next LENGTH characters of the joined line stand at POSITION and behind it. */
+  add(length: number, position: Position): void {
+    this.#offsets.push(this.#length);
+    this.#positions.push(position);
+    this.#length += length;
+  }
+
+  /** Where the characters from START up to END of the joined line stand. */
+  range(start: number, end: number): Range {
+    const from = this.#position(start);
+    if (end <= start) return { start: from, end: from };
+    const last = this.#position(end - 1);
+    return { start: from, end: { line: last.line, character: last.character + 1 } };
+  }
+
+  #position(offset: number): Position {
+    let low = 0;
+    let high = this.#offsets.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if ((this.#offsets[middle] ?? 0) <= offset) low = middle;
+      else high = middle - 1;
+    }
+    const position = this.#positions[low] ?? { line: 1, character: 0 };
+    return { line: position.line, character: position.character + offset - (this.#offsets[low] ?? 0) };
+  }
+}
+
+/** A line without the line feed and the carriage returns at its end. */
+export function withoutLineEnd(text: string): string {
+  let end = text.length;
+  while (end > 0 && (text[end - 1] === "\n" || text[end - 1] === "\r")) end--;
+  return text.slice(0, end);
+}
+
+/** How many characters of white space TEXT begins with. */
+export function leadingSpace(text: string): number {
+  return /^\p{White_Space}*/u.exec(text)?.[0].length ?? 0;
+}
+
+/** TEXT without white space at either end, and how much of it went in front. */
+export function trimmed(text: string): { readonly text: string; readonly offset: number } {
+  const offset = leadingSpace(text);
+  let end = text.length;
+  while (end > offset && /\p{White_Space}/u.test(text.charAt(end - 1))) end--;
+  return { text: text.slice(offset, end), offset };
+}
+
+/**
+ * LINE without the escape character at its end, which may have blanks behind it, and whether there was one. Two of them are none: the
+ * first escapes the second.
+ */
+function continued(
+  line: string,
+  escapeCharacter: EscapeCharacter,
+): { readonly text: string; readonly continues: boolean } {
+  let end = line.length;
+  while (end > 0 && (line[end - 1] === " " || line[end - 1] === "\t")) end--;
+  const continues = line[end - 1] === escapeCharacter && line[end - 2] !== escapeCharacter;
+  return { text: continues ? line.slice(0, end - 1) : line, continues };
+}
