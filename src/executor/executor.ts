@@ -13,6 +13,8 @@ export interface Executor {
 
 export interface RunOptions extends AbortOptions {
   readonly onOutput: (fd: 1 | 2, chunk: Uint8Array) => void;
+  /** What the runtime complains of although the step ran. */
+  readonly onWarning?: ((sentence: string) => void) | undefined;
   /** The step gets the caller's own terminal instead of /dev/null and `onOutput`. */
   readonly interactive?: boolean | undefined;
 }
@@ -27,11 +29,11 @@ export type Exit =
 /** A process as data; users and paths are resolved already. */
 export interface StepProcess {
   readonly args: readonly string[];
-  /** `KEY=value`, in order. HOME is added from the root's /etc/passwd where it is not set. */
+  /** `KEY=value`, in order. HOME is added where it is not set: the user's, else what the runtime finds in the root's /etc/passwd. */
   readonly env: readonly string[];
   /** Absolute. Where it is missing it is made, owned by root, mode 0755. */
   readonly cwd: string;
-  readonly user: { readonly uid: number; readonly gid: number; readonly groups: readonly number[] };
+  readonly user: StepUser;
   /** In any order; they hide the default mount of the same destination. */
   readonly mounts: readonly StepMount[];
   readonly hostname: string;
@@ -46,6 +48,14 @@ export interface StepProcess {
   readonly cgroupParent?: string | undefined;
   /** A terminal of its own; only for interactive runs. */
   readonly tty: boolean;
+}
+
+export interface StepUser {
+  readonly uid: number;
+  readonly gid: number;
+  readonly groups: readonly number[];
+  /** As /etc/passwd has it, `/` for a user it does not know. crun needs it for the latter: it finds no HOME there, where runc takes `/`. */
+  readonly home?: string | undefined;
 }
 
 export type StepMountFlag = "nosuid" | "nodev" | "noexec";
@@ -63,6 +73,8 @@ export type StepMount =
       readonly kind: "tmpfs";
       readonly destination: string;
       readonly sizeBytes?: number | undefined;
+      /** The root directory's; absent: the runtime's choice, which is the mode of what it hides for runc. */
+      readonly mode?: number | undefined;
       readonly readonly?: boolean;
       readonly flags?: readonly StepMountFlag[];
     };

@@ -1,6 +1,5 @@
 import type { Cgroups } from "./cgroups.js";
 import type { Runtime } from "./runtime.js";
-import type { StepCommand } from "./spawn-step.js";
 import type { StepDirectory } from "./step-directory.js";
 
 /** A program that runs an OCI bundle and ends with its process's exit code, or 1 and a reason where it cannot start it. */
@@ -9,7 +8,13 @@ export interface StepRunner {
   readonly name: string;
   /** Where it makes cgroups; absent: it makes none. */
   readonly cgroups?: Cgroups | undefined;
-  command(step: StepDirectory): StepCommand;
+  command(step: StepDirectory): RunnerCommand;
+}
+
+/** A program and, beside mount and pid, the namespaces to run it in, as options of unshare(1). */
+export interface RunnerCommand {
+  readonly argv: readonly string[];
+  readonly namespaces?: readonly string[];
 }
 
 /** Runs steps with runc or crun. */
@@ -20,7 +25,7 @@ export function runtimeRunner(runtime: Runtime, cgroups: Cgroups): StepRunner {
     command(step) {
       const line = [runtime.file, "--root", step.state, "--log", step.log, "--log-format", "json"];
       const run = [...line, "run", "--bundle", step.path, step.id];
-      return { argv: runtime.kind === "crun" && cgroups.hybrid ? withoutMount(cgroups.hybrid, run) : run, cwd: "/" };
+      return { argv: runtime.kind === "crun" && cgroups.hybrid ? withoutMount(cgroups.hybrid, run) : run };
     },
   };
 }

@@ -10,21 +10,33 @@ export class RuntimeLog {
   readonly #held: Uint8Array[] = [];
   #readBytes = 0;
   #failed = false;
+  #spoke = false;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(file: string, emit: (fd: 1 | 2, chunk: Uint8Array) => void) {
     this.#file = file;
     this.#emit = emit;
   }
 
-  /** Takes output as it comes; passes the step's on at once. */
+  /** Whether the step has said something, and so was started. */
+  get spoke(): boolean {
+    return this.#spoke;
+  }
+
+  /** Takes output as it comes; passes the step's on at once, but for first words that may be the runtime's last. */
   output(fd: 1 | 2, chunk: Uint8Array): void {
-    const streams = this.#held.length === 0 && !this.#hasFailed() && !startsLikeCrunExec(chunk);
-    if (fd === 1 || streams) this.#emit(fd, chunk);
-    else this.#held.push(chunk);
+    if (fd === 1) {
+      this.#release();
+      this.#pass(fd, chunk);
+    } else if (this.#held.length > 0 || !this.#spoke || this.#hasFailed()) {
+      this.#held.push(chunk);
+      this.#timer ??= setTimeout(() => this.#release(), DOUBT_MS);
+    } else this.#pass(fd, chunk);
   }
 
   /** At the end: hands over what was the step's after all, and gives the runtime's reason, if it gave up. */
   finish(): string | undefined {
+    clearTimeout(this.#timer);
     const messages = this.#errors();
     let held: Buffer = Buffer.concat(this.#held);
     const last = crunExecMessage(held);
@@ -33,16 +45,29 @@ export class RuntimeLog {
       held = Buffer.alloc(0);
     }
     for (const message of messages) held = without(held, Buffer.from(`${message.trimEnd()}\n`));
-    if (held.length > 0) this.#emit(2, held);
+    if (held.length > 0) this.#pass(2, held);
     return messages.length === 0 ? undefined : messages.join("\n").trim();
   }
 
+  #pass(fd: 1 | 2, chunk: Uint8Array): void {
+    this.#spoke = true;
+    this.#emit(fd, chunk);
+  }
+
+  /** Passes on what was held, unless the runtime has given up. */
+  #release(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#held.length === 0 || this.#hasFailed() || startsLikeCrunExec(this.#held)) return;
+    for (const chunk of this.#held.splice(0)) this.#pass(2, chunk);
+  }
+
   #hasFailed(): boolean {
-    if (this.#failed) return true;
     const size = fs.statSync(this.#file, { throwIfNoEntry: false })?.size ?? 0;
-    if (size === this.#readBytes) return false;
-    this.#readBytes = size;
-    this.#failed = this.#errors().length > 0;
+    if (size !== this.#readBytes) {
+      this.#readBytes = size;
+      this.#failed = this.#errors().length > 0;
+    }
     return this.#failed;
   }
 
@@ -56,6 +81,8 @@ export class RuntimeLog {
   }
 }
 
+/** A runtime's log and its output may be seen this far apart. */
+const DOUBT_MS = 20;
 const LOG_MAX_CHARS = 64 * 1024;
 const SERIOUS = ["error", "fatal", "panic"];
 
@@ -71,8 +98,8 @@ function parseEntry(line: string): { readonly level: string; readonly msg: strin
 /** When execve itself fails, crun has closed its log and only prints the entry. */
 const CRUN_EXEC = '{"msg":"exec container process';
 
-function startsLikeCrunExec(chunk: Uint8Array): boolean {
-  return Buffer.from(chunk.subarray(0, CRUN_EXEC.length)).equals(Buffer.from(CRUN_EXEC));
+function startsLikeCrunExec([first]: readonly Uint8Array[]): boolean {
+  return first !== undefined && Buffer.from(first.subarray(0, CRUN_EXEC.length)).equals(Buffer.from(CRUN_EXEC));
 }
 
 function crunExecMessage(held: Buffer): string | undefined {

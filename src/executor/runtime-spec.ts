@@ -119,7 +119,7 @@ function processOf(step: StepProcess, capabilities: readonly string[], terminal:
     // The primary group is always among the groups, or a process could drop it to pass a rule that denies it (CVE-2022-2990).
     user: { uid, gid, umask: UMASK, additionalGids: [...new Set([gid, ...groups])] },
     args: step.args,
-    env: step.env,
+    env: withHome(step),
     cwd: step.cwd,
     capabilities: {
       bounding: capabilities,
@@ -131,6 +131,11 @@ function processOf(step: StepProcess, capabilities: readonly string[], terminal:
     rlimits: step.ulimits.map(({ name, soft, hard }) => ({ type: rlimitType(name), soft, hard })),
     noNewPrivileges: false,
   };
+}
+
+function withHome({ env, user }: StepProcess): readonly string[] {
+  const known = user.home === undefined || env.some((entry) => entry.startsWith("HOME="));
+  return known ? env : [...env, `HOME=${user.home}`];
 }
 
 function namespaces({ network }: StepProcess, cgroupVersion: 1 | 2): string[] {

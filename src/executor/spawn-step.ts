@@ -1,8 +1,9 @@
 import fs from "node:fs";
-import { canceled, systemCode } from "../base/index.js";
+import { canceled, EngineError, systemCode } from "../base/index.js";
 import type { ProcessExit, Spawned, Spawner } from "../snapshot/index.js";
 import type { RunOptions } from "./executor.js";
 import { requireProgram } from "./programs.js";
+import { ontoPipes, StepPipes } from "./step-pipes.js";
 
 /** The programs of util-linux that tie a step's life to the engine's. */
 export interface LifeLine {
@@ -13,15 +14,18 @@ export interface LifeLine {
 /** What to run for a step, as a program of the host. */
 export interface StepCommand {
   readonly argv: readonly string[];
-  readonly cwd: string;
-  /** Namespaces beside mount and pid. */
-  readonly unshare?: readonly string[];
-  readonly extraFiles?: readonly { readonly path: string; readonly flags: string }[];
+  /** More options of unshare(1), for namespaces beside mount and pid. */
+  readonly namespaces?: readonly string[];
+  /** Where its pipes may be made. */
+  readonly directory: string;
+  readonly user: { readonly uid: number; readonly gid: number };
 }
 
 /** How long a program may take from its start to its first child before it is killed itself. */
 const FORK_LIMIT_MS = 200;
 const FORK_PAUSE_MS = 1;
+const COMPLAINT_MAX_CHARS = 4096;
+const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** Finds the programs. Throws EngineError `unavailable` without them. */
 export function findLifeLine(searchPath: string): LifeLine {
@@ -32,25 +36,17 @@ export function findLifeLine(searchPath: string): LifeLine {
 /**
  * Owns a step's life. The step and all its mounts live in a pid and a mount namespace whose first process is killed when its parent dies,
  * and that parent when the engine's thread does: whatever ends the engine ends the step. Settles when nothing of it is left; an abort
- * kills it at once, waits for that too, and throws EngineError `canceled`.
+ * kills it at once, waits for that too, and throws EngineError `canceled`. Throws `unavailable` where the namespaces cannot be had.
  */
 export async function spawnStep(
   spawner: Spawner,
   lifeLine: LifeLine,
   command: StepCommand,
-  { signal, onOutput, interactive }: RunOptions,
+  options: RunOptions,
 ): Promise<ProcessExit> {
+  const { signal } = options;
   if (signal?.aborted) throw canceled(signal);
-  const child = await spawner.spawn(
-    {
-      argv: [...tied(lifeLine, command.unshare ?? []), ...command.argv],
-      env: { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
-      cwd: command.cwd,
-      stdio: interactive ? "inherit" : "pipe",
-      ...(command.extraFiles ? { extraFiles: command.extraFiles } : {}),
-    },
-    onOutput,
-  );
+  const { child, outputs, complaint } = await start(spawner, lifeLine, command, options);
   let killing: Promise<void> | undefined;
   const abort = () => {
     killing ??= killNamespace(child);
@@ -58,13 +54,45 @@ export async function spawnStep(
   signal?.addEventListener("abort", abort, { once: true });
   if (signal?.aborted) abort();
   try {
-    const exit = await child.exit;
+    const [exit] = await Promise.all([child.exit, outputs]);
     await killing;
     if (signal?.aborted) throw canceled(signal);
+    if (complaint() !== "") throw new EngineError("unavailable", `the step could not be isolated: ${complaint()}`);
     return exit;
   } finally {
     signal?.removeEventListener("abort", abort);
   }
+}
+
+interface Started {
+  readonly child: Spawned;
+  /** Settles at the end of the step's outputs. */
+  readonly outputs: Promise<void>;
+  /** What the life line itself has to say; the step has pipes of its own. */
+  readonly complaint: () => string;
+}
+
+async function start(
+  spawner: Spawner,
+  lifeLine: LifeLine,
+  { argv, namespaces = [], directory, user }: StepCommand,
+  { interactive, onOutput }: RunOptions,
+): Promise<Started> {
+  const env = { PATH };
+  const line = tied(lifeLine, namespaces);
+  if (interactive) {
+    const child = await spawner.spawn({ argv: [...line, ...argv], env, cwd: "/", stdio: "inherit" }, () => {});
+    return { child, outputs: Promise.resolve(), complaint: () => "" };
+  }
+  using pipes = StepPipes.make(directory, user);
+  let complaint = "";
+  const child = await spawner.spawn(
+    { argv: [...line, ...ontoPipes(argv)], env, cwd: "/", stdio: "pipe", extraFiles: pipes.files },
+    (_, chunk) => {
+      complaint = (complaint + Buffer.from(chunk).toString("utf8")).slice(0, COMPLAINT_MAX_CHARS);
+    },
+  );
+  return { child, outputs: pipes.read(onOutput), complaint: () => complaint.trim() };
 }
 
 function tied({ setpriv, unshare }: LifeLine, namespaces: readonly string[]): string[] {

@@ -56,26 +56,26 @@ class StepExecutor implements Executor {
       const terminal = process.tty && options.interactive === true;
       const spec = runtimeSpec(process, { rootfs, etc: step.etc, cgroupsPath }, this.#host(), terminal);
       fs.writeFileSync(step.config, JSON.stringify(spec), { flag: "wx", mode: 0o600 });
-      return await this.#spawn(step, options);
+      return await this.#spawn(step, process.user, options);
     } finally {
       if (this.#runner.cgroups && cgroupsPath !== undefined) await removeCgroup(this.#runner.cgroups, cgroupsPath);
       removeStepDirectory(step);
     }
   }
 
-  async #spawn(step: StepDirectory, options: RunOptions): Promise<Exit> {
-    let spoke = false;
-    const log = new RuntimeLog(step.log, (fd, chunk) => {
-      spoke = true;
-      options.onOutput(fd, chunk);
-    });
-    const exit = await spawnStep(this.#spawner, this.#lifeLine, this.#runner.command(step), {
+  async #spawn(step: StepDirectory, user: StepProcess["user"], options: RunOptions): Promise<Exit> {
+    const log = new RuntimeLog(step.log, options.onOutput);
+    const command = { ...this.#runner.command(step), directory: step.path, user };
+    const exit = await spawnStep(this.#spawner, this.#lifeLine, command, {
       ...options,
       onOutput: (fd, chunk) => log.output(fd, chunk),
     });
     const words = log.finish();
-    // Where the step itself has said something it was started, and the runtime's words are about what came later.
-    if (words !== undefined && exit.code === START_FAILURE && !spoke) return startFailure(this.#runner.name, words);
+    if (words !== undefined) {
+      // Where the step itself has said something it was started, and the runtime's words are about what came later.
+      if (exit.code === START_FAILURE && !log.spoke) return startFailure(this.#runner.name, words);
+      options.onWarning?.(`${this.#runner.name}: ${words}`);
+    }
     return exitOf(exit);
   }
 

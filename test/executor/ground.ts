@@ -58,7 +58,7 @@ export function removeGround({ dirs }: Ground): void {
 }
 
 const APPLETS =
-  "sh true false cat echo ls grep sed awk head tr sort stat df id pwd hostname mount umount mknod mkdir rmdir rm chmod chown touch sleep setsid wc ip ps kill readlink unshare chroot ping tail env dd nc hexdump".split(
+  "sh true false cat echo ls grep sed awk head tr sort stat df id pwd hostname mount umount mknod mkdir rmdir rm chmod chown touch sleep setsid wc ip ps kill readlink unshare chroot ping tail env dd nc hexdump tee".split(
     " ",
   );
 

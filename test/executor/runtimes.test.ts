@@ -1,4 +1,4 @@
-import { createExecutor, findRuntime, ownCapabilities, readCgroups, runtimeRunner } from "../../src/executor/index.js";
+import { createExecutor, findRuntime, readCgroups, runtimeRunner } from "../../src/executor/index.js";
 import { executorSuite } from "../suites/executor.js";
 import { directSpawner } from "./ground.js";
 
@@ -8,7 +8,7 @@ for (const kind of ["runc", "crun"] as const) {
     `an executor on ${kind}`,
     ({ dirs }) => {
       const cgroups = readCgroups();
-      const runtime = findRuntime({ searchPath, only: kind, cgroups, capabilities: ownCapabilities() });
+      const runtime = findRuntime({ searchPath, only: kind });
       return createExecutor({
         spawner: directSpawner,
         dirs,
