@@ -1,0 +1,132 @@
+import { createHash } from "node:crypto";
+import fs from "node:fs";
+import { type Digest, digestFromHex, getXattr } from "../../base/index.js";
+import { type TarHeader, whiteoutName } from "../../tar/index.js";
+import type { LayerId } from "../tree.js";
+import { type BytePath, toBuffer } from "./bytes.js";
+import type { Job, JobContext } from "./context.js";
+import { createGzip } from "./gzip.js";
+import { TarBlocks } from "./layer-blocks.js";
+import { writeFully } from "./layer-copy.js";
+import { headerOf, wholeSeconds } from "./layer-header.js";
+import { entriesIn, type FileStat, inodeKey } from "./layer-stat.js";
+import { readUnchangedNames } from "./layer-unchanged.js";
+
+/** A committed layer to write as a blob. */
+export interface ExportLayerArgs {
+  readonly layer: LayerId;
+  readonly compression: LayerCompression;
+  /** Absolute path of the file to write; it is created, or overwritten. */
+  readonly output: string;
+  /** Times later than this (seconds since the epoch) become this. */
+  readonly epochSeconds?: number | undefined;
+}
+
+/** LEVEL is 0 to 9; DEFAULT_GZIP_LEVEL where the user names none. */
+export type LayerCompression = { readonly kind: "none" } | { readonly kind: "gzip"; readonly level: number };
+
+export const DEFAULT_GZIP_LEVEL = 6;
+
+/** A blob as it was written: DIFF_ID is the digest of the archive, DIGEST that of the file. */
+export interface ExportedLayer {
+  readonly diffId: Digest;
+  readonly digest: Digest;
+  readonly sizeBytes: number;
+}
+
+/**
+ * Writes a layer as a tar archive in the form containerd gives it (entries in byte order, numeric owners, whole seconds, hard links to
+ * the first name, of the attributes only file capabilities), compressed, in one pass and with bounded memory.
+ */
+export const exportLayer: Job<ExportLayerArgs, ExportedLayer> = async (args, context) => {
+  const fd = fs.openSync(args.output, "w", 0o644);
+  try {
+    return await writeBlob(layerBlocks(args, context), { fd, compression: args.compression }, context);
+  } finally {
+    fs.closeSync(fd);
+  }
+};
+
+async function writeBlob(
+  blocks: Iterable<Buffer>,
+  to: { readonly fd: number; readonly compression: LayerCompression },
+  context: JobContext,
+): Promise<ExportedLayer> {
+  const diffHash = createHash("sha256");
+  const blobHash = createHash("sha256");
+  let sizeBytes = 0;
+  let archived = 0;
+  const output = (bytes: Uint8Array): void => {
+    blobHash.update(bytes);
+    writeFully(to.fd, bytes, sizeBytes);
+    sizeBytes += bytes.length;
+  };
+  const compressor = to.compression.kind === "gzip" ? createGzip(to.compression.level, output) : undefined;
+  for (const block of blocks) {
+    context.checkCanceled();
+    diffHash.update(block);
+    if (compressor) await compressor.write(block);
+    else {
+      writeFully(to.fd, block, sizeBytes);
+      sizeBytes += block.length;
+    }
+    archived += block.length;
+    context.report({ current: archived, unit: "bytes" });
+  }
+  await compressor?.end();
+  const diffId = digestFromHex(diffHash.digest("hex"));
+  return { diffId, digest: compressor ? digestFromHex(blobHash.digest("hex")) : diffId, sizeBytes };
+}
+
+const CAPABILITY = "security.capability";
+
+function* layerBlocks({ layer, epochSeconds }: ExportLayerArgs, context: JobContext): Generator<Buffer> {
+  const top = `${layer}/fs`;
+  const unchanged = readUnchangedNames(layer);
+  const blocks = new TarBlocks();
+  const firstNames = new Map<string, BytePath>();
+  const waiting = new Map<string, BytePath[]>();
+  const limitNs = epochSeconds === undefined ? undefined : wholeSeconds(epochSeconds);
+
+  function* visit(directory: BytePath, prefix: BytePath): Generator<Buffer> {
+    context.checkCanceled();
+    for (const { name, path, stat } of entriesIn(directory)) {
+      const at = prefix + name;
+      if (stat.kind === "whiteout") yield* blocks.header({ name: prefix + whiteoutName(name), type: "file", mode: 0 });
+      else if (stat.kind === "directory") {
+        yield* blocks.header(layerHeader(at, path, stat));
+        yield* visit(path, `${at}/`);
+      } else if (stat.kind !== "socket") yield* file(at, path, stat);
+    }
+  }
+
+  function* file(at: BytePath, path: BytePath, stat: FileStat): Generator<Buffer> {
+    const header = layerHeader(at, path, stat);
+    const key = stat.nlink > 1 ? inodeKey(stat) : undefined;
+    const first = key === undefined ? undefined : firstNames.get(key);
+    if (first !== undefined) return yield* blocks.header({ ...header, type: "link", size: 0, linkName: first });
+    if (key !== undefined && unchanged.has(at)) {
+      waiting.set(key, [...(waiting.get(key) ?? []), at]);
+      return;
+    }
+    if (stat.kind === "file") yield* blocks.file(header, path);
+    else yield* blocks.header(header);
+    if (key === undefined) return;
+    firstNames.set(key, at);
+    for (const name of waiting.get(key) ?? [])
+      yield* blocks.header({ ...header, name, type: "link", size: 0, linkName: at });
+  }
+
+  function layerHeader(at: BytePath, path: BytePath, stat: FileStat): TarHeader {
+    const header = headerOf(at, path, stat);
+    const seconds = stat.mtimeNs - (((stat.mtimeNs % SECOND_NS) + SECOND_NS) % SECOND_NS);
+    const mtimeNs = limitNs !== undefined && seconds > limitNs ? limitNs : seconds;
+    const capability = stat.kind === "file" ? getXattr(toBuffer(path), CAPABILITY) : undefined;
+    return { ...header, mtimeNs, ...(capability?.length && { xattrs: new Map([[CAPABILITY, capability]]) }) };
+  }
+
+  yield* visit(top, "");
+  yield* blocks.end();
+}
+
+const SECOND_NS = 1_000_000_000n;

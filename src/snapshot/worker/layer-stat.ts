@@ -1,0 +1,90 @@
+import fs from "node:fs";
+import { S_IFBLK, S_IFCHR, S_IFIFO, S_IFMT } from "../../base/index.js";
+import { type BytePath, join, toBuffer } from "./bytes.js";
+
+/** What a directory entry is; `whiteout` is overlayfs's mark (char device 0:0) that a name of lower layers is gone. */
+export type FileKind = "file" | "directory" | "symlink" | "char" | "block" | "fifo" | "socket" | "whiteout";
+
+/** What lstat(2) says of a file. */
+export interface FileStat {
+  readonly kind: FileKind;
+  /** Permission bits with setuid, setgid and sticky. */
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly sizeBytes: number;
+  /** What it takes on disk. */
+  readonly allocatedBytes: number;
+  readonly mtimeNs: bigint;
+  readonly ctimeNs: bigint;
+  /** The device number of a device node. */
+  readonly rdev: number;
+  readonly nlink: number;
+  readonly dev: bigint;
+  readonly ino: bigint;
+}
+
+/** Looks at PATH without following a link; undefined where there is nothing. */
+export function statOf(path: BytePath): FileStat | undefined {
+  const stat = fs.lstatSync(toBuffer(path), { bigint: true, throwIfNoEntry: false });
+  if (!stat) return undefined;
+  const mode = Number(stat.mode);
+  const rdev = Number(stat.rdev);
+  return {
+    kind: kindOf(mode & S_IFMT, rdev),
+    mode: mode & 0o7777,
+    uid: Number(stat.uid),
+    gid: Number(stat.gid),
+    sizeBytes: Number(stat.size),
+    allocatedBytes: Number(stat.blocks) * STAT_BLOCK_BYTES,
+    mtimeNs: stat.mtimeNs,
+    ctimeNs: stat.ctimeNs,
+    rdev,
+    nlink: Number(stat.nlink),
+    dev: stat.dev,
+    ino: stat.ino,
+  };
+}
+
+/** Names one file on this machine, whatever it is called. */
+export function inodeKey(stat: FileStat): string {
+  return `${stat.dev}:${stat.ino}`;
+}
+
+/** The names in a directory, in byte order. */
+export function namesIn(directory: BytePath): BytePath[] {
+  return fs.readdirSync(toBuffer(directory), { encoding: "latin1" }).sort();
+}
+
+/** The names in a directory with what they are, in byte order; what vanishes meanwhile is left out. */
+export function* entriesIn(directory: BytePath): Generator<{ name: BytePath; path: BytePath; stat: FileStat }> {
+  for (const name of namesIn(directory)) {
+    const path = join(directory, name);
+    const stat = statOf(path);
+    if (stat) yield { name, path, stat };
+  }
+}
+
+const STAT_BLOCK_BYTES = 512;
+const S_IFREG = 0o100000;
+const S_IFDIR = 0o040000;
+const S_IFLNK = 0o120000;
+
+function kindOf(type: number, rdev: number): FileKind {
+  switch (type) {
+    case S_IFREG:
+      return "file";
+    case S_IFDIR:
+      return "directory";
+    case S_IFLNK:
+      return "symlink";
+    case S_IFCHR:
+      return rdev === 0 ? "whiteout" : "char";
+    case S_IFBLK:
+      return "block";
+    case S_IFIFO:
+      return "fifo";
+    default:
+      return "socket";
+  }
+}

@@ -1,0 +1,60 @@
+import { getXattr, listXattrs, removeXattr, setXattr, systemCode } from "../../base/index.js";
+import { type BytePath, toBuffer } from "./bytes.js";
+
+/** overlayfs's own attributes mean something only to the mount that made them; from elsewhere they could mislead one. */
+export function isOverlayXattr(name: string): boolean {
+  return name.startsWith("trusted.overlay.") || name.startsWith("user.overlay.");
+}
+
+/** A file's extended attributes other than overlayfs's, by name. */
+export function xattrsOf(path: BytePath): ReadonlyMap<string, Uint8Array> {
+  const file = toBuffer(path);
+  const names = listXattrs(file);
+  if (names.length === 0) return NONE;
+  const xattrs = new Map<string, Uint8Array>();
+  for (const name of names.sort()) {
+    const value = isOverlayXattr(name) ? undefined : getXattr(file, name);
+    if (value) xattrs.set(name, value);
+  }
+  return xattrs;
+}
+
+const NONE: ReadonlyMap<string, Uint8Array> = new Map();
+
+/** Sets what it can: a file system or a user that may not have an attribute goes without, as with other engines. */
+export function setXattrs(path: BytePath, xattrs: ReadonlyMap<string, Uint8Array>): void {
+  for (const [name, value] of xattrs) {
+    if (isOverlayXattr(name)) continue;
+    try {
+      setXattr(toBuffer(path), name, value);
+    } catch (error) {
+      const code = systemCode(error);
+      if (code !== "ENOTSUP" && code !== "EOPNOTSUPP" && code !== "EPERM") throw error;
+    }
+  }
+}
+
+/** Takes overlayfs's attributes from a file; whether it was marked opaque (nothing of lower layers shows through). */
+export function stripOverlayXattrs(path: BytePath): { readonly opaque: boolean } {
+  const file = toBuffer(path);
+  let opaque = false;
+  for (const name of listXattrs(file)) {
+    if (!isOverlayXattr(name)) continue;
+    if (OPAQUE_XATTRS.has(name) && getXattr(file, name)?.toString("latin1") === "y") opaque = true;
+    removeXattr(file, name);
+  }
+  return { opaque };
+}
+
+const OPAQUE_XATTRS = new Set(["trusted.overlay.opaque", "user.overlay.opaque"]);
+
+/** Whether two files have equal attributes, overlayfs's aside. */
+export function sameXattrs(a: BytePath, b: BytePath): boolean {
+  const [first, second] = [xattrsOf(a), xattrsOf(b)];
+  if (first.size !== second.size) return false;
+  for (const [name, value] of first) {
+    const other = second.get(name);
+    if (!other || Buffer.compare(value, other) !== 0) return false;
+  }
+  return true;
+}
