@@ -27,6 +27,23 @@ export function verified(provider: Provider): Provider {
   return { read: (target, options) => checked(target, provider.read(target, options), options?.offset ?? 0) };
 }
 
+/** PROVIDER, telling REPORT after each chunk how many bytes of what were read so far. */
+export function reported(provider: Provider, report: ReportRead): Provider {
+  return {
+    async *read(target, options) {
+      let position = options?.offset ?? 0;
+      for await (const chunk of provider.read(target, options)) {
+        position += chunk.length;
+        report(target, position);
+        yield chunk;
+      }
+    },
+  };
+}
+
+/** Takes note of how far the reading of some content got, in bytes. */
+export type ReportRead = (target: Descriptor, currentBytes: number) => void;
+
 /** CONTENT as the bytes of TARGET from OFFSET on, checked as `verified` promises. */
 export async function* checked(
   target: Descriptor,

@@ -1,0 +1,175 @@
+import { LRUCache } from "lru-cache";
+import * as v from "valibot";
+import { type AbortOptions, type Clock, EngineError, Flight, unreachable } from "../base/index.js";
+import { parseDocument } from "../oci/index.js";
+import { type Challenge, parseChallenges } from "./challenge.js";
+import { statusError } from "./errors.js";
+import type { HttpClient, HttpRequest } from "./http.js";
+
+/** Who we are to a registry, as the caller of a build knows it. */
+export interface CredentialSource {
+  get(host: string, options?: AbortOptions): Promise<RegistryCredential | undefined>;
+}
+
+export type RegistryCredential =
+  | { readonly kind: "password"; readonly username: string; readonly password: string }
+  | { readonly kind: "identity-token"; readonly token: string }
+  | { readonly kind: "registry-token"; readonly token: string };
+
+/** Finds the Authorization header for the requests to one registry. */
+export interface Authenticator {
+  /** The header that worked last for SCOPE and has not expired. */
+  known(scope: string): string | undefined;
+  /**
+   * The header that a 401's `WWW-Authenticate` asks for; undefined if there is nothing (or nothing new) to answer with. Errors:
+   * `denied` if the token server refuses.
+   */
+  answer(wwwAuthenticate: string, scope: string, options?: AbortOptions): Promise<string | undefined>;
+}
+
+export interface AuthenticatorOptions {
+  readonly registry: string;
+  /** Where the registry is: its token server may not be in the clear if it isn't. */
+  readonly protocol: string;
+  readonly http: HttpClient;
+  readonly credentials: CredentialSource | undefined;
+  readonly tokens: TokenCache;
+  readonly clock: Clock;
+}
+
+/** Authorization headers by registry and scope, with the time (milliseconds since the epoch) they are good until. */
+export type TokenCache = LRUCache<string, { readonly header: string; readonly goodUntil: number }>;
+
+export function createTokenCache(): TokenCache {
+  return new LRUCache({ max: TOKENS_MAX });
+}
+
+export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
+  const { registry, tokens, clock } = options;
+  const flight = new Flight<string, string | undefined>();
+  const keyOf = (scope: string): string => `${registry} ${scope}`;
+  const known = (scope: string): string | undefined => {
+    const token = tokens.get(keyOf(scope));
+    return token !== undefined && token.goodUntil > clock.now() ? token.header : undefined;
+  };
+  return {
+    known,
+    async answer(wwwAuthenticate, scope, { signal } = {}) {
+      const challenges = parseChallenges(wwwAuthenticate);
+      const challenge = challenges.find(({ scheme }) => scheme === "bearer") ?? challenges[0];
+      if (challenge === undefined) return undefined;
+      // The token that was refused may be an old one, but a fresh one without the rights won't get them by asking again.
+      if (challenge.scheme === "bearer" && challenge.error === "insufficient_scope" && known(scope) !== undefined)
+        return undefined;
+      const ask = async (shared: AbortSignal): Promise<string | undefined> => {
+        const token = await answerTo(challenge, scope, options, shared);
+        if (token !== undefined)
+          tokens.set(keyOf(scope), { header: token.header, goodUntil: clock.now() + token.goodForMs });
+        return token?.header;
+      };
+      return flight.do(`${scope} ${JSON.stringify(challenge)}`, ask, { signal });
+    },
+  };
+}
+
+/** Tokens kept. */
+const TOKENS_MAX = 1000;
+/** Bytes of a token server's answer. */
+const TOKEN_BYTES_MAX = 1024 * 1024;
+/** How long a token is good if its server doesn't say, and the part of its life in which we use it. */
+const TOKEN_SECONDS_DEFAULT = 60;
+const TOKEN_LIFE_USED = 0.9;
+const CLIENT_ID = "ashlar";
+
+interface Token {
+  readonly header: string;
+  readonly goodForMs: number;
+}
+
+async function answerTo(
+  challenge: Challenge,
+  scope: string,
+  options: AuthenticatorOptions,
+  signal: AbortSignal,
+): Promise<Token | undefined> {
+  const credential = await options.credentials?.get(options.registry, { signal });
+  switch (challenge.scheme) {
+    case "basic":
+      if (credential?.kind !== "password") return undefined;
+      return { header: basic(credential), goodForMs: Number.POSITIVE_INFINITY };
+    case "bearer": {
+      if (credential?.kind === "registry-token")
+        return { header: `Bearer ${credential.token}`, goodForMs: Number.POSITIVE_INFINITY };
+      const scopes = [...new Set([scope, ...(challenge.scope ?? "").split(" ")])].filter((one) => one !== "");
+      return fetchToken(tokenRequest(challenge, scopes, credential, options), options, signal);
+    }
+    default:
+      return unreachable(challenge);
+  }
+}
+
+function basic({ username, password }: { readonly username: string; readonly password: string }): string {
+  return `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`;
+}
+
+type Pair = [name: string, value: string];
+
+/** A GET for a password or none (distribution's token authentication), a POST for a refresh token (its OAuth 2 variant). */
+function tokenRequest(
+  challenge: Challenge & { readonly scheme: "bearer" },
+  scopes: readonly string[],
+  credential: RegistryCredential | undefined,
+  { registry, protocol }: AuthenticatorOptions,
+): Omit<HttpRequest, "signal"> {
+  const url = URL.canParse(challenge.realm) ? new URL(challenge.realm) : undefined;
+  if (url === undefined || !(url.protocol === "https:" || (url.protocol === "http:" && protocol === "http:"))) {
+    throw new EngineError("denied", `${registry}: refusing to ask ${url?.origin ?? "what is no URL"} for a token`);
+  }
+  const service: Pair[] = challenge.service === undefined ? [] : [["service", challenge.service]];
+  if (credential?.kind === "identity-token") {
+    const { token } = credential;
+    const grant: Pair[] = [
+      ["grant_type", "refresh_token"],
+      ["refresh_token", token],
+      ["client_id", CLIENT_ID],
+    ];
+    const body = new URLSearchParams([...service, ...grant, ["scope", scopes.join(" ")]]).toString();
+    return { method: "POST", url, headers: { "content-type": "application/x-www-form-urlencoded" }, body };
+  }
+  const query: Pair[] = [...service, ...scopes.map((scope): Pair => ["scope", scope])];
+  for (const [name, value] of query) url.searchParams.append(name, value);
+  return { method: "GET", url, headers: credential?.kind === "password" ? { authorization: basic(credential) } : {} };
+}
+
+const tokenSchema = v.object({
+  token: v.nullish(v.string()),
+  access_token: v.nullish(v.string()),
+  expires_in: v.nullish(v.number()),
+});
+
+async function fetchToken(
+  request: Omit<HttpRequest, "signal">,
+  { registry, http }: AuthenticatorOptions,
+  signal: AbortSignal,
+): Promise<Token> {
+  const response = await http.send({ ...request, signal });
+  const kind = request.method === "POST" || request.headers.authorization !== undefined ? "oauth" : "anonymous";
+  if (response.status !== 200) {
+    const error = await statusError(response, `${registry}: failed to authorize: failed to fetch ${kind} token`);
+    if (response.status !== 401) throw error;
+    const shown = `unexpected status from ${request.method} request to ${request.url.origin}${request.url.pathname}: 401`;
+    throw new EngineError("denied", `${registry}: failed to authorize: failed to fetch ${kind} token: ${shown}`, {
+      cause: error,
+    });
+  }
+  const answer = parseDocument(
+    `the token of ${registry}`,
+    tokenSchema,
+    Buffer.from(await response.text(TOKEN_BYTES_MAX)),
+  );
+  const token = answer.token || answer.access_token;
+  if (!token || !/^[\x21-\x7e]+$/.test(token))
+    throw new EngineError("denied", `${registry}: the token server gave no token`);
+  const seconds = answer.expires_in && answer.expires_in > 0 ? answer.expires_in : TOKEN_SECONDS_DEFAULT;
+  return { header: `Bearer ${token}`, goodForMs: seconds * 1000 * TOKEN_LIFE_USED };
+}

@@ -1,0 +1,101 @@
+import { type AbortOptions, canceled, EngineError, messageOf } from "../base/index.js";
+import type { HttpResponse } from "./http.js";
+
+/** A failure that may be gone when one tries again. */
+export class TransientError extends EngineError {
+  /** How long the server asks to wait, in milliseconds. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(message: string, options?: ErrorOptions & { readonly retryAfterMs?: number | undefined }) {
+    super("unavailable", message, options);
+    this.retryAfterMs = options?.retryAfterMs;
+  }
+}
+
+/** What went wrong on the way to HOST. */
+export function transportError(cause: unknown, host: string, { signal }: AbortOptions): EngineError {
+  if (signal?.aborted) return canceled(signal);
+  if (cause instanceof EngineError) return cause;
+  const code = String((cause as { code?: unknown } | undefined)?.code ?? "");
+  if (CERTIFICATE_ERRORS.has(code)) {
+    return new EngineError("unavailable", `${host}: the certificate can't be trusted: ${messageOf(cause)}`, {
+      cause,
+      hint: "Give the certificate authority of the registry, or allow it as insecure.",
+    });
+  }
+  if (code === "ERR_SSL_WRONG_VERSION_NUMBER" || code === "ERR_SSL_PACKET_LENGTH_TOO_LONG") {
+    return new EngineError("unavailable", `${host}: server gave HTTP response to HTTPS client`, { cause });
+  }
+  if (code === "ENOTFOUND") return new EngineError("unavailable", `${host}: no such host`, { cause });
+  if (code === "ECONNREFUSED") return new EngineError("unavailable", `${host}: connection refused`, { cause });
+  return new TransientError(`${host}: ${messageOf(cause)}`, { cause });
+}
+
+/** What a response that is no success means. WHAT was being done: `resolving docker.io/library/alpine:3`. Reads the body. */
+export async function statusError(response: HttpResponse, what: string): Promise<EngineError> {
+  const said = await serverMessage(response);
+  const detail = said === "" ? "" : `: ${said}`;
+  const { status } = response;
+  const shown = `unexpected status from ${response.method} request to ${response.url.origin}${response.url.pathname}: ${status}`;
+  if (status === 401) {
+    const denied = "pull access denied, repository does not exist or may require authorization";
+    return new EngineError("denied", `${what}: ${denied}${said === "" ? "" : `: server message: ${said}`}`);
+  }
+  if (status === 403) return new EngineError("denied", `${what}: ${shown}${detail}`);
+  if (status === 404) return new EngineError("not-found", `${what}: not found`);
+  if (status === 429) {
+    const limited = said.includes("toomanyrequests") ? said : `toomanyrequests${detail}`;
+    return new TransientError(`${what}: ${limited}`, { retryAfterMs: retryAfter(response) });
+  }
+  if (status === 408 || status >= 500) {
+    return new TransientError(`${what}: ${shown}${detail}`, { retryAfterMs: retryAfter(response) });
+  }
+  return new EngineError("failed", `${what}: ${shown}${detail}`);
+}
+
+/** The longest a server may make us wait. Milliseconds. */
+const RETRY_AFTER_MS_MAX = 60_000;
+/** Bytes of an error's body that are looked at, and characters of it that are shown. */
+const ERROR_BODY_BYTES_MAX = 64 * 1024;
+const ERROR_TEXT_LENGTH_MAX = 400;
+
+const CERTIFICATE_ERRORS: ReadonlySet<string> = new Set([
+  "CERT_HAS_EXPIRED",
+  "CERT_NOT_YET_VALID",
+  "CERT_REVOKED",
+  "CERT_SIGNATURE_FAILURE",
+  "CERT_UNTRUSTED",
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "ERR_TLS_CERT_ALTNAME_INVALID",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "UNABLE_TO_GET_ISSUER_CERT",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+]);
+
+function retryAfter(response: HttpResponse): number | undefined {
+  const seconds = /^\d{1,9}$/.exec(response.header("retry-after") ?? "")?.[0];
+  return seconds === undefined ? undefined : Math.min(Number(seconds) * 1000, RETRY_AFTER_MS_MAX);
+}
+
+/** The words of the server's errors (distribution-spec, error codes), on one line and fit for a terminal. */
+async function serverMessage(response: HttpResponse): Promise<string> {
+  const body = await response.text(ERROR_BODY_BYTES_MAX).catch(() => "");
+  try {
+    const { errors } = JSON.parse(body) as { errors?: { code?: unknown; message?: unknown }[] };
+    const words = (errors ?? []).slice(0, 5).map(({ code, message }) => {
+      return [code, message]
+        .filter((part) => typeof part === "string" && part !== "")
+        .join(": ")
+        .replace(/^TOOMANYREQUESTS/, "toomanyrequests");
+    });
+    return printable(words.join("; "));
+  } catch {
+    return /^\s*</.test(body) ? "" : printable(body);
+  }
+}
+
+function printable(text: string): string {
+  const oneLine = text.replace(/[\s\p{C}]+/gu, " ").trim();
+  return oneLine.length > ERROR_TEXT_LENGTH_MAX ? `${oneLine.slice(0, ERROR_TEXT_LENGTH_MAX)}…` : oneLine;
+}

@@ -1,0 +1,166 @@
+import type { Dispatcher } from "undici";
+import { type AbortOptions, EngineError } from "../base/index.js";
+import type { Bytes } from "../oci/index.js";
+import { transportError } from "./errors.js";
+import type { HostOptions } from "./host.js";
+
+export interface HttpRequest extends AbortOptions {
+  readonly method: "GET" | "HEAD" | "POST";
+  readonly url: URL;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string;
+}
+
+/** An answer whose body has not been read. Whoever gets it reads the body to its end or calls `discard`. */
+export interface HttpResponse {
+  readonly method: string;
+  /** The URL that answered, after redirects. */
+  readonly url: URL;
+  readonly status: number;
+  /** By its lower-case name. */
+  header(name: string): string | undefined;
+  readonly body: Bytes;
+  /** The whole body as text; `invalid` if it has more bytes than MAX_BYTES. */
+  text(maxBytes: number): Promise<string>;
+  discard(): void;
+}
+
+export interface HttpClient {
+  /** Sends REQUEST and follows redirects, but not of a POST, whose body may be a secret. Errors: `TransientError`, `unavailable`, `failed`, `canceled`. */
+  send(request: HttpRequest): Promise<HttpResponse>;
+  close(): Promise<void>;
+}
+
+/** Proxies, as HTTP_PROXY, HTTPS_PROXY and NO_PROXY name them. */
+export interface ProxyOptions {
+  readonly http?: string;
+  readonly https?: string;
+  readonly none?: string;
+}
+
+/** A client with its own connections. Nothing is loaded or opened before the first request. */
+export function createHttpClient(host: HostOptions, proxy: ProxyOptions | undefined): HttpClient {
+  let undici: Promise<Undici> | undefined;
+  return {
+    async send(request) {
+      undici ??= load(host, proxy);
+      return follow(await undici, request);
+    },
+    async close() {
+      await (await undici)?.dispatcher.destroy();
+    },
+  };
+}
+
+/** Redirects until we believe that it is a loop. */
+const REDIRECTS_MAX = 10;
+/** Until a connection stands; until an answer begins; until the next bytes of it. Milliseconds. */
+const CONNECT_TIMEOUT_MS = 20_000;
+const HEADERS_TIMEOUT_MS = 60_000;
+const BODY_TIMEOUT_MS = 60_000;
+
+interface Undici {
+  readonly request: typeof import("undici").request;
+  readonly dispatcher: Dispatcher;
+}
+
+async function load(host: HostOptions, proxy: ProxyOptions | undefined): Promise<Undici> {
+  const { Agent, EnvHttpProxyAgent, request } = await import("undici");
+  const tls = await tlsOptions(host);
+  const connect = { ...tls, timeout: CONNECT_TIMEOUT_MS };
+  const options = { connect, headersTimeout: HEADERS_TIMEOUT_MS, bodyTimeout: BODY_TIMEOUT_MS };
+  if (proxy === undefined) return { request, dispatcher: new Agent(options) };
+  const { http = "", https = "", none = "" } = proxy;
+  return {
+    request,
+    dispatcher: new EnvHttpProxyAgent({
+      ...options,
+      requestTls: tls,
+      httpProxy: http,
+      httpsProxy: https,
+      noProxy: none,
+    }),
+  };
+}
+
+async function tlsOptions(
+  host: HostOptions,
+): Promise<{ readonly ca?: string[]; readonly rejectUnauthorized?: boolean }> {
+  if (host.scheme === "http") return {};
+  const verify = host.verify === false ? { rejectUnauthorized: false } : {};
+  if (host.ca === undefined) return verify;
+  const { rootCertificates } = await import("node:tls");
+  return { ...verify, ca: [...rootCertificates, host.ca] };
+}
+
+async function follow(undici: Undici, request: HttpRequest): Promise<HttpResponse> {
+  let current = request;
+  for (let redirects = 0; redirects <= REDIRECTS_MAX; redirects++) {
+    const response = await sendOnce(undici, current);
+    const isRedirect = request.method !== "POST" && [301, 302, 303, 307, 308].includes(response.status);
+    const location = isRedirect ? response.header("location") : undefined;
+    if (location === undefined) return response;
+    response.discard();
+    current = { ...current, ...redirected(current, location) };
+  }
+  throw new EngineError("failed", `${request.url.host}: more than ${REDIRECTS_MAX} redirects`);
+}
+
+/** The credential stays with the origin it was meant for, and a secure request never goes on in the clear. */
+function redirected({ url, headers }: HttpRequest, location: string): Pick<HttpRequest, "url" | "headers"> {
+  const target = URL.canParse(location, url.href) ? new URL(location, url) : undefined;
+  const isSafe = target?.protocol === "https:" || (target?.protocol === "http:" && url.protocol === "http:");
+  if (target === undefined || !isSafe) {
+    throw new EngineError("failed", `${url.host}: refusing a redirect to ${target?.origin ?? "what is no URL"}`);
+  }
+  if (target.origin === url.origin) return { url: target, headers };
+  const { authorization: _, ...rest } = headers;
+  return { url: target, headers: rest };
+}
+
+async function sendOnce({ request: send, dispatcher }: Undici, request: HttpRequest): Promise<HttpResponse> {
+  const { method, url, headers, body, signal } = request;
+  const { host } = url;
+  const answer = await send(url.href, {
+    dispatcher,
+    method,
+    headers,
+    body: body ?? null,
+    ...(signal ? { signal } : {}),
+  }).catch((cause: unknown) => Promise.reject(transportError(cause, host, request)));
+  // A stream nobody reads any more must not bring the process down when it fails.
+  answer.body.on("error", () => undefined);
+  const bytes = async function* (): AsyncGenerator<Uint8Array, void, undefined> {
+    try {
+      for await (const chunk of answer.body) yield chunk as Uint8Array;
+    } catch (cause) {
+      throw transportError(cause, host, request);
+    } finally {
+      answer.body.destroy();
+    }
+  };
+  const stream = bytes();
+  return {
+    method,
+    url,
+    status: answer.statusCode,
+    header(name) {
+      const value = answer.headers[name];
+      return Array.isArray(value) ? value.join(", ") : value;
+    },
+    body: stream,
+    text: (maxBytes) => readText(stream, host, maxBytes),
+    discard: () => void answer.body.destroy(),
+  };
+}
+
+async function readText(body: Bytes, host: string, maxBytes: number): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    size += chunk.length;
+    if (size > maxBytes) throw new EngineError("invalid", `${host}: answered with more than ${maxBytes} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
+}

@@ -1,0 +1,209 @@
+import { type AbortOptions, canceled, type Digest, digestOf, EngineError, isDigest } from "../base/index.js";
+import {
+  type Bytes,
+  checked,
+  type Descriptor,
+  isIndexType,
+  isManifestType,
+  MANIFEST_BYTES_MAX,
+  MediaType,
+  type Provider,
+  parseManifestOrIndex,
+  type ReadOptions,
+  type Reference,
+  repositoryName,
+} from "../oci/index.js";
+import { statusError, TransientError } from "./errors.js";
+import type { HttpResponse } from "./http.js";
+import type { RegistryClient, RegistryRequest } from "./registry-client.js";
+import { pause, retrying } from "./retries.js";
+
+/** One repository of a registry, to read from. */
+export interface Repository extends Provider {
+  /**
+   * The manifest or index that a tag or digest stands for now. Errors: `not-found`, `denied`, `unavailable`, `unsupported`
+   * (Docker's schema 1), `data-loss` if the registry gives something else for a digest.
+   */
+  resolve(
+    selector: { readonly tag: string } | { readonly digest: Digest },
+    options?: AbortOptions,
+  ): Promise<Descriptor>;
+}
+
+/** The repository that REFERENCE names; its tag and digest don't matter. */
+export function createRepository(client: RegistryClient, reference: Reference): Repository {
+  const { repository } = reference;
+  const name = repositoryName(reference);
+  const request = { scope: `repository:${repository}:pull` };
+  return {
+    async resolve(selector, options) {
+      const digest = "digest" in selector ? selector.digest : undefined;
+      const selected = "digest" in selector ? selector.digest : selector.tag;
+      const what = `resolving ${name}${digest === undefined ? ":" : "@"}${selected}`;
+      const manifest = { ...request, path: `${repository}/manifests/${selected}`, headers: { accept: ACCEPT }, what };
+      const attempt = () => resolveManifest(client, manifest, digest, options);
+      return client.connected("document").run(() => retrying(attempt, client.retryDelaysMs, options), options);
+    },
+    read(target, options = {}) {
+      const isDocument = isManifestType(target.mediaType) || isIndexType(target.mediaType);
+      const place: BlobPlace = {
+        ...request,
+        kind: isDocument ? "document" : "blob",
+        path: `${repository}/${isDocument ? "manifests" : "blobs"}/${target.digest}`,
+        headers: isDocument ? { accept: ACCEPT } : {},
+        what: `fetching ${target.digest} of ${name}`,
+      };
+      return checked(target, resumed(client, place, target.size, options), options.offset);
+    },
+  };
+}
+
+const ACCEPT = [MediaType.ociIndex, MediaType.dockerIndex, MediaType.ociManifest, MediaType.dockerManifest, "*/*"].join(
+  ", ",
+);
+
+type ManifestRequest = Omit<RegistryRequest, "method">;
+
+/** By HEAD, which doesn't count as a pull; by GET where a registry doesn't tell enough that way. */
+async function resolveManifest(
+  client: RegistryClient,
+  request: ManifestRequest,
+  digest: Digest | undefined,
+  options?: AbortOptions,
+): Promise<Descriptor> {
+  const head = await client.send({ ...request, method: "HEAD" }, options);
+  head.discard();
+  if (head.status === 404) throw await statusError(head, request.what);
+  const described = head.status === 200 ? describe(head) : undefined;
+  if (described === undefined) return getManifest(client, request, digest, options);
+  if (digest !== undefined && described.digest !== digest) throw otherDigest(request.what, described.digest);
+  return described;
+}
+
+function describe(head: HttpResponse): Descriptor | undefined {
+  const mediaType = (head.header("content-type") ?? "").split(";", 1)[0]?.trim() ?? "";
+  const digest = head.header("docker-content-digest") ?? "";
+  const length = head.header("content-length") ?? "";
+  if (!isDigest(digest) || !/^\d{1,9}$/.test(length) || !(isManifestType(mediaType) || isIndexType(mediaType)))
+    return undefined;
+  return { mediaType, digest, size: Number(length) };
+}
+
+async function getManifest(
+  client: RegistryClient,
+  request: ManifestRequest,
+  digest: Digest | undefined,
+  options?: AbortOptions,
+): Promise<Descriptor> {
+  const response = await client.send({ ...request, method: "GET" }, options);
+  if (response.status !== 200) throw await statusError(response, request.what);
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of response.body) {
+    size += chunk.length;
+    if (size > MANIFEST_BYTES_MAX)
+      throw new EngineError("invalid", `${request.what}: more than ${MANIFEST_BYTES_MAX} bytes of manifest`);
+    chunks.push(chunk);
+  }
+  const bytes = Buffer.concat(chunks);
+  const actual = digestOf(bytes);
+  if (digest !== undefined && actual !== digest) throw otherDigest(request.what, actual);
+  const contentType = response.header("content-type")?.split(";", 1)[0]?.trim();
+  const document = parseManifestOrIndex(bytes, KNOWN_TYPES.has(contentType ?? "") ? contentType : undefined);
+  return {
+    mediaType: document.kind === "index" ? document.index.mediaType : document.manifest.mediaType,
+    digest: actual,
+    size,
+  };
+}
+
+const KNOWN_TYPES: ReadonlySet<string> = new Set([
+  MediaType.ociIndex,
+  MediaType.dockerIndex,
+  MediaType.ociManifest,
+  MediaType.dockerManifest,
+]);
+
+function otherDigest(what: string, actual: Digest): EngineError {
+  return new EngineError("data-loss", `${what}: the registry gave ${actual}`);
+}
+
+interface BlobPlace extends ManifestRequest {
+  readonly kind: "document" | "blob";
+}
+
+/** A cut that brought less than this doesn't count as progress, so that a body in drops comes to an end. Bytes. */
+const PROGRESS_BYTES = 1024 * 1024;
+
+/** The SIZE bytes at PLACE from the offset on. A connection that is cut is made anew, for the bytes that are missing. */
+async function* resumed(client: RegistryClient, place: BlobPlace, size: number, options: ReadOptions): Bytes {
+  const release = await take(client, place.kind, options);
+  try {
+    let position = options.offset ?? 0;
+    let progressedTo = position;
+    for (let cuts = 0; position < size; ) {
+      try {
+        for await (const chunk of await openAt(client, place, position, options)) {
+          position += chunk.length;
+          yield chunk;
+        }
+        if (position < size)
+          throw new TransientError(`${place.what}: the connection ended after ${position} of ${size} bytes`);
+      } catch (error) {
+        if (position - progressedTo >= PROGRESS_BYTES) [cuts, progressedTo] = [0, position];
+        const pauseMs = client.retryDelaysMs[cuts++];
+        if (!(error instanceof TransientError) || pauseMs === undefined) throw error;
+        await pause(pauseMs, options);
+      }
+    }
+  } finally {
+    release();
+  }
+}
+
+/** The body from POSITION on, also of a server that knows no ranges. */
+async function openAt(
+  client: RegistryClient,
+  place: BlobPlace,
+  position: number,
+  options: AbortOptions,
+): Promise<Bytes> {
+  const range: Record<string, string> = position === 0 ? {} : { range: `bytes=${position}-` };
+  const response = await client.send({ ...place, method: "GET", headers: { ...place.headers, ...range } }, options);
+  if (response.status === 200) return position === 0 ? response.body : skipping(response.body, position);
+  if (response.status !== 206) throw await statusError(response, place.what);
+  const start = /^bytes (\d+)-/.exec(response.header("content-range") ?? "")?.[1];
+  if (Number(start) === position) return response.body;
+  response.discard();
+  throw new EngineError(
+    "failed",
+    `${place.what}: asked for bytes from ${position} on, got them from ${start ?? "somewhere"}`,
+  );
+}
+
+async function* skipping(body: Bytes, count: number): Bytes {
+  let position = 0;
+  for await (const chunk of body) {
+    const wanted = chunk.subarray(Math.max(0, count - position));
+    position += chunk.length;
+    if (wanted.length > 0) yield wanted;
+  }
+}
+
+/** Takes one of the connections; the caller gives it back by the function it gets. */
+function take(client: RegistryClient, kind: "document" | "blob", { signal }: AbortOptions): Promise<() => void> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal && canceled(signal));
+    signal?.addEventListener("abort", abort, { once: true });
+    const held = (): Promise<void> =>
+      new Promise((release) => {
+        signal?.removeEventListener("abort", abort);
+        if (signal?.aborted) release();
+        else resolve(release);
+      });
+    client
+      .connected(kind)
+      .run(held, signal ? { signal } : {})
+      .catch(reject);
+  });
+}

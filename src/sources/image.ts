@@ -1,0 +1,127 @@
+import { type AbortOptions, EngineError, errorCode, Flight, messageOf } from "../base/index.js";
+import {
+  type Descriptor,
+  formatPlatform,
+  formatReference,
+  MANIFEST_BYTES_MAX,
+  type Platform,
+  parseManifestOrIndex,
+  parseReference,
+  type Reference,
+  type ReportRead,
+  readAll,
+  reported,
+  withDefaultTag,
+} from "../oci/index.js";
+import type { Registry, Repository } from "../registry/index.js";
+import { type ContentStore, type ImageStore, type ReferenceStore, tiered } from "../store/index.js";
+import { type SourceImage, selectImage } from "./source-image.js";
+
+/** Images by their names, from this machine if it knows them, else from a registry. */
+export interface ImageSource {
+  /**
+   * The image that NAME, as a user wrote it, stands for on PLATFORM. The registry is asked only if neither the image store nor an
+   * earlier answer of the registry's knows the name, or with `pull`; its answer is kept, so that the next build needs no network.
+   * Errors, with the name as it was written: `invalid`, `not-found`, `denied`, `unavailable`, `unsupported`, `data-loss`.
+   */
+  resolve(name: string, platform: Platform, options?: ResolveOptions): Promise<SourceImage>;
+}
+
+export interface ResolveOptions extends AbortOptions {
+  /** Ask the registry what a tag stands for now. A digest always stands for the same. */
+  readonly pull?: boolean;
+}
+
+export interface ImageSourceOptions {
+  readonly images: ImageStore;
+  readonly references: ReferenceStore;
+  readonly content: ContentStore;
+  readonly registry: Registry;
+  /** Hears of what is fetched from registries, later reads of layers included. */
+  readonly onFetch?: ReportRead | undefined;
+}
+
+export function createImageSource(options: ImageSourceOptions): ImageSource {
+  const flight = new Flight<string, SourceImage>();
+  return {
+    async resolve(name, platform, { pull = false, signal } = {}) {
+      try {
+        const reference = withDefaultTag(parseReference(name));
+        const key = JSON.stringify([formatReference(reference), formatPlatform(platform), pull]);
+        return await flight.do(key, (shared) => find(options, reference, platform, { pull, signal: shared }), {
+          signal,
+        });
+      } catch (cause) {
+        throw withName(name, cause);
+      }
+    },
+  };
+}
+
+async function find(
+  { images, references, content, registry, onFetch }: ImageSourceOptions,
+  reference: Reference,
+  platform: Platform,
+  options: ResolveOptions,
+): Promise<SourceImage> {
+  const repository = registry.repository(reference);
+  const provider = tiered(content, onFetch === undefined ? repository : reported(repository, onFetch));
+  const select = (root: Descriptor): Promise<SourceImage> => selectImage(provider, root, platform, options);
+  const roots = [
+    () => pinned(reference, content, options),
+    () => (options.pull ? undefined : images.get(formatReference(reference))?.target),
+    () => (options.pull ? undefined : references.get(reference)?.target),
+  ];
+  for (const known of roots) {
+    const root = await known();
+    const image = root && (await unlessMissing(select(root)));
+    if (image !== undefined) return image;
+  }
+  const root = await ask(repository, reference, options);
+  const image = await select(root);
+  await references.put(reference, root, options);
+  return image;
+}
+
+/** What a digest stands for, if the store has it. */
+async function pinned(
+  reference: Reference,
+  content: ContentStore,
+  options: AbortOptions,
+): Promise<Descriptor | undefined> {
+  const { digest } = reference;
+  const info = digest && (await content.info(digest, options));
+  if (info === undefined) return undefined;
+  const blob = { mediaType: "", digest: info.digest, size: info.sizeBytes };
+  const document = parseManifestOrIndex(await readAll(content, blob, MANIFEST_BYTES_MAX, options), undefined);
+  return { ...blob, mediaType: document.kind === "index" ? document.index.mediaType : document.manifest.mediaType };
+}
+
+async function ask(
+  repository: Repository,
+  { digest, tag = "latest" }: Reference,
+  options: AbortOptions,
+): Promise<Descriptor> {
+  return repository.resolve(digest === undefined ? { tag } : { digest }, options);
+}
+
+/** What is known may be of another platform, or partly pruned here and gone there: then the registry is asked. */
+async function unlessMissing<T>(result: Promise<T>): Promise<T | undefined> {
+  try {
+    return await result;
+  } catch (error) {
+    if (errorCode(error) === "not-found") return undefined;
+    throw error;
+  }
+}
+
+/** ERROR with the NAME in front. */
+function withName(name: string, error: unknown): EngineError {
+  const code = errorCode(error);
+  if (code === "canceled" && error instanceof EngineError) return error;
+  const { hint } = error instanceof EngineError ? error : { hint: undefined };
+  return new EngineError(code, `${name}: ${messageOf(error)}`, {
+    cause: error,
+    ...(hint === undefined ? {} : { hint }),
+  });
+}
