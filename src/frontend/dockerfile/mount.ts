@@ -1,3 +1,4 @@
+import { cleanPath } from "../../base/index.js";
 import type { RunMount, RunMountType } from "./ast.js";
 import { DEFAULT_MOUNT_TYPE, didYouMeanType, mountTypeOf, parseBoolean } from "./build-run.js";
 import type { ExpandResult } from "./expand.js";
@@ -242,7 +243,10 @@ function finish(draft: Draft): ResolveMountResult {
       const hasOwner = draft.uid !== undefined || draft.gid !== undefined || draft.mode !== undefined;
       const owner = hasOwner ? ownerOf(draft, 0o755) : undefined;
       const { readOnly = false, sharing = "shared" } = draft;
-      return { ok: true, mount: { type, from, source, target, readOnly, id: draft.id || target, sharing, owner } };
+      return {
+        ok: true,
+        mount: { type, from, source, target, readOnly, id: draft.id || cleanPath(target), sharing, owner },
+      };
     }
     case "tmpfs":
       return { ok: true, mount: { type, target, readOnly: draft.readOnly ?? false, sizeBytes: draft.sizeBytes } };
@@ -266,7 +270,6 @@ function ownerOf({ uid = 0, gid = 0, mode }: Draft, defaultMode: number): MountO
 
 /** The last name of a path, as Go's `path.Base` has it. */
 function baseName(path: string): string {
-  const trimmed = path.replace(/\/+$/, "");
-  if (trimmed === "") return path === "" ? "." : "/";
-  return trimmed.slice(trimmed.lastIndexOf("/") + 1);
+  const names = path.split("/").filter((name) => name !== "");
+  return names.at(-1) ?? (path === "" ? "." : "/");
 }
