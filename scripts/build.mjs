@@ -20,10 +20,23 @@ const entries = [
   { ...cjs, entryPoints: ["src/cli/main.ts"], outfile: "dist/cli.cjs" },
   { ...cjs, entryPoints: ["src/snapshot/worker/main.ts"], outfile: "dist/worker.cjs" },
   { ...cjs, entryPoints: ["src/engine/index.ts"], outfile: "dist/index.cjs" },
-  { ...common, format: "esm", entryPoints: ["src/engine/index.ts"], outfile: "dist/index.mjs", banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" } },
+  {
+    ...common,
+    format: "esm",
+    entryPoints: ["src/engine/index.ts"],
+    outfile: "dist/index.mjs",
+    banner: {
+      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
+    },
+  },
 ];
 fs.mkdirSync(path.join(root, "dist"), { recursive: true });
-await Promise.all(entries.filter((entry) => fs.existsSync(path.join(root, entry.entryPoints[0]))).map((entry) => build(entry)));
+await Promise.all(
+  entries.filter((entry) => fs.existsSync(path.join(root, entry.entryPoints[0]))).map((entry) => build(entry)),
+);
 if (!process.argv.includes("--no-types")) {
-  execFileSync(path.join(root, "node_modules/.bin/tsc"), ["-p", "tsconfig.types.json"], { cwd: root, stdio: "inherit" });
+  execFileSync(path.join(root, "node_modules/.bin/tsc"), ["-p", "tsconfig.types.json"], {
+    cwd: root,
+    stdio: "inherit",
+  });
 }

@@ -1,4 +1,4 @@
-import { type AbortOptions, canonicalJson, type Clock, type Digest } from "../base/index.js";
+import { type AbortOptions, type Clock, canonicalJson, type Digest } from "../base/index.js";
 import type { LayerStore, Tree } from "../snapshot/index.js";
 import type { CacheKey, CacheManager, CacheRecord, ContentPart, ExplainedKey, NewRecord } from "../solver/index.js";
 import type { Database } from "../store/index.js";
@@ -26,11 +26,11 @@ export function createLocalCache<R extends TreeResult>(options: LocalCacheOption
   return new LocalCache(options);
 }
 
-interface RecordRow {
+type RecordRow = {
   readonly id: string;
   readonly content_key: CacheKey;
   readonly results: string;
-}
+};
 
 class LocalCache<R extends TreeResult> implements CacheManager<R> {
   readonly #options: LocalCacheOptions<R>;
@@ -64,7 +64,12 @@ class LocalCache<R extends TreeResult> implements CacheManager<R> {
 
   #lease(row: RecordRow): CacheRecord {
     const { owner, build, clock } = this.#options;
-    this.#database.run("INSERT OR IGNORE INTO lease (owner, build, kind, target) VALUES (?, ?, 'record', ?)", owner, build, row.id);
+    this.#database.run(
+      "INSERT OR IGNORE INTO lease (owner, build, kind, target) VALUES (?, ?, 'record', ?)",
+      owner,
+      build,
+      row.id,
+    );
     this.#database.run("UPDATE record SET used_at = ? WHERE id = ?", clock.now(), row.id);
     const record = { id: row.id, contentKey: row.content_key };
     this.#leased.set(row.id, record);
@@ -93,7 +98,8 @@ class LocalCache<R extends TreeResult> implements CacheManager<R> {
         "INSERT INTO record (id, content_key, results, description, created_at, used_at) VALUES (?, ?, ?, ?, ?, ?)",
         ...[id, contentKey, JSON.stringify(trees), description, now, now],
       );
-      for (const layer of new Set(trees.flat())) this.#database.run("INSERT INTO record_layer (record, layer) VALUES (?, ?)", id, layer);
+      for (const layer of new Set(trees.flat()))
+        this.#database.run("INSERT INTO record_layer (record, layer) VALUES (?, ?)", id, layer);
       for (const key of keys) this.#name(key, id);
       return this.#lease({ id, content_key: contentKey, results: "" });
     }, options);

@@ -1,9 +1,13 @@
+import type { Migration } from "../store/index.js";
+
 /**
  * Keys name records, newest (highest `seq`) first. `preimage` is the text a key is the digest of. A record's `results` are its outputs as
  * JSON arrays of layer numbers; `record_layer` repeats them so that a layer's users are found.
  */
-export const cacheMigrations: readonly string[] = [
-  `CREATE TABLE record (
+export const cacheMigrations: readonly Migration[] = [
+  {
+    id: "cache-1",
+    sql: `CREATE TABLE record (
      id TEXT PRIMARY KEY,
      content_key TEXT NOT NULL,
      results TEXT NOT NULL,
@@ -28,4 +32,5 @@ export const cacheMigrations: readonly string[] = [
      PRIMARY KEY (record, layer)
    ) STRICT, WITHOUT ROWID;
    CREATE INDEX record_layer_layer ON record_layer (layer);`,
+  },
 ];

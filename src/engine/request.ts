@@ -45,8 +45,16 @@ export type SecretSpec =
 
 /** Where a result goes. A `dest` that is a stream is written and ended by the engine. */
 export type OutputSpec =
-  | { readonly type: "oci" | "docker"; readonly dest: string | NodeJS.WritableStream; readonly attrs?: Readonly<Record<string, string>> }
-  | { readonly type: "tar"; readonly dest: string | NodeJS.WritableStream; readonly attrs?: Readonly<Record<string, string>> }
+  | {
+      readonly type: "oci" | "docker";
+      readonly dest: string | NodeJS.WritableStream;
+      readonly attrs?: Readonly<Record<string, string>>;
+    }
+  | {
+      readonly type: "tar";
+      readonly dest: string | NodeJS.WritableStream;
+      readonly attrs?: Readonly<Record<string, string>>;
+    }
   | { readonly type: "local"; readonly dest: string; readonly attrs?: Readonly<Record<string, string>> };
 
 export interface BuildResult {
@@ -64,9 +72,19 @@ export interface BuildResult {
   /** The texts that `warnings` and `buildError` speak of. */
   readonly sources?: readonly { readonly file: string; readonly text: string }[];
   /** With `check`: why the Dockerfile can't be built; `warnings` then holds what was found before. */
-  readonly buildError?: { readonly message: string; readonly file?: string; readonly startLine?: number; readonly endLine?: number };
+  readonly buildError?: {
+    readonly message: string;
+    readonly file?: string;
+    readonly startLine?: number;
+    readonly endLine?: number;
+  };
   /** What each output wrote, in the request's order. */
-  readonly outputs: readonly { readonly type: string; readonly dest?: string; readonly sizeBytes?: number; readonly digest?: string }[];
+  readonly outputs: readonly {
+    readonly type: string;
+    readonly dest?: string;
+    readonly sizeBytes?: number;
+    readonly digest?: string;
+  }[];
 }
 
 export interface StepResult {
@@ -90,7 +108,12 @@ export interface BuildWarning {
 export class BuildFailure extends EngineError {
   readonly source: SourceExcerpt;
 
-  constructor(code: ErrorCode, message: string, source: SourceExcerpt, options?: ErrorOptions & { readonly hint?: string }) {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    source: SourceExcerpt,
+    options?: ErrorOptions & { readonly hint?: string },
+  ) {
     super(code, message, options);
     this.source = source;
   }
@@ -112,7 +135,10 @@ export interface Engine extends AsyncDisposable {
   build(request: BuildRequest): Promise<BuildResult>;
   images(): Promise<readonly StoredImage[]>;
   run(request: RunRequest): Promise<number>;
-  prune(options: { readonly all: boolean; readonly signal?: AbortSignal }): Promise<{ readonly freedBytes: number; readonly records: number }>;
+  prune(options: {
+    readonly all: boolean;
+    readonly signal?: AbortSignal;
+  }): Promise<{ readonly freedBytes: number; readonly records: number }>;
   diskUsage(): Promise<readonly UsageEntry[]>;
   info(): Promise<Readonly<Record<string, string>>>;
   /** Loads an OCI layout directory or archive file under NAME, or else under the names it carries; the image's id. */

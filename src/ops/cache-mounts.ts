@@ -90,7 +90,12 @@ async function tryAcquire({ request, slot, exclusive, options }: Attempt): Promi
       return undefined;
     }
     await options.database.transaction(() =>
-      options.database.run("UPDATE cache_mount SET used_at = ? WHERE key = ? AND slot = ?", options.clock.now(), request.key, slot),
+      options.database.run(
+        "UPDATE cache_mount SET used_at = ? WHERE key = ? AND slot = ?",
+        options.clock.now(),
+        request.key,
+        slot,
+      ),
     );
     return { directory: path.join(options.dirs.layers, String(layer), "fs"), [Symbol.dispose]: () => fs.closeSync(fd) };
   } catch (error) {

@@ -31,10 +31,18 @@ export interface OpEnvironment {
 /** An image that a source names, as its layers. */
 export interface ImageResolver {
   /** The layers of the image IDENTIFIER (`docker-image://…@sha256:…` or `oci-layout://…`), bottom first, and where they can be had. */
-  layers(identifier: string, platform: ImagePlatform, options: { readonly signal: AbortSignal }): Promise<ResolvedLayers>;
+  layers(
+    identifier: string,
+    platform: ImagePlatform,
+    options: { readonly signal: AbortSignal },
+  ): Promise<ResolvedLayers>;
 }
 
-export type ImagePlatform = { readonly os: string; readonly architecture: string; readonly variant?: string | undefined };
+export type ImagePlatform = {
+  readonly os: string;
+  readonly architecture: string;
+  readonly variant?: string | undefined;
+};
 
 export interface ResolvedLayers {
   readonly manifest: Digest;

@@ -25,7 +25,10 @@ export class StepMounts implements AsyncDisposable {
   readonly #outputs = new Map<number, Workspace>();
   readonly #mounted: string[] = [];
 
-  constructor(inputs: readonly FileResult[], { environment, context }: { environment: OpEnvironment; context: OpContext }) {
+  constructor(
+    inputs: readonly FileResult[],
+    { environment, context }: { environment: OpEnvironment; context: OpContext },
+  ) {
     this.#inputs = inputs;
     this.#environment = environment;
     this.#context = context;
@@ -40,7 +43,12 @@ export class StepMounts implements AsyncDisposable {
         return [await this.#cache(mount)];
       case "tmpfs": {
         const sizeBytes = mount.tmpfs?.sizeBytes;
-        const tmpfs = { kind: "tmpfs", destination: mount.dest, flags: ["nosuid"], ...(sizeBytes ? { sizeBytes } : {}) } as const;
+        const tmpfs = {
+          kind: "tmpfs",
+          destination: mount.dest,
+          flags: ["nosuid"],
+          ...(sizeBytes ? { sizeBytes } : {}),
+        } as const;
         return [{ mount: tmpfs, kind: "dir" }];
       }
       case "secret":
@@ -97,9 +105,16 @@ export class StepMounts implements AsyncDisposable {
 
   async #select(root: string, mount: ExecMount): Promise<PreparedMount> {
     const selector = mount.selector ?? "/";
-    const bound = await this.#environment.plane.control("bindSelected", { root, path: selector, readonly: mount.readonly });
+    const bound = await this.#environment.plane.control("bindSelected", {
+      root,
+      path: selector,
+      readonly: mount.readonly,
+    });
     this.#mounted.push(bound.path);
-    return { mount: { kind: "bind", source: bound.path, destination: mount.dest, readonly: mount.readonly }, kind: bound.kind };
+    return {
+      mount: { kind: "bind", source: bound.path, destination: mount.dest, readonly: mount.readonly },
+      kind: bound.kind,
+    };
   }
 
   async #cache(mount: ExecMount): Promise<PreparedMount> {
@@ -115,7 +130,8 @@ export class StepMounts implements AsyncDisposable {
         sharing,
         description: id,
         fill: async (workspace) => {
-          if (tree.length > 0) await plane.run("applyFileAction", { workspace, action: copyAll, source: { kind: "tree", tree } }, options);
+          if (tree.length > 0)
+            await plane.run("applyFileAction", { workspace, action: copyAll, source: { kind: "tree", tree } }, options);
         },
       },
       options,

@@ -15,7 +15,8 @@ type ExecNode = OpNode & { readonly op: ExecOp };
 export function createExecOp(node: ExecNode, environment: OpEnvironment): Op<FileResult> {
   return {
     cacheMap: async () => cacheMapOf(node, environment),
-    exec: (inputs, context) => environment.steps.run(() => runStep(node.op, inputs, { environment, context }), { signal: context.signal }),
+    exec: (inputs, context) =>
+      environment.steps.run(() => runStep(node.op, inputs, { environment, context }), { signal: context.signal }),
   };
 }
 
@@ -31,7 +32,10 @@ function cacheMapOf({ op, inputs: edges, platform }: ExecNode, environment: OpEn
   const inputs = edges.map((_, index): InputKey<FileResult> => {
     if (!byContent(index)) return {};
     const uses = op.mounts.filter((mount) => mount.input === index);
-    return contentInput(uses.map((mount) => ({ ...everything, path: mount.selector ?? "/", followSymlink: true })), environment);
+    return contentInput(
+      uses.map((mount) => ({ ...everything, path: mount.selector ?? "/", followSymlink: true })),
+      environment,
+    );
   });
   const { proxyEnv: _, extraHosts, ...meta } = op.meta;
   const identity = {
@@ -74,13 +78,20 @@ async function runStep(op: ExecOp, inputs: readonly FileResult[], step: Step): P
     await using mounts = new StepMounts(inputs, step);
     const prepared: PreparedMount[] = [];
     for (const mount of others) prepared.push(...(await mounts.prepare(mount)));
-    const process = await processOf(op, prepared.map(({ mount }) => mount), { base, secretEnv: await mounts.secretEnvironment(op.secretEnv ?? []) }, environment);
+    const process = await processOf(
+      op,
+      prepared.map(({ mount }) => mount),
+      { base, secretEnv: await mounts.secretEnvironment(op.secretEnv ?? []) },
+      environment,
+    );
     await runIn({ workspace, process, kinds: kindsOf(prepared) }, op, step);
     const trees = await mounts.commitOutputs();
     kept = true;
     const tree = await environment.layers.commit(workspace, { signal: context.signal });
     if (root.output >= 0) trees.set(root.output, tree);
-    return [...trees].sort(([a], [b]) => a - b).map(([, each]) => createResult({ kind: "tree", tree: each }, environment));
+    return [...trees]
+      .sort(([a], [b]) => a - b)
+      .map(([, each]) => createResult({ kind: "tree", tree: each }, environment));
   } finally {
     if (!kept) await environment.layers.abandon(workspace);
   }
@@ -98,11 +109,18 @@ interface Prepared {
   readonly secretEnv: readonly string[];
 }
 
-async function processOf(op: ExecOp, mounts: readonly StepMount[], { base, secretEnv }: Prepared, environment: OpEnvironment): Promise<StepProcess> {
+async function processOf(
+  op: ExecOp,
+  mounts: readonly StepMount[],
+  { base, secretEnv }: Prepared,
+  environment: OpEnvironment,
+): Promise<StepProcess> {
   const { meta } = op;
   const { uid, gid, groups } = await environment.plane.run("resolveUser", { tree: base, user: meta.user });
   const given = new Set(meta.env.map((entry) => entry.split("=", 1)[0]));
-  const proxies = Object.entries(meta.proxyEnv ?? {}).flatMap(([key, value]) => (given.has(key) ? [] : [`${key}=${value}`]));
+  const proxies = Object.entries(meta.proxyEnv ?? {}).flatMap(([key, value]) =>
+    given.has(key) ? [] : [`${key}=${value}`],
+  );
   return {
     args: meta.args,
     env: [...meta.env, ...proxies, ...secretEnv],
@@ -134,23 +152,29 @@ interface StepRun {
 }
 
 /** Runs the process on the workspace; what had to be made to mount on is taken away again where the step left it empty. */
-async function runIn({ workspace, process, kinds }: StepRun, op: ExecOp, { environment, context }: Step): Promise<void> {
+async function runIn(
+  { workspace, process, kinds }: StepRun,
+  op: ExecOp,
+  { environment, context }: Step,
+): Promise<void> {
   const { plane, executor, clock } = environment;
   const paths = stubPaths(process).map((path) => ({ path, kind: kinds.get(path) ?? ("file" as const) }));
-  const made = await plane.run("makeMountpoints", { workspace, paths });
   const rootfs = await plane.control("mount", { tree: workspace.parents, upper: workspace.layer });
   try {
+    const root = { kind: "mounted", path: rootfs } as const;
+    const made = await plane.control("makeMountpoints", { root, paths });
     const exit = await executor.run(process, rootfs, {
       signal: context.signal,
-      onOutput: (fd, chunk) => context.progress.emit({ type: "log", vertex: context.vertex.digest, at: clock.now(), fd, chunk }),
+      onOutput: (fd, chunk) =>
+        context.progress.emit({ type: "log", vertex: context.vertex.digest, at: clock.now(), fd, chunk }),
     });
+    await plane.control("removeMountpoints", { root, made });
     const valid = op.meta.validExitCodes ?? [0];
     if (exit.kind === "exited" && valid.includes(exit.code)) return;
     const reason = exit.kind === "exited" && exit.reason ? `: ${exit.reason}` : "";
     throw new EngineError("failed", exitMessage(process.args, exit) + reason);
   } finally {
     await plane.control("unmount", { path: rootfs });
-    await plane.run("removeMountpoints", { workspace, made });
   }
 }
 

@@ -24,17 +24,26 @@ export function createFileOp(node: OpNode & { readonly op: FileOp }, environment
 }
 
 /** A source counts by what is copied of it; what is changed, and where owners are looked up, counts by its key. */
-function cacheMapOf({ op, inputs: edges, platform }: OpNode & { readonly op: FileOp }, environment: OpEnvironment): CacheMap<FileResult> {
+function cacheMapOf(
+  { op, inputs: edges, platform }: OpNode & { readonly op: FileOp },
+  environment: OpEnvironment,
+): CacheMap<FileResult> {
   const selectors = new Map<number, Selector[]>();
   const whole = new Set<number>();
   for (const { input, secondaryInput, action } of op.actions) {
     whole.add(input);
     for (const index of ownerInputs(action)) whole.add(index);
-    if (action.kind === "copy" && secondaryInput >= 0) selectors.set(secondaryInput, [...(selectors.get(secondaryInput) ?? []), selectorOf(action)]);
+    if (action.kind === "copy" && secondaryInput >= 0)
+      selectors.set(secondaryInput, [...(selectors.get(secondaryInput) ?? []), selectorOf(action)]);
   }
   const byContent = (index: number): boolean => selectors.has(index) && !whole.has(index);
-  const inputs = edges.map((_, index): InputKey<FileResult> => (byContent(index) ? contentInput(selectors.get(index) ?? [], environment) : {}));
-  const actions = op.actions.map((entry) => ({ ...entry, action: identityOf(entry.action, byContent(entry.secondaryInput)) }));
+  const inputs = edges.map(
+    (_, index): InputKey<FileResult> => (byContent(index) ? contentInput(selectors.get(index) ?? [], environment) : {}),
+  );
+  const actions = op.actions.map((entry) => ({
+    ...entry,
+    action: identityOf(entry.action, byContent(entry.secondaryInput)),
+  }));
   return { definition: digestOf(canonicalJson({ file: actions, platform })), inputs, kept: true };
 }
 
@@ -75,7 +84,11 @@ class FileRun {
   readonly #made: Made[] = [];
   readonly #open = new Set<Workspace>();
 
-  constructor(op: FileOp, inputs: readonly FileResult[], { environment, context }: { environment: OpEnvironment; context: OpContext }) {
+  constructor(
+    op: FileOp,
+    inputs: readonly FileResult[],
+    { environment, context }: { environment: OpEnvironment; context: OpContext },
+  ) {
     this.#op = op;
     this.#inputs = inputs;
     this.#environment = environment;
@@ -86,7 +99,8 @@ class FileRun {
     for (const action of this.#op.actions) this.#made.push({ workspace: await this.#apply(action) });
     const outputs: FileResult[] = [];
     for (const [i, { output }] of this.#op.actions.entries()) {
-      if (output >= 0) outputs[output] = createResult({ kind: "tree", tree: await this.#finished(i) }, this.#environment);
+      if (output >= 0)
+        outputs[output] = createResult({ kind: "tree", tree: await this.#finished(i) }, this.#environment);
     }
     return outputs;
   }

@@ -1,5 +1,5 @@
-export { createCacheMounts, type CacheMounts, cacheMountMigrations } from "./cache-mounts.js";
-export { type ImageResolver, type OpEnvironment, type ResolvedLayers } from "./environment.js";
-export { createOp } from "./resolve.js";
+export { type CacheMounts, cacheMountMigrations, createCacheMounts } from "./cache-mounts.js";
+export type { ImageResolver, OpEnvironment, ResolvedLayers } from "./environment.js";
 export { ensureTree } from "./pull.js";
+export { createOp } from "./resolve.js";
 export { createResult, type FileResult } from "./result.js";

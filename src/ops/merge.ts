@@ -9,7 +9,11 @@ import { createResult, type FileResult } from "./result.js";
 /** The op that lays trees over each other: no file is touched. */
 export function createMergeOp(inputCount: number, environment: OpEnvironment): Op<FileResult> {
   return {
-    cacheMap: async () => ({ definition: digestOf(canonicalJson({ merge: inputCount })), inputs: Array.from({ length: inputCount }, () => ({})), kept: true }),
+    cacheMap: async () => ({
+      definition: digestOf(canonicalJson({ merge: inputCount })),
+      inputs: Array.from({ length: inputCount }, () => ({})),
+      kept: true,
+    }),
     exec: async (inputs) => [createResult({ kind: "tree", tree: inputs.flatMap(({ tree }) => tree) }, environment)],
   };
 }
@@ -17,7 +21,11 @@ export function createMergeOp(inputCount: number, environment: OpEnvironment): O
 /** The op of what one tree adds to another: its own layers where it was built on the other, else one computed layer. */
 export function createDiffOp(op: DiffOp, inputCount: number, environment: OpEnvironment): Op<FileResult> {
   return {
-    cacheMap: async () => ({ definition: digestOf(canonicalJson({ diff: op })), inputs: Array.from({ length: inputCount }, () => ({})), kept: true }),
+    cacheMap: async () => ({
+      definition: digestOf(canonicalJson({ diff: op })),
+      inputs: Array.from({ length: inputCount }, () => ({})),
+      kept: true,
+    }),
     exec: async (inputs, context) => {
       const lower = inputs[op.lower]?.tree ?? [];
       const upper = inputs[op.upper]?.tree ?? [];
@@ -26,7 +34,12 @@ export function createDiffOp(op: DiffOp, inputCount: number, environment: OpEnvi
       const workspace = await environment.layers.create([]);
       try {
         await environment.plane.run("diffTrees", { lower, upper, layer: workspace.layer }, { signal: context.signal });
-        return [createResult({ kind: "tree", tree: await environment.layers.commit(workspace, { signal: context.signal }) }, environment)];
+        return [
+          createResult(
+            { kind: "tree", tree: await environment.layers.commit(workspace, { signal: context.signal }) },
+            environment,
+          ),
+        ];
       } catch (error) {
         await environment.layers.abandon(workspace);
         throw error;

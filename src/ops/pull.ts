@@ -4,7 +4,11 @@ import type { OpContext } from "../solver/index.js";
 import type { OpEnvironment } from "./environment.js";
 
 /** Fetches and unpacks what of TREE is missing, and shows it under the FROM that named the image. */
-export async function ensureTree(tree: Tree, environment: OpEnvironment, { signal, progress, vertex }: OpContext): Promise<void> {
+export async function ensureTree(
+  tree: Tree,
+  environment: OpEnvironment,
+  { signal, progress, vertex }: OpContext,
+): Promise<void> {
   const { clock, layers, pulledBy } = environment;
   const started = new Map<string, number>();
   const shown = new Map<string, VertexInfo>();
@@ -15,7 +19,8 @@ export async function ensureTree(tree: Tree, environment: OpEnvironment, { signa
     progress.emit({ type: "vertex-started", vertex: info, at: clock.now() });
   };
   const close = (outcome: { kind: "done" } | { kind: "canceled" }): void => {
-    for (const info of shown.values()) progress.emit({ type: "vertex-completed", vertex: info.digest, at: clock.now(), outcome });
+    for (const info of shown.values())
+      progress.emit({ type: "vertex-completed", vertex: info.digest, at: clock.now(), outcome });
   };
   try {
     await layers.ensure(tree, {

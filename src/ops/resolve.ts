@@ -1,7 +1,7 @@
 import { unreachable } from "../base/index.js";
 import type { OpNode } from "../llb/index.js";
 import type { Op } from "../solver/index.js";
-import { type ImagePlatform, type OpEnvironment } from "./environment.js";
+import type { ImagePlatform, OpEnvironment } from "./environment.js";
 import { createExecOp } from "./exec.js";
 import { createFileOp } from "./file.js";
 import { createDiffOp, createMergeOp } from "./merge.js";

@@ -22,7 +22,11 @@ interface Where {
 }
 
 /** The digest of what SELECTOR selects of RESULT; of a tree it is computed once and kept. */
-export function digestOfSelection(result: FileResult, selector: Selector, { environment, context }: Where): Promise<Digest> {
+export function digestOfSelection(
+  result: FileResult,
+  selector: Selector,
+  { environment, context }: Where,
+): Promise<Digest> {
   const { source } = result;
   const options = { signal: context.signal };
   if (source.kind === "context") {
@@ -30,7 +34,9 @@ export function digestOfSelection(result: FileResult, selector: Selector, { envi
     const name = `${source.scanId} ${canonicalJson(selector)}`;
     const found = known.get(name);
     if (found) return found;
-    const digest = environment.plane.read("contentDigest", { source, selector }, { ...options, affinity: source.scanId }).then(noted(environment, source.scanId));
+    const digest = environment.plane
+      .read("contentDigest", { source, selector }, { ...options, affinity: source.scanId })
+      .then(noted(environment, source.scanId));
     known.set(name, digest);
     return digest;
   }

@@ -20,7 +20,8 @@ export function createSourceOp(op: SourceOp, platform: ImagePlatform, environmen
 
 function imageOp(op: SourceOp, platform: ImagePlatform, environment: OpEnvironment): Op<FileResult> {
   let resolved: ReturnType<typeof environment.images.layers> | undefined;
-  const resolve = (context: OpContext) => (resolved ??= environment.images.layers(op.identifier, platform, { signal: context.signal }));
+  const resolve = (context: OpContext) =>
+    (resolved ??= environment.images.layers(op.identifier, platform, { signal: context.signal }));
   return {
     async cacheMap(context): Promise<CacheMap<FileResult>> {
       const { manifest, layers } = await resolve(context);
@@ -36,7 +37,8 @@ function imageOp(op: SourceOp, platform: ImagePlatform, environment: OpEnvironme
       const tree = await environment.layers.adopt(layers, environment.buildId);
       const present = tree.every((layer) => environment.layers.info(layer).state === "ready");
       for (const layer of tree) environment.pulledBy.set(layer, context.vertex);
-      if (present) context.progress.emit({ type: "vertex-cached", vertex: context.vertex, at: environment.clock.now() });
+      if (present)
+        context.progress.emit({ type: "vertex-cached", vertex: context.vertex, at: environment.clock.now() });
       return [createResult({ kind: "tree", tree }, environment)];
     },
   };
@@ -60,7 +62,8 @@ function localOp(op: SourceOp, environment: OpEnvironment): Op<FileResult> {
 
 function unsupported(op: SourceOp, scheme: string): Op<FileResult> {
   const fail = async (): Promise<never> => {
-    const what = { http: "ADD of a URL", https: "ADD of a URL", git: "ADD of a git repository" }[scheme] ?? `the source ${scheme}`;
+    const what =
+      { http: "ADD of a URL", https: "ADD of a URL", git: "ADD of a git repository" }[scheme] ?? `the source ${scheme}`;
     throw new EngineError("unsupported", `${what} is not supported yet: ${op.identifier}`);
   };
   return { cacheMap: fail, exec: fail };

@@ -68,7 +68,9 @@ class Threads implements DataPlane {
   }
 
   async read<N extends JobName>(name: N, args: JobArgs<N>, options: JobOptions = {}): Promise<JobResult<N>> {
-    return this.#pick(options.affinity).queue((thread) => thread.job(name, args, options), options) as Promise<JobResult<N>>;
+    return this.#pick(options.affinity).queue((thread) => thread.job(name, args, options), options) as Promise<
+      JobResult<N>
+    >;
   }
 
   async control<N extends JobName>(name: N, args: JobArgs<N>, options: JobOptions = {}): Promise<JobResult<N>> {
@@ -139,7 +141,9 @@ class Thread {
     this.#worker = new Worker(workerFile, { workerData: { dirs, snapshotter }, stdin: false });
     this.#worker.unref();
     this.#worker.on("message", (message: FromWorker) => this.#receive(message));
-    this.#worker.on("error", (error) => this.#fail(new EngineError("internal", "a data-plane thread failed", { cause: error })));
+    this.#worker.on("error", (error) =>
+      this.#fail(new EngineError("internal", "a data-plane thread failed", { cause: error })),
+    );
     this.#worker.on("exit", () => this.#fail(new EngineError("canceled", "the engine is closed")));
   }
 
@@ -242,7 +246,10 @@ type Distribute<T> = T extends { readonly id: number } ? Omit<T, "id"> : never;
 function revive(plain: PlainError): EngineError {
   const cause = new Error(plain.message);
   if (plain.stack !== undefined) cause.stack = plain.stack;
-  return new EngineError(plain.code, plain.message, { cause, ...(plain.hint === undefined ? {} : { hint: plain.hint }) });
+  return new EngineError(plain.code, plain.message, {
+    cause,
+    ...(plain.hint === undefined ? {} : { hint: plain.hint }),
+  });
 }
 
 export type { JobContext, JobProgress };

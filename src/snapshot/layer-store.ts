@@ -1,7 +1,7 @@
 import { type AbortOptions, type Clock, type Digest, digestOf, EngineError, Flight } from "../base/index.js";
 import type { Descriptor, Layer } from "../oci/index.js";
 import type { Database } from "../store/index.js";
-import type { DataPlane } from "./data-plane.js";
+import type { DataPlane, JobResult } from "./data-plane.js";
 import type { LayerId, Tree, Workspace } from "./tree.js";
 import type { JobProgress } from "./worker/context.js";
 
@@ -11,11 +11,19 @@ export interface ImageLayer extends Layer {
 }
 
 /** Brings a layer's blob onto this disk; gives the path of the file, verified. */
-export type FetchLayer = (layer: ImageLayer, options: AbortOptions & { readonly onProgress?: (progress: JobProgress) => void }) => Promise<string>;
+export type FetchLayer = (
+  layer: ImageLayer,
+  options: AbortOptions & { readonly onProgress?: (progress: JobProgress) => void },
+) => Promise<string>;
 
 /** What happens while a layer is made present. */
 export interface EnsureOptions extends AbortOptions {
-  readonly onPull?: (layer: LayerId, descriptor: Descriptor, step: "download" | "extract" | "done", progress?: JobProgress) => void;
+  readonly onPull?: (
+    layer: LayerId,
+    descriptor: Descriptor,
+    step: "download" | "extract" | "done",
+    progress?: JobProgress,
+  ) => void;
 }
 
 /** The layers on this disk. */
@@ -62,6 +70,19 @@ type LayerRow = {
   readonly size_bytes: number;
 };
 
+/** An image's layer in a directory of its own, not yet fitted to what lies below it. */
+interface Unpacked {
+  readonly layer: LayerId;
+  readonly fixups: JobResult<"unpackLayer">;
+  placed: boolean;
+}
+
+interface Unpacking {
+  readonly tree: Tree;
+  readonly made: ReadonlyMap<LayerId, Promise<Unpacked>>;
+  readonly signal: AbortSignal;
+}
+
 export interface LayerStoreOptions {
   readonly database: Database;
   readonly plane: DataPlane;
@@ -78,7 +99,7 @@ export function createLayerStore(options: LayerStoreOptions): LayerStore {
 class Layers implements LayerStore {
   readonly #options: LayerStoreOptions;
   readonly #database: Database;
-  readonly #unpacking = new Flight<LayerId, void>();
+  readonly #pulling = new Flight<string, void>();
 
   constructor(options: LayerStoreOptions) {
     this.#options = options;
@@ -111,7 +132,9 @@ class Layers implements LayerStore {
 
   async abandon({ layer }: Workspace): Promise<void> {
     await this.#options.plane.run("removeLayers", { layers: [layer] });
-    await this.#database.transaction(() => this.#database.run("DELETE FROM layer WHERE id = ? AND state = 'active'", layer));
+    await this.#database.transaction(() =>
+      this.#database.run("DELETE FROM layer WHERE id = ? AND state = 'active'", layer),
+    );
   }
 
   async remove(tree: Tree): Promise<void> {
@@ -136,16 +159,27 @@ class Layers implements LayerStore {
         const row = this.#database.get<{ id: number }>("SELECT id FROM layer WHERE chain_id = ?", chain);
         if (!row) throw new EngineError("internal", `no layer for chain ${chain}`);
         tree.push(row.id);
-        this.#database.run("INSERT OR IGNORE INTO lease (owner, build, kind, target) VALUES (?, ?, 'layer', ?)", owner, build, String(row.id));
+        this.#database.run(
+          "INSERT OR IGNORE INTO lease (owner, build, kind, target) VALUES (?, ?, 'layer', ?)",
+          owner,
+          build,
+          String(row.id),
+        );
       }
       return tree;
     });
   }
 
-  async ensure(tree: Tree, options: EnsureOptions = {}): Promise<void> {
+  ensure(tree: Tree, options: EnsureOptions = {}): Promise<void> {
+    const isLazy = (id: LayerId) => this.#row(id).state === "lazy";
+    if (!tree.some(isLazy)) return Promise.resolve();
+    // One after the other where they share layers: the second finds them there.
+    return this.#pulling.do(tree.join("."), (signal) => this.#ensure(tree, { ...options, signal }), options);
+  }
+
+  async #ensure(tree: Tree, options: EnsureOptions): Promise<void> {
     const lazy = tree.filter((id) => this.#row(id).state === "lazy");
-    if (lazy.length === 0) return;
-    const made = new Map<LayerId, Promise<LayerId>>();
+    const made = new Map<LayerId, Promise<Unpacked>>();
     const scope = new AbortController();
     const signal = options.signal ? AbortSignal.any([options.signal, scope.signal]) : scope.signal;
     try {
@@ -158,24 +192,29 @@ class Layers implements LayerStore {
     } catch (error) {
       scope.abort(error);
       const layers = await Promise.allSettled(made.values());
-      for (const each of layers) if (each.status === "fulfilled") await this.abandon({ layer: each.value, parents: [] });
+      for (const each of layers)
+        if (each.status === "fulfilled" && !each.value.placed)
+          await this.abandon({ layer: each.value.layer, parents: [] });
       throw error;
     }
   }
 
   /** Unpacks an image's layer into a new one; lower layers are not looked at yet. */
-  async #fetchAndUnpack(id: LayerId, options: EnsureOptions): Promise<LayerId> {
+  async #fetchAndUnpack(id: LayerId, options: EnsureOptions): Promise<Unpacked> {
     const { image } = this.info(id);
     if (!image) throw new EngineError("data-loss", `layer ${id} is neither on this disk nor known to any image`);
-    const tell = (step: "download" | "extract" | "done") => (progress?: JobProgress) => options.onPull?.(id, image.descriptor, step, progress);
+    const tell = (step: "download" | "extract" | "done") => (progress?: JobProgress) =>
+      options.onPull?.(id, image.descriptor, step, progress);
     const blob = await this.#options.fetch(image, { signal: options.signal, onProgress: tell("download") });
     const workspace = await this.create([]);
     try {
-      const { descriptor, diffId } = image;
-      const args = { layer: workspace.layer, blobPath: blob, mediaType: descriptor.mediaType, diffId };
-      await this.#options.plane.run("unpackLayer", args, { signal: options.signal, onProgress: tell("extract") });
+      const args = { layer: workspace.layer, blob, diffId: image.diffId };
+      const fixups = await this.#options.plane.run("unpackLayer", args, {
+        signal: options.signal,
+        onProgress: tell("extract"),
+      });
       tell("done")();
-      return workspace.layer;
+      return { layer: workspace.layer, fixups, placed: false };
     } catch (error) {
       await this.abandon(workspace);
       throw error;
@@ -183,49 +222,72 @@ class Layers implements LayerStore {
   }
 
   /** Fits an unpacked layer to those below it and gives it its place; somebody else may have been faster. */
-  async #publish(id: LayerId, work: { readonly tree: Tree; readonly made: ReadonlyMap<LayerId, Promise<LayerId>>; readonly signal: AbortSignal }): Promise<void> {
-    await this.#unpacking.do(id, async () => {
-      const from = await work.made.get(id);
-      if (from === undefined) return;
-      const parents = work.tree.slice(0, work.tree.indexOf(id));
-      const { sizeBytes } = await this.#options.plane.run("settleLayer", { layer: from, parents, place: id });
-      await this.#database.transaction(() => {
-        this.#database.run("UPDATE layer SET state = 'ready', size_bytes = ?, boot_id = ?, durable = 0 WHERE id = ?", sizeBytes, this.#options.bootId, id);
-        this.#database.run("DELETE FROM layer WHERE id = ?", from);
-      });
+  async #publish(id: LayerId, { tree, made, signal }: Unpacking): Promise<void> {
+    const unpacked = await made.get(id);
+    if (!unpacked) return;
+    const { plane, bootId } = this.#options;
+    const base = tree.slice(0, tree.indexOf(id));
+    const [summary] = await plane.run("settleLayers", { base, layers: [unpacked] }, { signal });
+    await plane.control("placeLayer", { from: unpacked.layer, to: id });
+    unpacked.placed = true;
+    await this.#database.transaction(() => {
+      const update = "UPDATE layer SET state = 'ready', size_bytes = ?, boot_id = ?, durable = 0 WHERE id = ?";
+      this.#database.run(update, summary?.sizeBytes ?? 0, bootId, id);
+      this.#database.run("DELETE FROM layer WHERE id = ?", unpacked.layer);
     });
   }
 
   info(layer: LayerId): LayerInfo {
     const row = this.#row(layer);
     const diffId = row.diff_id ?? undefined;
-    const image = row.blob && diffId ? { descriptor: JSON.parse(row.blob) as Descriptor, diffId, origin: row.origin ?? "" } : undefined;
+    const image =
+      row.blob && diffId
+        ? { descriptor: JSON.parse(row.blob) as Descriptor, diffId, origin: row.origin ?? "" }
+        : undefined;
     return { state: row.state, diffId, image, sizeBytes: row.size_bytes };
   }
 
   #row(layer: LayerId): LayerRow {
-    const row = this.#database.get<LayerRow>("SELECT id, state, diff_id, blob, origin, size_bytes FROM layer WHERE id = ?", layer);
+    const row = this.#database.get<LayerRow>(
+      "SELECT id, state, diff_id, blob, origin, size_bytes FROM layer WHERE id = ?",
+      layer,
+    );
     if (!row) throw new EngineError("data-loss", `layer ${layer} is gone`);
     return row;
   }
 
   async setDiffId(layer: LayerId, diffId: Digest): Promise<void> {
-    await this.#database.transaction(() => this.#database.run("UPDATE layer SET diff_id = ? WHERE id = ?", diffId, layer));
+    await this.#database.transaction(() =>
+      this.#database.run("UPDATE layer SET diff_id = ? WHERE id = ?", diffId, layer),
+    );
   }
 
   blob(layer: LayerId, variant: string): Layer | undefined {
-    const row = this.#database.get<{ descriptor: string }>("SELECT descriptor FROM layer_blob WHERE layer = ? AND variant = ?", layer, variant);
+    const row = this.#database.get<{ descriptor: string }>(
+      "SELECT descriptor FROM layer_blob WHERE layer = ? AND variant = ?",
+      layer,
+      variant,
+    );
     return row && (JSON.parse(row.descriptor) as Layer);
   }
 
   async setBlob(layer: LayerId, variant: string, made: Layer): Promise<void> {
     await this.#database.transaction(() =>
-      this.#database.run("INSERT OR REPLACE INTO layer_blob (layer, variant, descriptor) VALUES (?, ?, ?)", layer, variant, JSON.stringify(made)),
+      this.#database.run(
+        "INSERT OR REPLACE INTO layer_blob (layer, variant, descriptor) VALUES (?, ?, ?)",
+        layer,
+        variant,
+        JSON.stringify(made),
+      ),
     );
   }
 
   knownContent(tree: Tree, selector: string): Digest | undefined {
-    const row = this.#database.get<{ digest: Digest }>("SELECT digest FROM tree_content WHERE tree = ? AND selector = ?", tree.join("."), selector);
+    const row = this.#database.get<{ digest: Digest }>(
+      "SELECT digest FROM tree_content WHERE tree = ? AND selector = ?",
+      tree.join("."),
+      selector,
+    );
     return row?.digest;
   }
 

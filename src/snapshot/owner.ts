@@ -13,8 +13,11 @@ export interface EngineOwner extends Disposable {
 /** Creates an owner named ID (unique, a plain file name) in DIRECTORY. */
 export function createOwner(directory: string, id: string): EngineOwner {
   const file = path.join(directory, id);
-  const fd = fs.openSync(file, "wx");
-  if (!tryLock(fd, "exclusive")) throw new Error(`the lock file of a new owner is taken: ${file}`);
+  // Locked before it has its name: nobody ever sees a living owner's file without its lock.
+  const unnamed = path.join(directory, `${UNNAMED_PREFIX}${id}`);
+  const fd = fs.openSync(unnamed, "wx");
+  if (!tryLock(fd, "exclusive")) throw new Error(`the lock file of a new owner is taken: ${unnamed}`);
+  fs.renameSync(unnamed, file);
   return {
     id,
     [Symbol.dispose]() {
@@ -23,6 +26,8 @@ export function createOwner(directory: string, id: string): EngineOwner {
     },
   };
 }
+
+const UNNAMED_PREFIX = ".new-";
 
 /** Whether the owner ID still runs. */
 export function ownerIsAlive(directory: string, id: string): boolean {
@@ -42,5 +47,5 @@ export function ownerIsAlive(directory: string, id: string): boolean {
 
 /** The ids of owners whose process is gone, their lock files still there. */
 export function deadOwners(directory: string): string[] {
-  return fs.readdirSync(directory).filter((id) => !ownerIsAlive(directory, id));
+  return fs.readdirSync(directory).filter((id) => !id.startsWith(UNNAMED_PREFIX) && !ownerIsAlive(directory, id));
 }

@@ -1,9 +1,13 @@
+import type { Migration } from "../store/index.js";
+
 /**
  * Layers: `active` while they are made, `ready` when committed, `lazy` when known (of an image) but not on this disk.
  * A lease keeps its target from being pruned while its owner (see owner.ts; an owner may lease for several builds) lives.
  */
-export const layerMigrations: readonly string[] = [
-  `CREATE TABLE layer (
+export const layerMigrations: readonly Migration[] = [
+  {
+    id: "layer-1",
+    sql: `CREATE TABLE layer (
      id INTEGER PRIMARY KEY AUTOINCREMENT,
      state TEXT NOT NULL CHECK (state IN ('active', 'ready', 'lazy')),
      chain_id TEXT UNIQUE,
@@ -37,4 +41,5 @@ export const layerMigrations: readonly string[] = [
      target TEXT NOT NULL,
      PRIMARY KEY (build, kind, target)
    ) STRICT, WITHOUT ROWID;`,
+  },
 ];

@@ -1,6 +1,23 @@
-import { type Clock, type Digest, digestOf, EngineError, errorCode, type Flight, lazy, messageOf } from "../base/index.js";
+import {
+  type Clock,
+  type Digest,
+  digestOf,
+  EngineError,
+  errorCode,
+  type Flight,
+  lazy,
+  messageOf,
+} from "../base/index.js";
 import type { Outcome, VertexInfo } from "../progress/index.js";
-import { type CacheKey, type CacheManager, type CacheRecord, type ContentPart, type ExplainedKey, explainedKey, type InputPart } from "./cache-manager.js";
+import {
+  type CacheKey,
+  type CacheManager,
+  type CacheRecord,
+  type ContentPart,
+  type ExplainedKey,
+  explainedKey,
+  type InputPart,
+} from "./cache-manager.js";
 import type { CacheMap, InputKey, Op, OpContext, Result } from "./op.js";
 import type { Vertex } from "./vertex.js";
 
@@ -49,7 +66,13 @@ export class VertexTask<R extends Result> {
   #reported = false;
   #lost = false;
 
-  constructor(vertex: Vertex<unknown>, op: Op<R>, inputs: readonly Input<R>[], scope: TaskScope<R>, context: Omit<OpContext, "vertex">) {
+  constructor(
+    vertex: Vertex<unknown>,
+    op: Op<R>,
+    inputs: readonly Input<R>[],
+    scope: TaskScope<R>,
+    context: Omit<OpContext, "vertex">,
+  ) {
     this.info = { digest: vertex.digest, name: vertex.name, inputs: vertex.inputs.map((edge) => edge.vertex.digest) };
     this.#op = op;
     this.#inputs = inputs;
@@ -88,7 +111,9 @@ export class VertexTask<R extends Result> {
   });
 
   /** The key by content: of every input the selected content where the op selects, else the input's own content key. */
-  readonly contentKey: () => Promise<ExplainedKey> = this.#perEpoch(() => this.#keyByContent((task) => task.#portableIdentity()));
+  readonly contentKey: () => Promise<ExplainedKey> = this.#perEpoch(() =>
+    this.#keyByContent((task) => task.#portableIdentity()),
+  );
 
   /** As `contentKey`, but what ran in this build although it was in the cache counts by the contents it has now. */
   readonly #freshKey: () => Promise<ExplainedKey> = this.#perEpoch(async () => {
@@ -113,13 +138,21 @@ export class VertexTask<R extends Result> {
   async #keyByContent(identity: (task: VertexTask<R>) => Promise<CacheKey>): Promise<ExplainedKey> {
     const map = await this.cacheMap();
     const op = map.content ?? map.definition;
-    if (!op) return explainedKey({ v: 1, result: await this.contentOf({ index: 0, selector: WHOLE }, (result) => result.contentDigest(this.#context)) });
+    if (!op)
+      return explainedKey({
+        v: 1,
+        result: await this.contentOf({ index: 0, selector: WHOLE }, (result) => result.contentDigest(this.#context)),
+      });
     const parts = await Promise.all(
       this.#inputs.map(async ({ task, index }, i): Promise<InputPart> => {
         const input = map.inputs[i];
         const digest = input?.contentDigest;
         if (!digest) return part(await identity(task), { index }, input);
-        return { content: await task.contentOf({ index, selector: input.selector ?? WHOLE }, (result) => digest(result, this.#context)) };
+        return {
+          content: await task.contentOf({ index, selector: input.selector ?? WHOLE }, (result) =>
+            digest(result, this.#context),
+          ),
+        };
       }),
     );
     return explainedKey({ v: 1, op, inputs: parts });
@@ -244,7 +277,11 @@ export class VertexTask<R extends Result> {
       complete({ kind: "done" });
       return results;
     } catch (error) {
-      complete(errorCode(error) === "canceled" || signal.aborted ? { kind: "canceled" } : { kind: "error", message: messageOf(error) });
+      complete(
+        errorCode(error) === "canceled" || signal.aborted
+          ? { kind: "canceled" }
+          : { kind: "error", message: messageOf(error) },
+      );
       throw error;
     }
   }
@@ -290,7 +327,11 @@ export class VertexTask<R extends Result> {
 /** The selector of everything. */
 export const WHOLE = "";
 
-function part(key: CacheKey, input: { readonly index: number } | undefined, map: InputKey<never> | CacheMap<never>["inputs"][number] | undefined): InputPart {
+function part(
+  key: CacheKey,
+  input: { readonly index: number } | undefined,
+  map: InputKey<never> | CacheMap<never>["inputs"][number] | undefined,
+): InputPart {
   return { key, index: input?.index ?? 0, ...(map?.selector ? { selector: map.selector } : {}) };
 }
 

@@ -1,6 +1,15 @@
 import fs from "node:fs";
 import path from "node:path";
-import { EngineError, MS_BIND, MS_RDONLY, MS_REMOUNT, mount, openAt2, RESOLVE_IN_ROOT, systemCode } from "../../base/index.js";
+import {
+  EngineError,
+  MS_BIND,
+  MS_RDONLY,
+  MS_REMOUNT,
+  mount,
+  openAt2,
+  RESOLVE_IN_ROOT,
+  systemCode,
+} from "../../base/index.js";
 import type { Job } from "./context.js";
 
 const O_PATH = 0o10000000;
@@ -17,7 +26,10 @@ export interface Bound {
  * Binds what PATH names below the directory ROOT to a path of its own. No link leads out of ROOT, and what is bound is the very file that
  * was resolved, whatever somebody renames meanwhile. Throws `not-found`.
  */
-export const bindSelected: Job<{ readonly root: string; readonly path: string; readonly readonly: boolean }, Bound> = (request, { dirs }) => {
+export const bindSelected: Job<{ readonly root: string; readonly path: string; readonly readonly: boolean }, Bound> = (
+  request,
+  { dirs },
+) => {
   const root = fs.openSync(request.root, "r");
   try {
     const fd = openSelected(root, request.path);

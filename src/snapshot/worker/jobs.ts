@@ -1,12 +1,22 @@
 import fs from "node:fs";
 import path from "node:path";
-import { EngineError } from "../../base/index.js";
+import { EngineError, systemCode } from "../../base/index.js";
 import type { LayerId } from "../tree.js";
 import { bindSelected, removeSecret, writeSecret } from "./bind.js";
 import { fromText } from "./bytes.js";
+import { commitLayer } from "./commit.js";
+import { contentDigest } from "./content-digest.js";
 import type { Job, JobContext } from "./context.js";
+import { applyFileAction } from "./file-apply.js";
+import { makeMountpoints, removeMountpoints } from "./file-mountpoints.js";
+import { resolveUser } from "./file-user.js";
+import { diffTrees } from "./layer-diff.js";
+import { exportLayer } from "./layer-export.js";
 import { type MountRequest, mountTree, unmountTree } from "./mounting.js";
 import { removeTree } from "./remove.js";
+import { forgetScan, readSourceFile, scanSummary, statSource } from "./scan-jobs.js";
+import { settleLayers } from "./settle.js";
+import { unpackLayer } from "./unpack.js";
 
 /** Makes the directories of a new layer. */
 const createLayer: Job<{ readonly layer: LayerId }, void> = ({ layer }, { dirs }) => {
@@ -24,6 +34,18 @@ const removeLayers: Job<{ readonly layers: readonly LayerId[] }, void> = ({ laye
   }
 };
 
+/** Gives a finished layer the place of another; where somebody else has put one there already, that one stays. */
+const placeLayer: Job<{ readonly from: LayerId; readonly to: LayerId }, void> = ({ from, to }, { dirs }) => {
+  const target = path.join(dirs.layers, String(to));
+  try {
+    fs.renameSync(path.join(dirs.layers, String(from)), target);
+  } catch (error) {
+    const code = systemCode(error);
+    if (code !== "ENOTEMPTY" && code !== "EEXIST") throw error;
+    removeTree(fromText(path.join(dirs.layers, String(from))));
+  }
+};
+
 const mount: Job<MountRequest, string> = (request, context: JobContext) => mountTree(request, context);
 const unmount: Job<{ readonly path: string }, void> = ({ path: target }) => unmountTree(target);
 
@@ -31,9 +53,24 @@ const unmount: Job<{ readonly path: string }, void> = ({ path: target }) => unmo
 export const jobs = {
   createLayer,
   removeLayers,
+  placeLayer,
   mount,
   unmount,
   bindSelected,
   writeSecret,
   removeSecret,
+  commitLayer,
+  exportLayer,
+  diffTrees,
+  settleLayers,
+  unpackLayer,
+  applyFileAction,
+  contentDigest,
+  resolveUser,
+  makeMountpoints,
+  removeMountpoints,
+  forgetScan,
+  scanSummary,
+  statSource,
+  readSourceFile,
 };

@@ -1,6 +1,15 @@
 import fs from "node:fs";
 import path from "node:path";
-import { EngineError, MNT_DETACH, MS_BIND, MS_RDONLY, MS_REMOUNT, mount, systemCode, unmount } from "../../base/index.js";
+import {
+  EngineError,
+  MNT_DETACH,
+  MS_BIND,
+  MS_RDONLY,
+  MS_REMOUNT,
+  mount,
+  systemCode,
+  unmount,
+} from "../../base/index.js";
 import type { LayerId, Tree } from "../tree.js";
 import type { JobContext } from "./context.js";
 import { materialise } from "./native.js";
@@ -68,9 +77,13 @@ function mountAt(target: string, { tree, upper }: MountRequest, context: JobCont
   try {
     mount("overlay", target, "overlay", upper === undefined ? MS_RDONLY : 0, options);
   } catch (error) {
-    throw new EngineError("unavailable", `mounting an overlay file system below ${context.dirs.layers}: ${systemCode(error) ?? error}`, {
-      cause: error,
-    });
+    throw new EngineError(
+      "unavailable",
+      `mounting an overlay file system below ${context.dirs.layers}: ${systemCode(error) ?? error}`,
+      {
+        cause: error,
+      },
+    );
   }
 }
 

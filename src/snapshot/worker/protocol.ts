@@ -4,7 +4,13 @@ import type { JobProgress } from "./context.js";
 
 /** What a thread of the data plane is told. `cancel` is one shared Int32: not zero once the caller has aborted. */
 export type ToWorker =
-  | { readonly type: "job"; readonly id: number; readonly name: string; readonly args: unknown; readonly cancel: Int32Array }
+  | {
+      readonly type: "job";
+      readonly id: number;
+      readonly name: string;
+      readonly args: unknown;
+      readonly cancel: Int32Array;
+    }
   /** Takes the mount namespace of the thread TID of this process for its own, before any job that mounts. */
   | { readonly type: "join"; readonly id: number; readonly tid: number }
   /** Makes a private mount namespace; answered with the thread's id. */

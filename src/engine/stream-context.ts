@@ -1,0 +1,101 @@
+import fs from "node:fs";
+import { open } from "node:fs/promises";
+import path from "node:path";
+import { EngineError, type Scope } from "../base/index.js";
+import type { DataPlane, LayerStore, StateDirs } from "../snapshot/index.js";
+
+/** A main context: a directory, or a Dockerfile and nothing else. REMOTE: it is not the caller's own, and its .dockerignore does not count. */
+export interface StreamContext {
+  readonly directory?: string | undefined;
+  readonly dockerfileText?: string | undefined;
+  readonly remote: boolean;
+}
+
+export interface StreamContextOptions {
+  readonly plane: DataPlane;
+  readonly layers: LayerStore;
+  readonly dirs: StateDirs;
+  /** Prefix of temporary files: they go when the engine of that name is gone. */
+  readonly owner: string;
+  readonly signal: AbortSignal;
+  /** Takes what has to be removed when the build ends. */
+  readonly scope: Scope;
+}
+
+/** A context on standard input may not be larger. */
+const STREAM_MAX_BYTES = 64 * 2 ** 30;
+const SNIFF_BYTES = 512;
+
+/** Takes the main context from a stream (`build -`): a tar archive, compressed or not, or a Dockerfile. */
+export async function openStreamContext(
+  stream: AsyncIterable<Uint8Array>,
+  options: StreamContextOptions,
+): Promise<StreamContext> {
+  const directory = fs.mkdtempSync(path.join(options.dirs.tmp, `${options.owner}-context-`));
+  options.scope.defer(() => fs.rmSync(directory, { recursive: true, force: true }));
+  const file = path.join(directory, ARCHIVE);
+  const head = await save(stream, file, options.signal);
+  if (!isArchive(head)) return { dockerfileText: fs.readFileSync(file, "utf8"), remote: true };
+  const { plane, layers, dirs, signal } = options;
+  const workspace = await layers.create([]);
+  options.scope.defer(() => layers.abandon(workspace));
+  const source = { kind: "context", directory, excludes: [], scanId: directory } as const;
+  await plane.run("applyFileAction", { workspace, action: unpack, source }, { signal, affinity: directory });
+  return { directory: path.join(dirs.layers, String(workspace.layer), "fs"), remote: true };
+}
+
+const ARCHIVE = "context.tar";
+const unpack = {
+  kind: "copy",
+  src: `/${ARCHIVE}`,
+  dest: "/",
+  followSymlink: false,
+  dirCopyContents: true,
+  attemptUnpack: true,
+  createDestPath: true,
+  allowWildcard: false,
+  allowEmptyWildcard: false,
+  timestamp: -1,
+  alwaysReplaceExistingDestPaths: false,
+} as const;
+
+/** Writes the stream to FILE; gives its first bytes. */
+async function save(stream: AsyncIterable<Uint8Array>, file: string, signal: AbortSignal): Promise<Buffer> {
+  const handle = await open(file, "wx", 0o600);
+  try {
+    let total = 0;
+    for await (const chunk of stream) {
+      signal.throwIfAborted();
+      total += chunk.length;
+      if (total > STREAM_MAX_BYTES)
+        throw new EngineError("invalid", `the context on standard input is larger than ${STREAM_MAX_BYTES} bytes`);
+      await handle.writeFile(chunk);
+    }
+  } finally {
+    await handle.close();
+  }
+  const head = Buffer.alloc(SNIFF_BYTES);
+  const fd = fs.openSync(file, "r");
+  try {
+    return head.subarray(0, fs.readSync(fd, head, 0, SNIFF_BYTES, 0));
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+/** Magic bytes of gzip, bzip2, xz, zstd; a tar archive has its magic in the first header. */
+const MAGICS = ["1f8b", "425a68", "fd377a585a00", "28b52ffd"].map((hex) => Buffer.from(hex, "hex"));
+const TAR_MAGIC_OFFSET = 257;
+
+function isArchive(head: Buffer): boolean {
+  if (MAGICS.some((magic) => head.subarray(0, magic.length).equals(magic))) return true;
+  return head.subarray(TAR_MAGIC_OFFSET, TAR_MAGIC_OFFSET + 5).toString("latin1") === "ustar" || isOldTar(head);
+}
+
+/** A tar header without magic: its checksum is the sum of its bytes, the checksum's own counted as blanks. */
+function isOldTar(head: Buffer): boolean {
+  if (head.length < SNIFF_BYTES || head[0] === 0) return false;
+  const written = Number.parseInt(head.toString("latin1", 148, 156), 8);
+  const sum = head.reduce((total, byte, i) => total + (i >= 148 && i < 156 ? 0x20 : byte), 0);
+  return written === sum;
+}

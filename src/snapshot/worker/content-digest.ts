@@ -1,0 +1,152 @@
+import { createHash, type Hash } from "node:crypto";
+import { type Digest, digestFromHex, EngineError } from "../../base/index.js";
+import type { ContentDigest, ContentDigestRequest, Selector } from "../selector.js";
+import { type BytePath, fromText } from "./bytes.js";
+import type { Job, JobContext } from "./context.js";
+import { notFound } from "./file-errors.js";
+import { Filter } from "./file-filter.js";
+import { baseOf, below, cleanPath, resolvePath } from "./file-paths.js";
+import { type FileView, withSource } from "./file-view.js";
+import { type Met, type Visitor, walk } from "./file-walk.js";
+import { hasWildcards, namedPaths } from "./file-wildcards.js";
+import { saveScan } from "./scan-store.js";
+
+/**
+ * The digest of what a copy of the selection would see: for each source that the path names, in the order of a walk, its name unless it
+ * is a directory, then every selected entry with its path below the source, type, mode, owner, size, link target, device, extended
+ * attributes and content. Never times, nor where in the tree the selection lies. Nothing there throws `not-found`.
+ */
+export const contentDigest: Job<ContentDigestRequest, ContentDigest> = ({ source, selector }, context) =>
+  withSource(source, context, (view) => {
+    try {
+      return digestSelection(view, selector, context);
+    } finally {
+      if (source.kind === "context") saveScan(source);
+    }
+  });
+
+function digestSelection(view: FileView, selector: Selector, context: JobContext): ContentDigest {
+  const filter = new Filter(selector.includes, selector.excludes);
+  const writer = new PreimageWriter(view, selector, context);
+  const sources =
+    selector.wildcard && hasWildcards(selector.path)
+      ? namedPaths(view, selector.path)
+      : [cleanPath(fromText(selector.path))];
+  if (sources.length === 0 && !selector.allowEmptyWildcard)
+    throw new EngineError("not-found", `${selector.path} not found`);
+  for (const source of sources) {
+    const start = resolvePath(view, source, selector.followSymlink);
+    const entry = view.lstat(start);
+    if (!entry) throw notFound(source);
+    writer.begin(source, entry.kind === "dir" ? "" : baseOf(source));
+    walk(view, start, filter, writer, context);
+  }
+  for (const required of selector.required) {
+    if (!writer.has(cleanPath(fromText(required)))) throw notFound(cleanPath(fromText(required)));
+  }
+  return writer.finish();
+}
+
+const FORMAT = "ashlar content 1";
+const FLUSH_CHARS = 64 * 1024;
+
+/**
+ * Writes what is hashed: fields that hold no NUL, each ended by one. After the format, `source` and its name for each source; then for
+ * each entry the path, the kind, mode, uid, gid, what its kind adds, the number of attributes, and each one's name and value in hex.
+ */
+class PreimageWriter implements Visitor {
+  readonly #view: FileView;
+  readonly #selector: Selector;
+  readonly #context: JobContext;
+  readonly #hash: Hash = createHash("sha256");
+  #text = `${FORMAT}\0`;
+  #entries = 0;
+  #bytes = 0;
+  #source: BytePath = "";
+  #inodes = new Map<string, BytePath>();
+  readonly #missing: Set<BytePath>;
+
+  constructor(view: FileView, selector: Selector, context: JobContext) {
+    this.#view = view;
+    this.#selector = selector;
+    this.#context = context;
+    this.#missing = new Set(selector.required.map((path) => cleanPath(fromText(path))));
+  }
+
+  begin(source: BytePath, name: BytePath): void {
+    this.#source = source;
+    this.#inodes = new Map();
+    this.#write(`source\0${name}\0`);
+  }
+
+  enter(directory: Met): void {
+    this.#entry(directory, "");
+  }
+
+  passThrough(directory: Met): void {
+    this.#entry(directory, "");
+  }
+
+  leave(): void {}
+
+  visit(met: Met): void {
+    this.#entry(met, this.#detail(met));
+  }
+
+  /** Whether something at or below a path has been selected, the path taken as the selector names it. */
+  has(required: BytePath): boolean {
+    return !this.#missing.has(required);
+  }
+
+  finish(): ContentDigest {
+    this.#flush();
+    const digest: Digest = digestFromHex(this.#hash.digest("hex"));
+    return { digest, entries: this.#entries, bytes: this.#bytes };
+  }
+
+  /** What only this kind of entry has. */
+  #detail({ source, relative, entry }: Met): string {
+    switch (entry.kind) {
+      case "file": {
+        this.#bytes += entry.size;
+        const first = entry.links > 1 ? this.#inodes.get(entry.inode) : undefined;
+        if (first !== undefined) return `link ${first}`;
+        if (entry.links > 1) this.#inodes.set(entry.inode, relative);
+        this.#context.report({ current: this.#bytes, unit: "bytes" });
+        return `${entry.size} ${this.#view.sha256(source)}`;
+      }
+      case "symlink":
+        return this.#view.readLink(source);
+      case "char":
+      case "block":
+        return String(entry.rdev);
+      default:
+        return "";
+    }
+  }
+
+  #entry({ source, relative, entry }: Met, detail: string): void {
+    this.#entries++;
+    this.#note(below(this.#source, relative));
+    const { ignoreMode = false, ignoreOwner = false } = this.#selector;
+    const mode = ignoreMode || entry.kind === "symlink" ? "" : entry.mode.toString(8);
+    const owner = ignoreOwner ? "\0" : `${entry.uid}\0${entry.gid}`;
+    const xattrs = this.#view.xattrs(source);
+    const attributes = xattrs.map(({ name, value }) => `${name}\0${Buffer.from(value).toString("hex")}\0`).join("");
+    this.#write(`${relative}\0${entry.kind}\0${mode}\0${owner}\0${detail}\0${xattrs.length}\0${attributes}`);
+  }
+
+  #note(path: BytePath): void {
+    for (const required of this.#missing) if (`${path}/`.startsWith(`${required}/`)) this.#missing.delete(required);
+  }
+
+  #write(text: string): void {
+    this.#text += text;
+    if (this.#text.length > FLUSH_CHARS) this.#flush();
+  }
+
+  #flush(): void {
+    this.#hash.update(this.#text, "latin1");
+    this.#text = "";
+  }
+}
