@@ -1,0 +1,393 @@
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { digestOf, EngineError } from "../../src/base/index.js";
+import { BuildFailure, type BuildRequest, type BuildResult } from "../../src/engine/index.js";
+import { ashlar, EMPTY, finished, streamOf } from "./world.js";
+
+const directory = fs.mkdtempSync(path.join(os.tmpdir(), "ashlar-cli-"));
+afterAll(() => fs.rmSync(directory, { recursive: true }));
+const file = (name: string) => path.join(directory, name);
+const IMAGE: BuildResult = {
+  ...EMPTY,
+  imageId: digestOf("config"),
+  digest: digestOf("manifest"),
+  descriptor: { mediaType: "application/vnd.oci.image.manifest.v1+json", digest: digestOf("manifest"), size: 500 },
+  names: ["docker.io/library/app:latest"],
+  sizeBytes: 2_000_000,
+};
+
+describe("the command line", () => {
+  it.each([
+    [["biuld"], "ERROR: unknown command 'biuld' (did you mean build?)\nRun 'ashlar --help' for more information.\n"],
+    [
+      ["build", "--tagg", "x"],
+      "ERROR: unknown option '--tagg' (did you mean --tag?)\nRun 'ashlar build --help' for more information.\n",
+    ],
+    [["build"], "ERROR: no build context given"],
+    [["build", ".", "extra"], "ERROR: too many arguments for 'build'"],
+    [["build", "-t"], "ERROR: option '-t, --tag <name>' argument missing\n"],
+    [["build", "--push", "."], "ERROR: --push is not supported yet\n"],
+    [["build", "--cache-from=x", "."], "ERROR: --cache-from is not supported yet\n"],
+    [["build", "--pull=perhaps", "."], 'ERROR: invalid value "perhaps" for --pull'],
+    [["build", "--progress=tty", "."], "ERROR: --progress=tty needs a terminal on standard error\n"],
+    [["run"], "ERROR: missing required argument 'image'\n"],
+    [["run", "-v", "data:/data", "x"], "ERROR: named volumes are not supported"],
+    [["run", "-t", "x"], "ERROR: -t needs a terminal"],
+    [["load"], "ERROR: no archive given: use -i FILE\n"],
+    [["images", "--format", "xml"], 'ERROR: invalid value "xml" for --format'],
+    [["prune"], "ERROR: prune asks before it removes anything"],
+  ])("refuses %j with 125 and one sentence", async (args, words) => {
+    const { code, out, err } = await finished(args);
+    expect(code).toBe(125);
+    expect(err).toContain(words);
+    expect(err.startsWith("ERROR: ")).toBe(true);
+    expect(out).toBe("");
+  });
+
+  it("shows help where it is asked for, and without any word", async () => {
+    expect(await finished([])).toMatchObject({ code: 0, err: "", out: expect.stringContaining("Usage: ashlar") });
+    expect(await finished(["build", "--help"])).toMatchObject({
+      code: 0,
+      out: expect.stringContaining("--no-cache-filter <stage>"),
+    });
+  });
+
+  it("says its version", async () => {
+    const version = expect.stringMatching(/^ashlar \d+\.\d+\.\d+ \(node v/);
+    expect(await finished(["version"])).toMatchObject({ code: 0, out: version });
+    expect(await finished(["--version"])).toMatchObject({ code: 0, out: version });
+  });
+});
+
+describe("ashlar build", () => {
+  it("builds, tells what was built on standard error, and closes the engine", async () => {
+    const { code, out, err, requests, options, disposed, handlers } = await finished(
+      ["build", "-t", "app", "--root", "/state", "--no-cache-filter", "a", "--rm", "--pull=true", directory],
+      { engine: { build: async () => IMAGE } },
+    );
+    expect({ code, out, disposed, listening: handlers.size }).toEqual({ code: 0, out: "", disposed: 1, listening: 0 });
+    expect(err).toContain(`Built docker.io/library/app:latest\n  ${IMAGE.digest}  2.00MB\n  run it: ashlar run app\n`);
+    expect(options).toEqual([{ root: "/state" }]);
+    expect(requests).toMatchObject([{ context: directory, tags: ["app"], noCache: ["a"], pull: true }]);
+    expect(requests[0]).not.toHaveProperty("outputs");
+  });
+
+  it("prints only the image id with -q", async () => {
+    const { code, out, err } = await finished(["build", "-q", directory], { engine: { build: async () => IMAGE } });
+    expect({ code, out, err }).toEqual({ code: 0, out: `${IMAGE.imageId}\n`, err: "" });
+  });
+
+  it("writes the image id and the metadata to files", async () => {
+    const args = ["build", "--iidfile", file("id"), "--metadata-file", file("meta.json"), directory];
+    await finished(args, { engine: { build: async () => IMAGE } });
+    expect(fs.readFileSync(file("id"), "utf8")).toBe(IMAGE.imageId);
+    expect(JSON.parse(fs.readFileSync(file("meta.json"), "utf8"))).toMatchObject({
+      "containerimage.config.digest": IMAGE.imageId,
+      "containerimage.digest": IMAGE.digest,
+      "containerimage.descriptor": IMAGE.descriptor,
+      "image.name": "docker.io/library/app:latest",
+    });
+  });
+
+  it("leaves no old image id behind when the build fails", async () => {
+    fs.writeFileSync(file("old-id"), "sha256:old");
+    await finished(["build", "--iidfile", file("old-id"), directory], {
+      engine: { build: () => Promise.reject(new EngineError("failed", "no")) },
+    });
+    expect(fs.existsSync(file("old-id"))).toBe(false);
+  });
+
+  it("ends a failed build with 1 and the Dockerfile's line", async () => {
+    const source = { file: "Dockerfile", text: "FROM base\nRUN false\n", startLine: 2, endLine: 2 };
+    const cause = new EngineError("failed", "exit code: 1");
+    const build = () =>
+      Promise.reject(new BuildFailure("failed", "RUN false failed", source, { cause, hint: "Try true." }));
+    const { code, err } = await finished(["build", "--progress=plain", directory], { engine: { build } });
+    expect(code).toBe(1);
+    expect(err).toContain("Dockerfile:2\n--------------------\n   1 |     FROM base\n   2 | >>> RUN false\n");
+    expect(err.endsWith("ERROR: RUN false failed\nTry true.\n")).toBe(true);
+    const debug = await finished(["build", "-D", directory], { engine: { build } });
+    expect(debug.err).toContain("ERROR: RUN false failed\n  caused by: exit code: 1 (failed)\n");
+    const env = await finished(["build", directory], { engine: { build }, env: { ASHLAR_DEBUG: "1" } });
+    expect(env.err).toContain("caused by");
+  });
+
+  it("never shows a stack trace", async () => {
+    const build = () => Promise.reject(new TypeError("x is not a function"));
+    const { code, err } = await finished(["build", directory], { engine: { build } });
+    expect({ code, err }).toEqual({ code: 1, err: "ERROR: x is not a function\n" });
+  });
+
+  it("refuses a context that is no directory before it opens an engine", async () => {
+    fs.writeFileSync(file("plain.txt"), "");
+    for (const context of [file("plain.txt"), file("nowhere")]) {
+      const { code, err, options } = await finished(["build", context]);
+      expect({ code, err, options }).toEqual({
+        code: 1,
+        err: `ERROR: unable to prepare context: path ${JSON.stringify(context)} not found\n`,
+        options: [],
+      });
+    }
+  });
+
+  it("refuses a secret whose file is missing", async () => {
+    const { code, err } = await finished(["build", "--secret", `id=a,src=${file("none")}`, directory]);
+    expect(code).toBe(1);
+    expect(err).toBe(`ERROR: failed to stat ${file("none")}: no such file or directory\n`);
+  });
+
+  it("reads the Dockerfile from standard input with -f -, and the context with -", async () => {
+    const dockerfile = await finished(["build", "-f", "-", directory], { stdin: ["FROM ", "scratch\n"] });
+    expect(dockerfile.requests).toMatchObject([
+      { dockerfile: "-", dockerfileText: "FROM scratch\n", context: directory },
+    ]);
+    let text = "";
+    const context = await finished(["build", "-"], {
+      stdin: ["FROM x"],
+      engine: {
+        build: async ({ context: given }) => {
+          if (typeof given !== "string") for await (const chunk of given.stdin) text += Buffer.from(chunk).toString();
+          return EMPTY;
+        },
+      },
+    });
+    expect(context.code).toBe(0);
+    expect(text).toBe("FROM x");
+  });
+
+  it("hands outputs to the engine and says where they went", async () => {
+    const build = async () => ({ ...IMAGE, names: [], outputs: [{ type: "oci", sizeBytes: 1000 }] });
+    const { err, requests } = await finished(["build", "-o", `type=oci,dest=${file("out.tar")}`, directory], {
+      engine: { build },
+    });
+    expect(requests[0]?.outputs).toEqual([{ type: "oci", dest: file("out.tar"), attrs: {} }]);
+    expect(err).toContain(`  wrote oci archive to ${file("out.tar")} (1.00kB)\n`);
+    const cache = await finished(["build", "-o", "type=cacheonly", directory]);
+    expect(cache.requests[0]?.outputs).toEqual([]);
+    const store = await finished(["build", "-o", "type=image,name=x", directory]);
+    expect(store.requests[0]).not.toHaveProperty("outputs");
+  });
+
+  it("writes an archive to standard output, but not to a terminal", async () => {
+    const build = async (request: BuildRequest) => {
+      streamOf(request).write("archive");
+      return EMPTY;
+    };
+    expect(await finished(["build", "-o", "-", directory], { engine: { build } })).toMatchObject({
+      code: 0,
+      out: "archive",
+    });
+    expect(await finished(["build", "-o", "-", directory], { stdoutIsTerminal: true })).toMatchObject({
+      code: 125,
+      err: expect.stringContaining("refusing to write to a terminal"),
+    });
+  });
+
+  it("reports build checks and ends with 1 where there is anything to report", async () => {
+    const warning = {
+      rule: "StageNameCasing",
+      message: "Stage name 'X' should be lowercase",
+      description: "d",
+      url: "https://example.org",
+      file: "Dockerfile",
+      startLine: 1,
+      endLine: 1,
+    };
+    const sources = [{ file: "Dockerfile", text: "FROM a AS X\n" }];
+    const build = async () => ({ ...EMPTY, warnings: [warning], sources });
+    const text = await finished(["build", "--check", directory], { engine: { build } });
+    expect(text.code).toBe(1);
+    expect(text.requests).toMatchObject([{ check: true }]);
+    expect(text.out).toContain(
+      "Check complete, 1 warning has been found!\n\nWARNING: StageNameCasing - https://example.org\nStage name 'X' should be lowercase\nDockerfile:1\n",
+    );
+    const json = await finished(["build", "--call=check,format=json", directory], { engine: { build } });
+    expect(JSON.parse(json.out)).toEqual({
+      warnings: [
+        {
+          ruleName: "StageNameCasing",
+          description: "d",
+          url: "https://example.org",
+          detail: "Stage name 'X' should be lowercase",
+          location: { sourceIndex: 0, ranges: [{ start: { line: 1 }, end: { line: 1 } }] },
+        },
+      ],
+      sources: [
+        { filename: "Dockerfile", language: "Dockerfile", data: Buffer.from("FROM a AS X\n").toString("base64") },
+      ],
+    });
+    const clean = await finished(["build", "--check", directory]);
+    expect(clean).toMatchObject({ code: 0, out: "Check complete, no warnings found.\n" });
+    const broken = await finished(["build", "--call=check,format=json", directory], {
+      engine: { build: async () => ({ ...EMPTY, buildError: { message: "invalid signal: NONSENSE" } }) },
+    });
+    expect(broken.code).toBe(1);
+    expect(JSON.parse(broken.out).buildError).toEqual({ message: "invalid signal: NONSENSE" });
+  });
+
+  it.each([
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+    ["SIGHUP", 129],
+  ] as const)("stops the build on %s and ends with %i; a second signal does not wait", async (signal, expected) => {
+    let reached: () => void = () => undefined;
+    const building = new Promise<void>((resolve) => {
+      reached = resolve;
+    });
+    const run = await ashlar(["build", directory], {
+      engine: {
+        build: ({ signal: abort }) => {
+          reached();
+          return new Promise((_, reject) => abort?.addEventListener("abort", () => reject(abort.reason)));
+        },
+      },
+    });
+    await building;
+    run.send(signal);
+    run.send(signal);
+    expect(await run.code).toBe(expected);
+    expect(run.exits).toEqual([expected]);
+    expect(run.stderr.text).toBe(`ERROR: canceled by ${signal}\n`);
+    expect(run.disposed()).toBe(1);
+  });
+});
+
+describe("the commands of the store", () => {
+  const day = 86_400_000;
+  const now = Date.parse("2024-01-02T03:04:05.000Z");
+  const images = [
+    {
+      name: "docker.io/library/app:latest",
+      imageId: digestOf("app"),
+      digest: digestOf("m"),
+      sizeBytes: 7_500_000,
+      createdAt: now - 3 * day,
+      platforms: ["linux/amd64"],
+    },
+    {
+      name: "reg.example:5000/team/tool:1.2",
+      imageId: digestOf("tool"),
+      digest: digestOf("n"),
+      sizeBytes: 900,
+      createdAt: undefined,
+      platforms: [],
+    },
+  ];
+
+  it("lists images as docker does", async () => {
+    const { out } = await finished(["images"], { engine: { images } });
+    const [heading, app, tool] = out.split("\n");
+    expect(heading).toMatch(/^REPOSITORY +TAG +IMAGE ID +CREATED +SIZE$/);
+    expect(app).toMatch(/^app +latest +[0-9a-f]{12} +3 days ago +7\.50MB$/);
+    expect(tool).toMatch(/^reg\.example:5000\/team\/tool +1\.2 +[0-9a-f]{12} +N\/A +900B$/);
+    expect((await finished(["images", "-q", "--no-trunc", "app"], { engine: { images } })).out).toBe(
+      `${digestOf("app")}\n`,
+    );
+    const json = await finished(["images", "--format", "json", "app:latest"], { engine: { images } });
+    expect(JSON.parse(json.out)).toMatchObject({
+      Repository: "app",
+      Tag: "latest",
+      Size: "7.50MB",
+      CreatedSince: "3 days ago",
+    });
+  });
+
+  it("runs an image with the words behind its name, and ends as it does", async () => {
+    const { code, calls } = await finished(
+      [
+        "run",
+        "--rm",
+        "-i",
+        "-e",
+        "A=1",
+        "-e",
+        "B",
+        "-e",
+        "C",
+        "-v",
+        "./d:/d:ro",
+        "-u",
+        "app",
+        "-w=/w",
+        "--entrypoint",
+        "sh",
+        "app",
+        "-c",
+        "exit 3",
+        "--rm",
+      ],
+      { engine: { run: async () => 3 }, env: { B: "b" }, cwd: "/home" },
+    );
+    expect(code).toBe(3);
+    expect(calls).toMatchObject([
+      {
+        image: "app",
+        args: ["-c", "exit 3", "--rm"],
+        env: ["A=1", "B=b"],
+        volumes: ["/home/d:/d:ro"],
+        interactive: true,
+        tty: false,
+        user: "app",
+        workdir: "/w",
+        entrypoint: "sh",
+      },
+    ]);
+  });
+
+  it("ends with 125 where an image can't be run", async () => {
+    const { code, err } = await finished(["run", "none"], {
+      engine: { run: () => Promise.reject(new EngineError("not-found", "no image none")) },
+    });
+    expect({ code, err }).toEqual({ code: 125, err: "ERROR: no image none\n" });
+  });
+
+  it("prunes after it asked", async () => {
+    const forced = await finished(["prune", "-f", "--all"]);
+    expect(forced.out).toBe("Removed 2 records\nTotal reclaimed space: 1.50MB\n");
+    expect(forced.calls).toMatchObject([{ all: true }]);
+    const no = await finished(["prune"], { stdin: ["n\n"], stdinIsTerminal: true });
+    expect(no).toMatchObject({ code: 0, calls: [], out: "" });
+    const yes = await finished(["prune"], { stdin: ["y\n"], stdinIsTerminal: true });
+    expect(yes.calls).toMatchObject([{ all: false }]);
+  });
+
+  it("shows what takes space", async () => {
+    const usage = [
+      {
+        id: "r1",
+        type: "record",
+        description: "RUN make",
+        sizeBytes: 2_000_000,
+        createdAt: now - day,
+        lastUsedAt: now - 60_000,
+        inUse: false,
+      },
+      {
+        id: "b1",
+        type: "blob",
+        description: "layer",
+        sizeBytes: 1_000_000,
+        createdAt: now,
+        lastUsedAt: now,
+        inUse: true,
+      },
+    ] as const;
+    const { out } = await finished(["du"], { engine: { usage } });
+    expect(out).toMatch(/^ID +TYPE +RECLAIMABLE +SIZE +LAST ACCESSED\nr1 +record +true +2\.00MB +1 minute ago\n/);
+    expect(out).toContain("Reclaimable:\t2.00MB\nTotal:\t\t3.00MB\n");
+    expect((await finished(["du", "-v"], { engine: { usage } })).out).toContain("Description:  RUN make\n");
+  });
+
+  it("loads an archive, and says what the engine works with", async () => {
+    const { out, calls } = await finished(["load", "-i", "a.tar", "-t", "app:1"], { cwd: "/tmp" });
+    expect({ out, calls }).toEqual({ out: "Loaded image: app:1\n", calls: [{ path: "/tmp/a.tar", name: "app:1" }] });
+    expect((await finished(["info"])).out).toMatch(/^Version: \d.*\nRuntime: crun\n$/);
+  });
+
+  it("takes the root before the command as well", async () => {
+    expect((await finished(["--root", "/a", "images"])).options).toEqual([{ root: "/a" }]);
+    expect((await finished(["images", "--root", "/b"])).options).toEqual([{ root: "/b" }]);
+  });
+});

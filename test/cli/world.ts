@@ -1,0 +1,138 @@
+import { Writable } from "node:stream";
+import { runCli } from "../../src/cli/run-cli.js";
+import type { Output, StopSignal, Surroundings } from "../../src/cli/surroundings.js";
+import type {
+  BuildRequest,
+  BuildResult,
+  Engine,
+  EngineOptions,
+  RunRequest,
+  StoredImage,
+  UsageEntry,
+} from "../../src/engine/index.js";
+import { ManualClock } from "../progress/stage.js";
+
+/** An engine that answers with what it was given, and writes down what it was asked. */
+export interface FakeEngine {
+  build?: (request: BuildRequest) => Promise<BuildResult>;
+  run?: (request: RunRequest) => Promise<number>;
+  images?: readonly StoredImage[];
+  usage?: readonly UsageEntry[];
+}
+
+export interface World {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  readonly stdin?: readonly string[];
+  readonly stdinIsTerminal?: boolean;
+  readonly stdoutIsTerminal?: boolean;
+  readonly engine?: FakeEngine;
+}
+
+/** A result with nothing in it. */
+export const EMPTY: BuildResult = { names: [], steps: [], warnings: [], outputs: [] };
+
+/** Runs the command line tool in a made-up world, and keeps all that came of it. */
+export async function ashlar(args: readonly string[], world: World = {}) {
+  const stdout = new Sink(world.stdoutIsTerminal);
+  const stderr = new Sink();
+  const asked: { options: EngineOptions[]; requests: BuildRequest[]; calls: unknown[] } = {
+    options: [],
+    requests: [],
+    calls: [],
+  };
+  const handlers = new Set<(signal: StopSignal) => void>();
+  const exits: number[] = [];
+  let disposed = 0;
+  const surroundings: Surroundings = {
+    args,
+    env: world.env ?? {},
+    cwd: world.cwd ?? "/",
+    homeDirectory: "/nonexistent",
+    platform: "linux/amd64",
+    stdin: input(world),
+    stdout: stdout as Output,
+    stderr: stderr as Output,
+    clock: new ManualClock(),
+    openEngine: async (options) => {
+      asked.options.push(options);
+      return fakeEngine(world.engine ?? {}, asked, () => disposed++);
+    },
+    onSignal: (handler) => {
+      handlers.add(handler);
+      return () => handlers.delete(handler);
+    },
+    exit: (code) => exits.push(code),
+  };
+  const send = (signal: StopSignal) => {
+    for (const handler of handlers) handler(signal);
+  };
+  const code = runCli(surroundings);
+  return { code, stdout, stderr, asked, send, exits, handlers, disposed: () => disposed };
+}
+
+/** The same, waited for. */
+export async function finished(args: readonly string[], world: World = {}) {
+  const { code, stdout, stderr, asked, handlers, disposed } = await ashlar(args, world);
+  return { code: await code, out: stdout.text, err: stderr.text, ...asked, handlers, disposed: disposed() };
+}
+
+/** The stream that the first output goes to. */
+export function streamOf({ outputs = [] }: BuildRequest): NodeJS.WritableStream {
+  const dest = outputs[0]?.dest;
+  if (dest === undefined || typeof dest === "string") throw new Error("the first output is no stream");
+  return dest;
+}
+
+class Sink extends Writable {
+  text = "";
+  readonly isTTY: boolean;
+
+  constructor(isTTY = false) {
+    super();
+    this.isTTY = isTTY;
+  }
+
+  override _write(chunk: Buffer, _encoding: BufferEncoding, done: () => void): void {
+    this.text += chunk.toString();
+    done();
+  }
+}
+
+function input({ stdin = [], stdinIsTerminal = false }: World): Surroundings["stdin"] {
+  return {
+    isTTY: stdinIsTerminal,
+    async *[Symbol.asyncIterator]() {
+      for (const chunk of stdin) yield Buffer.from(chunk);
+    },
+  };
+}
+
+function fakeEngine(
+  fake: FakeEngine,
+  asked: { requests: BuildRequest[]; calls: unknown[] },
+  dispose: () => void,
+): Engine {
+  return {
+    build: async (request) => {
+      asked.requests.push(request);
+      return (await fake.build?.(request)) ?? EMPTY;
+    },
+    run: async (request) => {
+      asked.calls.push(request);
+      return (await fake.run?.(request)) ?? 0;
+    },
+    images: async () => fake.images ?? [],
+    prune: async (options) => {
+      asked.calls.push(options);
+      return { freedBytes: 1_500_000, records: 2 };
+    },
+    diskUsage: async () => fake.usage ?? [],
+    info: async () => ({ Runtime: "crun" }),
+    load: async (path, name) => {
+      asked.calls.push({ path, name });
+      return "sha256:loaded";
+    },
+    [Symbol.asyncDispose]: async () => dispose(),
+  };
+}
