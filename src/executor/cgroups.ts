@@ -59,9 +59,9 @@ export function killCgroup({ mounts }: Cgroups, name: string): void {
 }
 
 function inside(mount: string, name: string): string {
-  const directory = path.join(mount, path.posix.normalize(`/${name}`));
-  if (directory === mount) throw new EngineError("internal", `no cgroup of a step: ${name}`);
-  return directory;
+  const relative = path.posix.normalize(`/${name}`).replace(/^\/+|\/+$/g, "");
+  if (relative === "") throw new EngineError("internal", `no cgroup of a step: ${name}`);
+  return path.join(mount, relative);
 }
 
 function processesIn(directory: string): number[] {

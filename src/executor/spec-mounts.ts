@@ -67,13 +67,10 @@ function ownMount(mount: StepMount): SpecMount {
       };
     case "tmpfs": {
       const size = mount.sizeBytes === undefined || mount.sizeBytes === 0 ? [] : [`size=${mount.sizeBytes}`];
+      const mode = mount.mode === undefined ? [] : [`mode=${mount.mode.toString(8)}`];
       const access = mount.readonly ? ["ro"] : [];
-      return {
-        destination,
-        type: "tmpfs",
-        source: "tmpfs",
-        options: [...new Set(["nosuid", ...flags]), ...access, ...size],
-      };
+      const options = [...new Set(["nosuid", ...flags]), ...access, ...size, ...mode];
+      return { destination, type: "tmpfs", source: "tmpfs", options };
     }
   }
 }

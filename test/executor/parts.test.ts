@@ -1,0 +1,139 @@
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { capabilityMask, DEFAULT_CAPABILITIES, parseCapabilityMask } from "../../src/executor/capabilities.js";
+import { parseCgroups, removeCgroup } from "../../src/executor/cgroups.js";
+import { startFailure } from "../../src/executor/failure.js";
+import { exitMessage, findRuntime } from "../../src/executor/index.js";
+import { findProgram } from "../../src/executor/programs.js";
+import { RuntimeLog } from "../../src/executor/runtime-log.js";
+
+let directory: string;
+beforeEach(() => {
+  directory = fs.mkdtempSync(path.join(os.tmpdir(), "ashlar-parts-"));
+});
+afterEach(() => fs.rmSync(directory, { recursive: true }));
+
+describe("capabilities", () => {
+  it("are read from masks and written as masks", () => {
+    expect(parseCapabilityMask("00000000a80425fb").sort()).toEqual([...DEFAULT_CAPABILITIES].sort());
+    expect(capabilityMask(DEFAULT_CAPABILITIES)).toBe(0xa80425fbn);
+    expect(parseCapabilityMask("ffffffffffffffff")).toHaveLength(41);
+    expect(capabilityMask(["CAP_UNKNOWN"])).toBe(0n);
+  });
+});
+
+describe("control groups", () => {
+  const line = (point: string, type: string) => `30 24 0:26 / ${point} rw,relatime shared:9 - ${type} ${type} rw`;
+  it("are version 2 where the root of the tree is", () => {
+    expect(parseCgroups(line("/sys/fs/cgroup", "cgroup2"))).toEqual({ version: 2, mounts: ["/sys/fs/cgroup"] });
+  });
+  it("are one hierarchy per mount in version 1, with a version 2 hierarchy beside them or not", () => {
+    const text = [
+      line("/", "ext4"),
+      line("/sys/fs/cgroup/cpu", "cgroup"),
+      line("/sys/fs/cgroup/unified", "cgroup2"),
+      line("/elsewhere", "cgroup"),
+    ];
+    expect(parseCgroups(text.join("\n"))).toEqual({
+      version: 1,
+      mounts: ["/sys/fs/cgroup/cpu", "/sys/fs/cgroup/unified"],
+      hybrid: "/sys/fs/cgroup/unified",
+    });
+    expect(parseCgroups(line("/", "ext4"))).toEqual({ version: 1, mounts: [], hybrid: undefined });
+  });
+  it("are removed with what is below them, and never beyond their own", async () => {
+    fs.mkdirSync(path.join(directory, "ashlar/a/b"), { recursive: true });
+    await removeCgroup({ version: 2, mounts: [directory] }, "/ashlar/../../../ashlar/a");
+    expect(fs.readdirSync(path.join(directory, "ashlar"))).toEqual([]);
+    await expect(removeCgroup({ version: 2, mounts: [directory] }, "/..")).rejects.toMatchObject({ code: "internal" });
+  });
+});
+
+describe("finding a runtime", () => {
+  const program = (name: string, mode = 0o755) => fs.writeFileSync(path.join(directory, name), "", { mode });
+  it("takes the first program of that name that may be run, then the system's", () => {
+    program("crun", 0o644);
+    expect(findProgram("crun", `relative:${directory}`)).not.toBe(path.join(directory, "crun"));
+    fs.chmodSync(path.join(directory, "crun"), 0o755);
+    expect(findRuntime({ searchPath: directory, only: "crun" })).toEqual({
+      kind: "crun",
+      file: path.join(directory, "crun"),
+    });
+  });
+  it("finds nothing for a name that is nowhere", () => {
+    expect(findProgram("no-such-runtime", directory)).toBeUndefined();
+  });
+});
+
+describe("a runtime's words", () => {
+  const heard: string[] = [];
+  const listen = () => {
+    heard.length = 0;
+    return new RuntimeLog(path.join(directory, "log"), (fd, chunk) => heard.push(`${fd}:${Buffer.from(chunk)}`));
+  };
+  const log = (level: string, msg: string) =>
+    fs.appendFileSync(path.join(directory, "log"), `${JSON.stringify({ level, msg })}\n`);
+  const text = (words: string) => Buffer.from(words);
+
+  it("are taken out of the step's error output where its log has them", () => {
+    const output = listen();
+    output.output(2, text("no such "));
+    log("error", "no such thing");
+    output.output(2, text("thing\n"));
+    expect([output.finish(), heard, output.spoke]).toEqual(["no such thing", [], false]);
+  });
+  it("stay where the log does not have them", () => {
+    const output = listen();
+    log("warning", "something odd");
+    output.output(1, text("out"));
+    output.output(2, text("no such thing\n"));
+    expect([output.finish(), heard, output.spoke]).toEqual([undefined, ["1:out", "2:no such thing\n"], true]);
+  });
+  it("that come after the step's are told apart", () => {
+    const output = listen();
+    output.output(1, text("out"));
+    output.output(2, text("mine\n"));
+    log("error", "late");
+    output.output(2, text("last\nlate\n"));
+    expect([output.finish(), heard]).toEqual(["late", ["1:out", "2:mine\n", "2:last\n"]]);
+  });
+  it("may be the entry that crun prints when execve fails", () => {
+    const output = listen();
+    output.output(2, text('{"msg":"exec container process `/x`: Exec format error","level":"error","time":"t"}\n'));
+    expect([output.finish(), heard]).toEqual(["exec container process `/x`: Exec format error", []]);
+  });
+  it("mean exit code 1 where they blame the command", () => {
+    const fault = (words: string) => startFailure("runc", words);
+    expect(
+      fault('runc run failed: unable to start container process: exec: "x": executable file not found in $PATH'),
+    ).toEqual({
+      kind: "exited",
+      code: 1,
+      reason: 'exec: "x": executable file not found in $PATH',
+    });
+    expect(
+      fault(
+        "runc run failed: unable to start container process: error during container init: mkdir /w: not a directory",
+      ),
+    ).toMatchObject({
+      reason: "mkdir /w: not a directory",
+    });
+    expect(fault("open executable: Permission denied")).toMatchObject({ code: 1 });
+  });
+  it("are an error of the engine where they blame something else", () => {
+    expect(() => startFailure("crun", "mount `proc`: no")).toThrow("crun could not run the step: mount `proc`: no");
+  });
+});
+
+describe("the sentence of an exit", () => {
+  it("is BuildKit's", () => {
+    expect(exitMessage(["/bin/sh", "-c", 'echo "x"'], { kind: "exited", code: 3 })).toBe(
+      'process "/bin/sh -c echo \\"x\\"" did not complete successfully: exit code: 3',
+    );
+    expect(exitMessage([""], { kind: "signaled", signal: "SIGKILL" })).toBe(
+      'process "" did not complete successfully: killed by SIGKILL',
+    );
+  });
+});
