@@ -1,5 +1,6 @@
 import os from "node:os";
 import { systemCode } from "../base/index.js";
+import { BROKEN_PIPE_CODE } from "./exit-codes.js";
 import { runCli } from "./run-cli.js";
 import type { StopSignal, Surroundings } from "./surroundings.js";
 
@@ -7,8 +8,6 @@ import type { StopSignal, Surroundings } from "./surroundings.js";
 process.env.UV_THREADPOOL_SIZE ??= String(Math.max(os.availableParallelism(), 4));
 
 const STOP_SIGNALS: readonly StopSignal[] = ["SIGINT", "SIGTERM", "SIGHUP"];
-/** 128 and SIGPIPE: what a program ends with whose reader has gone. */
-const BROKEN_PIPE_CODE = 141;
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: "amd64", ia32: "386", arm: "arm/v7" };
 
 process.on("uncaughtException", onBug);
@@ -23,7 +22,9 @@ process.stderr.on("error", () => undefined); // nobody is left to be told
 const surroundings: Surroundings = {
   args: process.argv.slice(2),
   env: process.env,
-  cwd: process.cwd(),
+  get cwd() {
+    return process.cwd();
+  },
   homeDirectory: os.homedir(),
   platform: `linux/${ARCHITECTURES[process.arch] ?? process.arch}`,
   get stdin() {

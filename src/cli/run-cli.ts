@@ -2,6 +2,7 @@ import { type Command, CommanderError } from "commander";
 import { createQuietRenderer } from "../progress/index.js";
 import { type FlagShape, firstOperand, normalizeWords } from "./argv.js";
 import { isSet } from "./build-request.js";
+import { USAGE_CODE } from "./exit-codes.js";
 import { failureOf } from "./failure.js";
 import { createProgram } from "./program.js";
 import type { Surroundings } from "./surroundings.js";
@@ -37,9 +38,6 @@ export async function runCli(surroundings: Surroundings): Promise<number> {
     return commandName(program, words) === "run" ? USAGE_CODE : 1;
   }
 }
-
-/** Docker's code for a command line it can't read, and for a container it can't run. */
-const USAGE_CODE = 125;
 
 function spelledOut(args: readonly string[]): readonly string[] {
   if (args.length === 0) return ["--help"];

@@ -15,7 +15,7 @@ export function endingText(trace: Trace, summary: Summary, options: RendererOpti
       return failedSteps(trace) + warningsBlock(trace.warnings, options) + failureText(summary, options);
     case "canceled":
       return `ERROR: ${summary.message}\n`;
-    case "checked":
+    case "silent":
       return "";
     default:
       return unreachable(summary);

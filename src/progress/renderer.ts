@@ -39,8 +39,8 @@ export type Summary =
       readonly causes?: readonly string[];
     }
   | { readonly kind: "canceled"; readonly message: string }
-  /** The build checks ran; their report is written elsewhere. */
-  | { readonly kind: "checked" };
+  /** What came of it is told elsewhere, or nobody is left to be told. */
+  | { readonly kind: "silent" };
 
 /** The image that was made. */
 export interface BuiltImage {

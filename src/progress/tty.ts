@@ -46,7 +46,7 @@ class TtyRenderer implements Renderer {
     this.#finished = true;
     this.#cancelFrame?.();
     if (this.#trace.startedAt !== undefined)
-      this.#draw(summary.kind === "built" || summary.kind === "checked" ? "finished" : "failed");
+      this.#draw(summary.kind === "built" || summary.kind === "silent" ? "finished" : "failed");
     const ending = endingText(this.#trace, summary, this.#options);
     if (ending !== "") this.#out.write(ending);
   }

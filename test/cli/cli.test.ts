@@ -185,6 +185,16 @@ describe("ashlar build", () => {
     });
   });
 
+  it("ends without a word where the reader of its archive has gone", async () => {
+    const build = () => Promise.reject(Object.assign(new Error("write EPIPE"), { code: "EPIPE" }));
+    const { code, err } = await finished(["build", "-o", "-", directory], { engine: { build } });
+    expect({ code, err }).toEqual({ code: 141, err: "" });
+    expect(await finished(["build", directory], { engine: { build } })).toMatchObject({
+      code: 1,
+      err: "ERROR: write EPIPE\n",
+    });
+  });
+
   it("reports build checks and ends with 1 where there is anything to report", async () => {
     const warning = {
       rule: "StageNameCasing",

@@ -1,12 +1,13 @@
 import fs from "node:fs";
 import { finished } from "node:stream/promises";
-import { EngineError } from "../../base/index.js";
+import { EngineError, systemCode } from "../../base/index.js";
 import type { BuildRequest, BuildResult, OutputSpec } from "../../engine/index.js";
 import type { Place, ProgressEvent, Renderer, Summary } from "../../progress/index.js";
 import type { BuildFlags } from "../build-flags.js";
 import { type BuildInvocation, parseBuild } from "../build-request.js";
 import { checkJson, checkText } from "../check-report.js";
 import { loadProxyArgs } from "../docker-config.js";
+import { BROKEN_PIPE_CODE } from "../exit-codes.js";
 import { failureOf } from "../failure.js";
 import { createImageLoader, type ImageLoader } from "../image-loader.js";
 import { familiarName } from "../image-name.js";
@@ -41,9 +42,18 @@ export async function buildCommand(
     return finish(invocation, result, renderer, loader, surroundings);
   } catch (error) {
     loader?.archive.destroy();
+    if (isBrokenPipe(error, invocation)) {
+      renderer.finish({ kind: "silent" });
+      return BROKEN_PIPE_CODE;
+    }
     renderer.finish(failureOf(error, invocation.debug));
     return stopping.exitCode() ?? 1;
   }
+}
+
+/** Whether the reader of an archive on standard output has gone, as it may. */
+function isBrokenPipe(error: unknown, { outputs = [] }: BuildInvocation): boolean {
+  return systemCode(error) === "EPIPE" && outputs.some(({ kind }) => kind === "stdout");
 }
 
 async function build(
@@ -134,7 +144,7 @@ function finish(
 ): number {
   const { call, iidFile, metadataFile, quiet } = invocation;
   if (call.kind === "check") {
-    renderer.finish({ kind: "checked" });
+    renderer.finish({ kind: "silent" });
     stdout.write(call.format === "json" ? checkJson(result) : checkText(result));
     return result.warnings.length > 0 || result.buildError ? 1 : 0;
   }
