@@ -1,7 +1,6 @@
 export { sourceExcerpt } from "./ending.js";
 export * from "./event.js";
 export { formatBytes } from "./format.js";
-export type { WindowSize } from "./frame.js";
 export * from "./plain.js";
 export * from "./quiet.js";
 export * from "./rawjson.js";

@@ -8,6 +8,8 @@ export interface LogLine {
 export interface LogLines {
   /** The lines CHUNK completes. Bytes that are no UTF-8 become U+FFFD. */
   push(chunk: Uint8Array): readonly LogLine[];
+  /** Whether something has come since the last line's end. */
+  readonly hasPartial: boolean;
   /** What has come since the last line's end; empty if nothing. */
   partial(): string;
   /** Takes the unfinished line, if there is one: the stream ended, or it waited too long. */
@@ -42,6 +44,10 @@ class Splitter implements LogLines {
     }
     this.#rest = text.slice(start);
     return lines;
+  }
+
+  get hasPartial(): boolean {
+    return this.#rest !== "";
   }
 
   partial(): string {

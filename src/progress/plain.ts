@@ -63,7 +63,7 @@ class PlainRenderer implements Renderer {
     }
     if (step.endedAt !== undefined) this.#end(step);
     else if (this.#mayInterrupt(step, waiting)) this.#show(step);
-    else if (!hasNews(waiting) && step.partial().length === 0) this.#waiting.delete(step);
+    else if (!hasNews(waiting) && !step.hasPartial) this.#waiting.delete(step);
     this.#wakeLater();
   }
 
@@ -131,6 +131,7 @@ class PlainRenderer implements Renderer {
   /** Gives STEP the word: its header unless it has it already, then all that waits. */
   #show(step: Step): void {
     const { lines } = this.#wait(step);
+    if (this.#current === step && lines.length === 0 && step.hasPartial) return; // it waits on
     this.#waiting.delete(step);
     let text = "";
     if (this.#current !== step) {
@@ -144,7 +145,7 @@ class PlainRenderer implements Renderer {
       this.#currentSince = this.#clock.now();
       this.#out.write(text);
     }
-    if (step.endedAt === undefined && step.partial().length > 0) this.#wait(step);
+    if (step.endedAt === undefined && step.hasPartial) this.#wait(step);
   }
 
   /** Output must not stay unseen because nothing else happens: a prompt without a newline, the last words of a step that hangs. */

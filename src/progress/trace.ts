@@ -25,6 +25,7 @@ export interface Step {
   readonly statuses: ReadonlyMap<string, Extract<ProgressEvent, { type: "status" }>>;
   /** The last lines of output, overwritten ones left out. */
   readonly tail: readonly StampedLine[];
+  readonly hasPartial: boolean;
   /** The unfinished lines. */
   partial(): readonly string[];
   /** Takes the unfinished lines as if they had ended AT. */
@@ -37,7 +38,7 @@ export interface StampedLine extends LogLine {
 }
 
 /** Lines of output kept per step to show when it fails. */
-export const TAIL_LINES = 30;
+const TAIL_LINES = 30;
 
 export function createTrace(): Trace {
   return new EventTrace();
@@ -106,6 +107,10 @@ class TracedStep implements Step {
       case "log":
         return this.#stamped(this.#streams[event.fd].push(event.chunk), event.at);
     }
+  }
+
+  get hasPartial(): boolean {
+    return this.#streams[1].hasPartial || this.#streams[2].hasPartial;
   }
 
   partial(): readonly string[] {

@@ -13,7 +13,7 @@ import type {
 import { ManualClock } from "../progress/stage.js";
 
 /** An engine that answers with what it was given, and writes down what it was asked. */
-export interface FakeEngine {
+interface FakeEngine {
   build?: (request: BuildRequest) => Promise<BuildResult>;
   run?: (request: RunRequest) => Promise<number>;
   images?: readonly StoredImage[];

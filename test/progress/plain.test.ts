@@ -107,6 +107,16 @@ describe("plain progress", () => {
     expect(paper.text).toBe("#1 3.000 no\n");
   });
 
+  it("shows dots that come one by one while a step goes on", () => {
+    const { clock, paper, start, log } = stage();
+    start(RUN);
+    for (let i = 0; i < 8; i++) {
+      log(RUN, ".");
+      clock.pass(500);
+    }
+    expect(paper.text).toBe(`#1 ${RUN}\n#1 3.000 ......\n`);
+  });
+
   it("shows a transfer when it begins, every twentieth of it, and when it is done", () => {
     const { clock, paper, start, transfer } = stage();
     const from = "[1/2] FROM docker.io/library/alpine";
