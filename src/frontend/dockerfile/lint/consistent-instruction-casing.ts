@@ -1,0 +1,24 @@
+import type { Instruction } from "../ast.js";
+import { fileFinding, type Rule, ruleUrl } from "./rule.js";
+
+/** An instruction in another case than most. */
+export const consistentInstructionCasing: Rule = {
+  name: "ConsistentInstructionCasing",
+  description: "All commands within the Dockerfile should use the same casing (either upper or lower)",
+  url: ruleUrl("consistent-instruction-casing"),
+  needs: "file",
+  *check({ file }) {
+    // What stands before the first FROM neither counts nor is judged.
+    const instructions: readonly Instruction[] = file.stages.flatMap((stage) => [stage.from, ...stage.instructions]);
+    const keywords = instructions.map((instruction) => instruction.keyword.text);
+    const lower = keywords.filter((keyword) => keyword === keyword.toLowerCase()).length;
+    const upper = keywords.filter((keyword) => keyword === keyword.toUpperCase()).length;
+    const majority = lower > upper ? "lowercase" : "uppercase";
+    for (const instruction of instructions) {
+      const keyword = instruction.keyword.text;
+      if (keyword === (lower > upper ? keyword.toLowerCase() : keyword.toUpperCase())) continue;
+      const message = `Command '${keyword}' should match the case of the command majority (${majority})`;
+      yield fileFinding(instruction, message);
+    }
+  },
+};

@@ -1,0 +1,16 @@
+import { finding, type Rule, ruleUrl } from "./rule.js";
+
+/** `ENV key value`. */
+export const legacyKeyValueFormat: Rule = {
+  name: "LegacyKeyValueFormat",
+  description: "Legacy key/value format with whitespace separator should not be used",
+  url: ruleUrl("legacy-key-value-format"),
+  needs: "build",
+  *check({ stages }) {
+    for (const instruction of stages.flatMap((stage) => stage.instructions)) {
+      if ((instruction.kind !== "env" && instruction.kind !== "label") || !instruction.legacy) continue;
+      const name = instruction.keyword.text;
+      yield finding(instruction, `"${name} key=value" should be used instead of legacy "${name} key value" format`);
+    }
+  },
+};

@@ -1,0 +1,19 @@
+import { quote } from "../quote.js";
+import { fileFinding, froms, type Rule, ruleUrl } from "./rule.js";
+
+const RESERVED: ReadonlySet<string> = new Set(["context", "scratch"]);
+
+/** `FROM … AS scratch`. */
+export const reservedStageName: Rule = {
+  name: "ReservedStageName",
+  description: "Reserved words should not be used as stage names",
+  url: ruleUrl("reserved-stage-name"),
+  needs: "file",
+  *check(context) {
+    for (const from of froms(context)) {
+      const name = from.name?.text.toLowerCase();
+      if (name === undefined || !RESERVED.has(name)) continue;
+      yield fileFinding(from, `Stage name should not use the same name as reserved stage ${quote(name)}`);
+    }
+  },
+};

@@ -1,0 +1,26 @@
+import { quote } from "../quote.js";
+import { finding, type Rule, ruleUrl } from "./rule.js";
+
+const SECRET = /(?:_|^)(?:apikey|auth|credentials?|key|password|pword|passwd|secret|token)(?:_|$)/i;
+const HARMLESS = /(?:_|^)(?:public|file|version)(?:_|$)/i;
+
+/** ARG and ENV of a name that speaks of a secret. */
+export const secretsUsedInArgOrEnv: Rule = {
+  name: "SecretsUsedInArgOrEnv",
+  description: "Sensitive data should not be used in the ARG or ENV commands",
+  url: ruleUrl("secrets-used-in-arg-or-env"),
+  needs: "build",
+  *check({ stages }) {
+    for (const { facts, instructions } of stages) {
+      for (const instruction of instructions) {
+        if (instruction.kind !== "arg" && instruction.kind !== "env") continue;
+        const pairs = instruction.kind === "arg" ? instruction.args : instruction.pairs;
+        const keys = facts.expanded.get(instruction) ?? pairs.map((pair) => pair.key);
+        for (const key of keys.filter((candidate) => SECRET.test(candidate) && !HARMLESS.test(candidate))) {
+          const where = `${instruction.kind.toUpperCase()} ${quote(key)}`;
+          yield finding(instruction, `Do not use ARG or ENV instructions for sensitive data (${where})`);
+        }
+      }
+    }
+  },
+};

@@ -1,0 +1,17 @@
+import { finding, froms, type Rule, ruleUrl } from "./rule.js";
+
+/** `FROM … AS Name`. */
+export const stageNameCasing: Rule = {
+  name: "StageNameCasing",
+  description: "Stage names should be lowercase",
+  url: ruleUrl("stage-name-casing"),
+  needs: "text",
+  *check(context) {
+    for (const from of froms(context)) {
+      const name = from.name?.text;
+      if (name !== undefined && name !== name.toLowerCase()) {
+        yield finding(from, `Stage name '${name}' should be lowercase`);
+      }
+    }
+  },
+};
