@@ -26,6 +26,7 @@ export function transportError(cause: unknown, host: string, { signal }: AbortOp
   if (code === "ERR_SSL_WRONG_VERSION_NUMBER" || code === "ERR_SSL_PACKET_LENGTH_TOO_LONG") {
     return new EngineError("unavailable", `${host}: server gave HTTP response to HTTPS client`, { cause });
   }
+  if (code === "UND_ERR_DESTROYED") return new EngineError("canceled", `${host}: the connection was closed`, { cause });
   if (code === "ENOTFOUND") return new EngineError("unavailable", `${host}: no such host`, { cause });
   if (code === "ECONNREFUSED") return new EngineError("unavailable", `${host}: connection refused`, { cause });
   return new TransientError(`${host}: ${messageOf(cause)}`, { cause });
