@@ -1,4 +1,12 @@
-import { type FileStep, fileState, mergeStates, type Owner, scratch, sourceState } from "../../llb/index.js";
+import {
+  type FileStep,
+  fileState,
+  mergeStates,
+  type OpMetadata,
+  type Owner,
+  scratch,
+  sourceState,
+} from "../../llb/index.js";
 import type { CopyInstruction, Heredoc } from "./ast.js";
 import { copyMode, type Permissions } from "./copy-mode.js";
 import { type GitSource, gitSourceOp, parseGitSource } from "./git-source.js";
@@ -6,6 +14,7 @@ import { httpSource, isHttpAddress } from "./http-source.js";
 import { originFiles } from "./origins.js";
 import { parseOwner } from "./owner.js";
 import { destination, rooted } from "./paths.js";
+import { sourceRange } from "./place.js";
 import type { SourceFiles } from "./source-states.js";
 import {
   addHistory,
@@ -25,11 +34,12 @@ export function convertCopy(build: StageBuild, step: StepScope<CopyInstruction>)
   const text = stepText(build, step.instruction);
   const name = build.names.next(text, shown);
   const files = sourceFiles(build, step);
+  const metadata = stepMetadata(build, step, name, true);
+  const download = { name, location: sourceRange(build.scope.request.dockerfile.name, step.instruction.range) };
   const steps = [
-    ...copy.sources.map((source) => sourceStep(copy, source, { files, name })),
+    ...copy.sources.map((source) => sourceStep(copy, source, { files, download })),
     ...copy.heredocs.map((heredoc) => heredocStep(copy, heredoc)),
   ];
-  const metadata = stepMetadata(build, step, name, true);
   if (step.instruction.link && copy.chmod === "") {
     const linked = stepMetadata(build, step, build.names.same(`LINK ${text}`, shown), true);
     build.state = mergeStates([build.state, fileState(scratch, steps, { metadata })], { metadata: linked });
@@ -65,7 +75,7 @@ type CopyCommon = Permissions & {
 interface CopyFrom {
   readonly files: SourceFiles;
   /** How what it downloads is shown. */
-  readonly name: string;
+  readonly download: OpMetadata;
 }
 
 function expandedCopy(build: StageBuild, { instruction }: StepScope<CopyInstruction>): ExpandedCopy {
@@ -107,19 +117,19 @@ function sourceStep(copy: ExpandedCopy, source: string, from: CopyFrom): FileSte
   const git = parseGitSource(source);
   if (git !== undefined) {
     if (!isAdd) throw invalid("source can't be a git ref for COPY");
-    return gitStep(copy, git, from.name);
+    return gitStep(copy, git, from.download);
   }
   if (!isHttpAddress(source)) return localStep(copy, source, from.files);
   if (!isAdd) throw invalid("source can't be a URL for COPY");
   const { op, fileName } = httpSource(source, copy.checksum);
-  const state = sourceState(() => op, { metadata: { name: from.name } });
+  const state = sourceState(() => op, { metadata: from.download });
   const attemptUnpack = copy.instruction.unpack ?? false;
   return { ...PLAIN_COPY, ...copy.common, from: state, src: rooted(fileName), attemptUnpack };
 }
 
-function gitStep(copy: ExpandedCopy, git: GitSource, name: string): FileStep {
+function gitStep(copy: ExpandedCopy, git: GitSource, download: OpMetadata): FileStep {
   const op = gitSourceOp(git, { keepGitDir: copy.instruction.keepGitDir, checksum: copy.checksum });
-  const state = sourceState(() => op, { metadata: { name } });
+  const state = sourceState(() => op, { metadata: download });
   return { ...PLAIN_COPY, ...copy.common, from: state, src: "/", dirCopyContents: true };
 }
 

@@ -5,6 +5,7 @@ import type { MountOwner, ResolvedMount, SecretMount, SshMount } from "./mount.j
 import { resolveMountOptions } from "./mount.js";
 import { originFiles } from "./origins.js";
 import { destination, rooted } from "./paths.js";
+import { mistake } from "./place.js";
 import type { SourceFiles } from "./source-states.js";
 import { invalid, noteUndefined, type StageBuild, type StepScope } from "./stage-build.js";
 
@@ -54,8 +55,9 @@ function resolvedMounts(build: StageBuild, instruction: RunInstruction): Resolve
       noteUndefined(build, instruction, expansion);
       return expansion;
     });
-    if (!result.ok) throw invalid(result.error);
-    return result.mount;
+    if (result.ok) return result.mount;
+    const { name } = build.scope.request.dockerfile;
+    throw mistake(result.error, { file: name, range: instruction.range, culprit: mount.flag.range });
   });
 }
 
