@@ -264,6 +264,15 @@ describe("ashlar build", () => {
   });
 });
 
+describe("waiting for standard input", () => {
+  it("ends on a signal", async () => {
+    const run = await ashlar(["build", "-f", "-", directory], { stdin: "never" });
+    await new Promise(setImmediate);
+    run.send("SIGINT");
+    expect(await run.code).toBe(130);
+  });
+});
+
 describe("the commands of the store", () => {
   const day = 86_400_000;
   const now = Date.parse("2024-01-02T03:04:05.000Z");

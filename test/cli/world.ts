@@ -23,7 +23,8 @@ interface FakeEngine {
 export interface World {
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
-  readonly stdin?: readonly string[];
+  /** Its chunks; `never`: nothing ever comes, and no end. */
+  readonly stdin?: readonly string[] | "never";
   readonly stdinIsTerminal?: boolean;
   readonly stdoutIsTerminal?: boolean;
   readonly engine?: FakeEngine;
@@ -103,7 +104,8 @@ function input({ stdin = [], stdinIsTerminal = false }: World): Surroundings["st
   return {
     isTTY: stdinIsTerminal,
     async *[Symbol.asyncIterator]() {
-      for (const chunk of stdin) yield Buffer.from(chunk);
+      if (stdin === "never") await new Promise(() => undefined);
+      else for (const chunk of stdin) yield Buffer.from(chunk);
     },
   };
 }

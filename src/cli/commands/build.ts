@@ -1,6 +1,6 @@
 import fs from "node:fs";
 import { finished } from "node:stream/promises";
-import { EngineError, systemCode } from "../../base/index.js";
+import { canceled, EngineError, systemCode } from "../../base/index.js";
 import type { BuildRequest, BuildResult, OutputSpec } from "../../engine/index.js";
 import type { Place, ProgressEvent, Renderer, Summary } from "../../progress/index.js";
 import type { BuildFlags } from "../build-flags.js";
@@ -34,7 +34,7 @@ export async function buildCommand(
   try {
     checkInputs(invocation);
     if (invocation.iidFile) fs.rmSync(invocation.iidFile, { force: true });
-    const request = await completeRequest(invocation, surroundings);
+    const request = await completeRequest(invocation, surroundings, stopping.signal);
     const onProgress = (event: ProgressEvent) => renderer.emit(event);
     const options = { ...request, ...(outputs ? { outputs } : {}), onProgress, signal: stopping.signal };
     const result = await build(options, invocation, surroundings);
@@ -83,13 +83,23 @@ function checkInputs({ context, request }: BuildInvocation): void {
   }
 }
 
-async function completeRequest(invocation: BuildInvocation, { stdin }: Surroundings): Promise<BuildRequest> {
-  const { context, request, dockerfileFromStdin } = invocation;
+async function completeRequest(
+  { context, request, dockerfileFromStdin }: BuildInvocation,
+  { stdin }: Surroundings,
+  signal: AbortSignal,
+): Promise<BuildRequest> {
   return {
     ...request,
     context: context.kind === "stdin" ? { stdin } : context.path,
-    ...(dockerfileFromStdin ? { dockerfileText: await readText(stdin) } : {}),
+    ...(dockerfileFromStdin ? { dockerfileText: await Promise.race([readText(stdin), rejectOnAbort(signal)]) } : {}),
   };
+}
+
+/** Nobody may ever end standard input; whoever waits for it must be stoppable. */
+function rejectOnAbort(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener("abort", () => reject(canceled(signal)), { once: true });
+  });
 }
 
 async function readText(input: AsyncIterable<Uint8Array>): Promise<string> {
