@@ -4,7 +4,6 @@ import type { Tree } from "../tree.js";
 import { type BytePath, fromText, join } from "./bytes.js";
 import type { Job, JobContext } from "./context.js";
 import { TarBlocks } from "./layer-blocks.js";
-import { writeFully } from "./layer-copy.js";
 import { headerOf, wholeSeconds } from "./layer-header.js";
 import { list, type StackDir, type StackEntry, stackOf } from "./layer-stack.js";
 import { inodeKey } from "./layer-stat.js";
