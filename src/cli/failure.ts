@@ -24,8 +24,12 @@ function* chain(error: unknown): Generator<unknown> {
   }
 }
 
+/** An error that only adds a place to another one says the same; it is told once. */
 function causesOf(error: unknown): readonly string[] {
-  return [...chain(error)].slice(1).map((cause) => `${messageOf(cause)} (${errorCode(cause)})`);
+  const links = [...chain(error)];
+  return links
+    .filter((link, i) => i > 0 && messageOf(link) !== messageOf(links[i - 1]))
+    .map((cause) => `${messageOf(cause)} (${errorCode(cause)})`);
 }
 
 /** The engine is loaded late, so its BuildFailure is known by its shape. */

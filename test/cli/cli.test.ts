@@ -114,6 +114,14 @@ describe("ashlar build", () => {
     expect(env.err).toContain("caused by");
   });
 
+  it("tells the same words once where one error only adds a place to another", async () => {
+    const source = { file: "Dockerfile", text: "", startLine: 9, endLine: 9 };
+    const cause = new EngineError("failed", "no", { cause: new Error("disk") });
+    const build = () => Promise.reject(new BuildFailure("failed", "no", source, { cause }));
+    const { err } = await finished(["build", "-D", directory], { engine: { build } });
+    expect(err).toBe("ERROR: no\n  caused by: disk (internal)\n");
+  });
+
   it("never shows a stack trace", async () => {
     const build = () => Promise.reject(new TypeError("x is not a function"));
     const { code, err } = await finished(["build", directory], { engine: { build } });
