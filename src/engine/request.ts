@@ -125,9 +125,13 @@ export interface EngineOptions {
   readonly root?: string;
   /** `oci`: runc or crun; `sandbox`: the built-in one. Default `oci`. */
   readonly isolation?: "oci" | "sandbox";
-  /** Path of the OCI runtime; default: the first of crun, runc on the PATH. */
-  readonly runtime?: string;
+  /** Which OCI runtime; default: runc, else crun. */
+  readonly runtime?: "runc" | "crun";
   readonly snapshotter?: "overlay" | "native";
+  /** The environment that PATH, HOME and XDG_DATA_HOME are taken from. Default: none of it, and the usual PATH. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Path of Docker's config.json, for registry credentials. Default: that of the user's home. */
+  readonly dockerConfig?: string;
 }
 
 /** An open engine. Dispose of it when done; builds under way are canceled by that. */

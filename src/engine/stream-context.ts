@@ -1,8 +1,8 @@
 import fs from "node:fs";
 import { open } from "node:fs/promises";
 import path from "node:path";
-import { EngineError, type Scope } from "../base/index.js";
-import type { DataPlane, LayerStore, StateDirs } from "../snapshot/index.js";
+import { type AbortOptions, EngineError, type Scope } from "../base/index.js";
+import type { DataPlane, LayerStore, StateDirs, Workspace } from "../snapshot/index.js";
 
 /** A main context: a directory, or a Dockerfile and nothing else. REMOTE: it is not the caller's own, and its .dockerignore does not count. */
 export interface StreamContext {
@@ -39,25 +39,36 @@ export async function openStreamContext(
   const { plane, layers, dirs, signal } = options;
   const workspace = await layers.create([]);
   options.scope.defer(() => layers.abandon(workspace));
-  const source = { kind: "context", directory, excludes: [], scanId: directory } as const;
-  await plane.run("applyFileAction", { workspace, action: unpack, source }, { signal, affinity: directory });
+  await unpackArchive(plane, { directory, name: ARCHIVE }, workspace, { signal });
   return { directory: path.join(dirs.layers, String(workspace.layer), "fs"), remote: true };
 }
 
 const ARCHIVE = "context.tar";
-const unpack = {
-  kind: "copy",
-  src: `/${ARCHIVE}`,
-  dest: "/",
-  followSymlink: false,
-  dirCopyContents: true,
-  attemptUnpack: true,
-  createDestPath: true,
-  allowWildcard: false,
-  allowEmptyWildcard: false,
-  timestamp: -1,
-  alwaysReplaceExistingDestPaths: false,
-} as const;
+
+/** Unpacks the archive NAME of DIRECTORY, compressed or not, into an empty workspace; nothing in it leads out of there. */
+export async function unpackArchive(
+  plane: DataPlane,
+  { directory, name }: { readonly directory: string; readonly name: string },
+  workspace: Workspace,
+  { signal }: AbortOptions,
+): Promise<void> {
+  const source = { kind: "context", directory, excludes: [], scanId: directory } as const;
+  const action = {
+    kind: "copy",
+    src: `/${name}`,
+    dest: "/",
+    followSymlink: true,
+    dirCopyContents: true,
+    attemptUnpack: true,
+    createDestPath: true,
+    allowWildcard: false,
+    allowEmptyWildcard: false,
+    timestamp: -1,
+    alwaysReplaceExistingDestPaths: false,
+  } as const;
+  await plane.run("applyFileAction", { workspace, action, source }, { signal, affinity: directory });
+  await plane.read("forgetScan", { scanId: directory }, { affinity: directory });
+}
 
 /** Writes the stream to FILE; gives its first bytes. */
 async function save(stream: AsyncIterable<Uint8Array>, file: string, signal: AbortSignal): Promise<Buffer> {

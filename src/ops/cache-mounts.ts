@@ -1,7 +1,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { type AbortOptions, type Clock, type Digest, hexOf, tryLock } from "../base/index.js";
+import { type AbortOptions, type Clock, type Digest, EngineError, hexOf, tryLock } from "../base/index.js";
 import type { LayerId, LayerStore, StateDirs, Workspace } from "../snapshot/index.js";
 import type { Database, Migration } from "../store/index.js";
 
@@ -39,6 +39,8 @@ export interface CacheMount extends Disposable {
 
 export interface CacheMounts {
   acquire(request: CacheMountRequest, options?: AbortOptions): Promise<CacheMount>;
+  /** Forgets every cache mount that no step holds; their layers are then nobody's. */
+  clear(): Promise<void>;
 }
 
 /** Pause between tries for a lock that another step holds. */
@@ -63,9 +65,24 @@ export function createCacheMounts(options: CacheMountOptions): CacheMounts {
         if (request.sharing === "private") slot++;
         else await delay(LOCK_POLL_MS, undefined, abort.signal ? { signal: abort.signal } : {});
       }
-      throw new Error(`more than ${SLOTS_MAX} private directories of one cache mount`);
+      throw new EngineError("unavailable", `more than ${SLOTS_MAX} private directories of one cache mount`);
+    },
+    async clear() {
+      for (const { key, slot } of options.database.all<{ key: Digest; slot: number }>("SELECT key, slot FROM cache_mount")) {
+        const fd = fs.openSync(lockFile(options, key, slot), "a");
+        try {
+          if (!tryLock(fd, "exclusive")) continue;
+          await options.database.transaction(() => options.database.run("DELETE FROM cache_mount WHERE key = ? AND slot = ?", key, slot));
+        } finally {
+          fs.closeSync(fd);
+        }
+      }
     },
   };
+}
+
+function lockFile({ dirs }: CacheMountOptions, key: Digest, slot: number): string {
+  return path.join(dirs.cacheMounts, `${hexOf(key)}-${slot}.lock`);
 }
 
 interface Attempt {
@@ -77,7 +94,7 @@ interface Attempt {
 
 /** Takes the lock of a slot and its directory, which is made under an exclusive lock where it is missing. */
 async function tryAcquire({ request, slot, exclusive, options }: Attempt): Promise<CacheMount | undefined> {
-  const fd = fs.openSync(path.join(options.dirs.cacheMounts, `${hexOf(request.key)}-${slot}.lock`), "a");
+  const fd = fs.openSync(lockFile(options, request.key, slot), "a");
   try {
     const known = find(options.database, request.key, slot);
     if (!tryLock(fd, exclusive || known === undefined ? "exclusive" : "shared")) {

@@ -9,6 +9,8 @@ import { type TaskScope, VertexTask } from "./vertex-task.js";
 export interface Job<D, R extends Result> extends AsyncDisposable {
   /** The result of EDGE; it stays the job's. The first failure cancels everything else, and it settles when all has stopped. */
   solve(edge: VertexEdge<D>): Promise<R>;
+  /** Where the first error came from. */
+  readonly failure: { readonly vertex: VertexInfo; readonly error: unknown } | undefined;
   /** Every vertex that ran or was found, in the order they were known, and whether it was cached. */
   readonly steps: readonly { readonly vertex: VertexInfo; readonly cached: boolean }[];
 }
@@ -41,6 +43,7 @@ export function createJob<D, R extends Result>(options: JobOptions<D, R>): Job<D
 
 class SolverJob<D, R extends Result> implements Job<D, R> {
   readonly steps: { readonly vertex: VertexInfo; readonly cached: boolean }[] = [];
+  failure: Job<D, R>["failure"];
   readonly #options: JobOptions<D, R>;
   readonly #controller = new AbortController();
   readonly #results = new Scope();
@@ -63,6 +66,9 @@ class SolverJob<D, R extends Result> implements Job<D, R> {
       epoch: 0,
       own: (result) => void this.#results.use(result),
       track: (work) => this.#track(work),
+      onFailure: (vertex, error) => {
+        this.failure ??= { vertex, error };
+      },
       onVertex: (vertex, cached) => this.steps.push({ vertex, cached }),
     };
   }

@@ -42,6 +42,8 @@ export interface TaskScope<R extends Result> {
   own(result: R): void;
   /** The build does not end before this has settled. */
   track<T>(work: Promise<T>): Promise<T>;
+  /** Told where an error came from, before anything that it makes fail. */
+  onFailure(vertex: VertexInfo, error: unknown): void;
   /** Told once per vertex, before its consumers. */
   onVertex(vertex: VertexInfo, cached: boolean): void;
 }
@@ -148,11 +150,8 @@ export class VertexTask<R extends Result> {
         const input = map.inputs[i];
         const digest = input?.contentDigest;
         if (!digest) return part(await identity(task), { index }, input);
-        return {
-          content: await task.contentOf({ index, selector: input.selector ?? WHOLE }, (result) =>
-            digest(result, this.#context),
-          ),
-        };
+        const wanted = { index, selector: input.selector ?? WHOLE };
+        return { content: await this.#blamed(() => task.contentOf(wanted, (result) => digest(result, this.#context))) };
       }),
     );
     return explainedKey({ v: 1, op, inputs: parts });
@@ -226,11 +225,23 @@ export class VertexTask<R extends Result> {
   }
 
   /** The results; owned by the build. */
-  readonly results: () => Promise<readonly R[]> = lazy(async () => {
-    const location = await this.locate();
-    const loaded = location && (await this.#load(location));
-    return loaded ?? this.#run();
-  });
+  readonly results: () => Promise<readonly R[]> = lazy(() =>
+    this.#blamed(async () => {
+      const location = await this.locate();
+      const loaded = location && (await this.#load(location));
+      return loaded ?? this.#run();
+    }),
+  );
+
+  /** WORK, whose failure is this vertex's unless it is another's already. */
+  async #blamed<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      this.#scope.onFailure(this.info, error);
+      throw error;
+    }
+  }
 
   /** Output INDEX; owned by the build. */
   async result(index: number): Promise<R> {

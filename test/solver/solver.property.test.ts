@@ -13,7 +13,10 @@ const plans = fc.array(
   fc.record({
     op: fc.nat(3),
     source: fc.boolean(),
-    inputs: fc.array(fc.record({ from: fc.nat(20), by: fc.constantFrom<Toy["by"][number]>("definition", "content", "first") }), { maxLength: 3 }),
+    inputs: fc.array(
+      fc.record({ from: fc.nat(20), by: fc.constantFrom<Toy["by"][number]>("definition", "content", "first") }),
+      { maxLength: 3 },
+    ),
   }),
   { minLength: 1, maxLength: 8 },
 );
@@ -30,7 +33,12 @@ const builds = fc.array(
 );
 
 /** The graph with its last vertex as target. Every op takes part of its inputs into a short text, so that contents often agree. */
-function graph(plan: readonly Plan[], ops: readonly number[], noCache: ReadonlySet<number>, versions: readonly number[]): Toy {
+function graph(
+  plan: readonly Plan[],
+  ops: readonly number[],
+  noCache: ReadonlySet<number>,
+  versions: readonly number[],
+): Toy {
   const toys: Toy[] = [];
   for (const [i, { inputs, source }] of plan.entries()) {
     const used = i === 0 ? [] : inputs.map(({ from, by }) => ({ toy: toys[from % i], by }));
@@ -43,7 +51,8 @@ function graph(plan: readonly Plan[], ops: readonly number[], noCache: ReadonlyS
       inputs: used.flatMap(({ toy }) => toy ?? []),
       by: used.map(({ by }) => by),
       ignoreCache: !isSource && noCache.has(i),
-      compute: (texts) => `${"abcd"[op]}${isSource ? "" : `<${op === 0 ? "" : texts.map((text, n) => (used[n]?.by === "first" ? text.slice(0, 1) : text)).join("|")}>`}${versions[i] ? `#${i}.${versions[i]}` : ""}`,
+      compute: (texts) =>
+        `${"abcd"[op]}${isSource ? "" : `<${op === 0 ? "" : texts.map((text, n) => (used[n]?.by === "first" ? text.slice(0, 1) : text)).join("|")}>`}${versions[i] ? `#${i}.${versions[i]}` : ""}`,
     });
   }
   return toys.at(-1) as Toy;
@@ -74,7 +83,12 @@ test("a second build of the same runs no kept step", async () => {
   await fc.assert(
     fc.asyncProperty(plans, async (plan) => {
       const world = new World();
-      const toy = graph(plan, plan.map(({ op }) => op), new Set(), []);
+      const toy = graph(
+        plan,
+        plan.map(({ op }) => op),
+        new Set(),
+        [],
+      );
       await world.build(toy);
       world.log.length = 0;
       await world.build(toy);
@@ -99,7 +113,8 @@ test("what runs under --no-cache is seen, in that build, by everything built on 
         const wanted = evaluate(toy);
         for (const at of ignored) {
           const mark = new RegExp(`#${at}\\.(\\d+)`, "g");
-          for (const [, version] of text.matchAll(mark)) if (wanted.includes(`#${at}.`)) expect(Number(version)).toBe(versions[at]);
+          for (const [, version] of text.matchAll(mark))
+            if (wanted.includes(`#${at}.`)) expect(Number(version)).toBe(versions[at]);
         }
       }
     }),
@@ -111,7 +126,14 @@ test("no step runs twice in one build", async () => {
   await fc.assert(
     fc.asyncProperty(plans, async (plan) => {
       const world = new World();
-      await world.build(graph(plan, plan.map(({ op }) => op), new Set(), []));
+      await world.build(
+        graph(
+          plan,
+          plan.map(({ op }) => op),
+          new Set(),
+          [],
+        ),
+      );
       expect(runs(world)).toBeLessThanOrEqual(plan.length);
     }),
     { numRuns: 100 },

@@ -2,15 +2,45 @@ import { expect, test } from "vitest";
 import { type Toy, World } from "./world.js";
 
 /** FROM base AS builder; COPY . /src; RUN make; FROM base; COPY --from=builder /app /app */
-function dockerfile(files: string, make: (input: string) => string = (c) => `make(${c})`, options: Partial<Toy> = {}): Toy {
+function dockerfile(
+  files: string,
+  make: (input: string) => string = (c) => `make(${c})`,
+  options: Partial<Toy> = {},
+): Toy {
   const base: Toy = { name: "base", key: "base", inputs: [], by: [], kept: false, compute: () => "base" };
   const local: Toy = { name: "local", key: undefined, inputs: [], by: [], kept: false, compute: () => files };
-  const copy: Toy = { name: "copy", key: "copy", inputs: [base, local], by: ["definition", "content"], compute: ([b, l]) => `${b}+${l}` };
-  const run: Toy = { name: "make", key: "make", inputs: [copy], by: ["definition"], compute: ([c]) => make(c ?? ""), ...options };
-  const after: Toy = { name: "strip", key: "strip", inputs: [run], by: ["definition"], compute: ([c]) => `strip(${c})` };
-  return { name: "final", key: "final", inputs: [base, after], by: ["definition", "content"], compute: ([b, m]) => `${b}+${m}` };
+  const copy: Toy = {
+    name: "copy",
+    key: "copy",
+    inputs: [base, local],
+    by: ["definition", "content"],
+    compute: ([b, l]) => `${b}+${l}`,
+  };
+  const run: Toy = {
+    name: "make",
+    key: "make",
+    inputs: [copy],
+    by: ["definition"],
+    compute: ([c]) => make(c ?? ""),
+    ...options,
+  };
+  const after: Toy = {
+    name: "strip",
+    key: "strip",
+    inputs: [run],
+    by: ["definition"],
+    compute: ([c]) => `strip(${c})`,
+  };
+  return {
+    name: "final",
+    key: "final",
+    inputs: [base, after],
+    by: ["definition", "content"],
+    compute: ([b, m]) => `${b}+${m}`,
+  };
 }
-const ran = (world: World) => world.log.filter((line) => line.startsWith("run ") && !/base|local/.test(line)).map((line) => line.slice(4));
+const ran = (world: World) =>
+  world.log.filter((line) => line.startsWith("run ") && !/base|local/.test(line)).map((line) => line.slice(4));
 
 test("a first build runs every step once", async () => {
   const world = new World();
@@ -94,9 +124,23 @@ test("two builds at once run a step once", async () => {
 
 test("the first failure cancels what runs beside it and is the one reported", async () => {
   const world = new World();
-  const failing: Toy = { name: "bad", key: "bad", inputs: [], by: [], compute: () => { throw new Error("boom"); } };
+  const failing: Toy = {
+    name: "bad",
+    key: "bad",
+    inputs: [],
+    by: [],
+    compute: () => {
+      throw new Error("boom");
+    },
+  };
   const beside: Toy = { name: "good", key: "good", inputs: [], by: [], compute: () => "good" };
-  const both: Toy = { name: "both", key: "both", inputs: [failing, beside], by: ["definition", "definition"], compute: (all) => all.join() };
+  const both: Toy = {
+    name: "both",
+    key: "both",
+    inputs: [failing, beside],
+    by: ["definition", "definition"],
+    compute: (all) => all.join(),
+  };
   await expect(world.build(both)).rejects.toThrow("boom");
 });
 

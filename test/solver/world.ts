@@ -93,7 +93,10 @@ export class World {
   }
 
   /** Builds TOY; gives its text. What ran and was loaded stands in `log`. */
-  async build(toy: Toy, { id = `b${this.#nextId++}`, signal }: { id?: string; signal?: AbortSignal } = {}): Promise<string> {
+  async build(
+    toy: Toy,
+    { id = `b${this.#nextId++}`, signal }: { id?: string; signal?: AbortSignal } = {},
+  ): Promise<string> {
     const job = createJob<Toy, Text>({
       buildId: id,
       resolveOp: (vertex) => this.#op(vertex.definition),

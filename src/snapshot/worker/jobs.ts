@@ -12,6 +12,7 @@ import { makeMountpoints, removeMountpoints } from "./file-mountpoints.js";
 import { resolveUser } from "./file-user.js";
 import { diffTrees } from "./layer-diff.js";
 import { exportLayer } from "./layer-export.js";
+import { type LayerSummary, measure } from "./layer-measure.js";
 import { type MountRequest, mountTree, unmountTree } from "./mounting.js";
 import { removeTree } from "./remove.js";
 import { forgetScan, readSourceFile, scanSummary, statSource } from "./scan-jobs.js";
@@ -46,6 +47,9 @@ const placeLayer: Job<{ readonly from: LayerId; readonly to: LayerId }, void> = 
   }
 };
 
+/** The room a layer takes, committed or not. */
+const measureLayer: Job<{ readonly layer: LayerId }, LayerSummary> = ({ layer }, context) => measure(`${layer}/fs`, context);
+
 const mount: Job<MountRequest, string> = (request, context: JobContext) => mountTree(request, context);
 const unmount: Job<{ readonly path: string }, void> = ({ path: target }) => unmountTree(target);
 
@@ -54,6 +58,7 @@ export const jobs = {
   createLayer,
   removeLayers,
   placeLayer,
+  measureLayer,
   mount,
   unmount,
   bindSelected,

@@ -1,5 +1,16 @@
 import fs from "node:fs";
-import { EngineError, makeDevice, makeNode, S_IFBLK, S_IFCHR, S_IFIFO, setTimes } from "../../base/index.js";
+import {
+  EngineError,
+  errorCode,
+  makeDevice,
+  makeNode,
+  messageOf,
+  S_IFBLK,
+  S_IFCHR,
+  S_IFIFO,
+  setTimes,
+  systemCode,
+} from "../../base/index.js";
 import { parseLayerName, type TarEntry, type TarHandler } from "../../tar/index.js";
 import { type BytePath, toBuffer, toText } from "./bytes.js";
 import { readLink } from "./layer-compare.js";
@@ -210,9 +221,9 @@ class Extractor implements LayerExtractor {
   }
 }
 
-function explained(error: unknown, name: BytePath): unknown {
-  if (!(error instanceof EngineError)) return error;
-  return new EngineError(error.code, `unpacking ${JSON.stringify(toText(name))}: ${error.message}`, { cause: error });
+function explained(error: unknown, name: BytePath): EngineError {
+  const code = systemCode(error) === "ENAMETOOLONG" ? "invalid" : errorCode(error);
+  return new EngineError(code, `unpacking ${JSON.stringify(toText(name))}: ${messageOf(error)}`, { cause: error });
 }
 
 /** A name as a path below the root: no `.`, no empty parts, and `..` goes no higher than the root. */

@@ -1,0 +1,91 @@
+import { EngineError } from "../base/index.js";
+import type { ResolvedImage } from "../frontend/index.js";
+import { formatPlatform, formatReference, type Platform, type Provider, parseReference, withDefaultTag } from "../oci/index.js";
+import type { ImageResolver, ResolvedLayers } from "../ops/index.js";
+import type { Registry } from "../registry/index.js";
+import type { FetchLayer } from "../snapshot/index.js";
+import { type ImageSource, parseLayoutIdentifier, resolveLayoutImage, type SourceImage } from "../sources/index.js";
+import { openLayout } from "../oci/index.js";
+import { type ContentStore, tiered } from "../store/index.js";
+
+const IMAGE_SCHEME = "docker-image://";
+const LAYOUT_SCHEME = "oci-layout://";
+
+/** The images of one build: each name is resolved once, and stays what it was. */
+export interface Catalog extends ImageResolver {
+  resolve(identifier: string, platform: Platform, options: { readonly signal: AbortSignal }): Promise<ResolvedImage>;
+}
+
+/** A catalog for one build. PULL: ask the registry what tags stand for now. */
+export function createCatalog(source: ImageSource, pull: boolean): Catalog {
+  const found = new Map<string, Promise<SourceImage>>();
+  const nameOf = (identifier: string, platform: Platform) => `${identifier} ${formatPlatform(platform)}`;
+  const find = (identifier: string, platform: Platform, signal: AbortSignal): Promise<SourceImage> => {
+    const name = nameOf(identifier, platform);
+    const known = found.get(name);
+    if (known) return known;
+    const image = identifier.startsWith(LAYOUT_SCHEME)
+      ? resolveLayoutImage(identifier, platform, { signal })
+      : source.resolve(imageName(identifier), platform, { pull, signal });
+    found.set(name, image);
+    return image;
+  };
+  return {
+    async resolve(identifier, platform, { signal }) {
+      const image = await find(identifier, platform, signal);
+      const pinned = pin(identifier, image);
+      found.set(nameOf(pinned, platform), Promise.resolve(image));
+      return { identifier: pinned, digest: image.root.digest, config: image.config };
+    },
+    async layers(identifier, platform, { signal }): Promise<ResolvedLayers> {
+      const image = await find(identifier, platform, signal);
+      const origin = pin(identifier, image);
+      return { manifest: image.manifest.digest, layers: image.layers.map((layer) => ({ ...layer, origin })) };
+    },
+  };
+}
+
+function imageName(identifier: string): string {
+  if (identifier.startsWith(IMAGE_SCHEME)) return identifier.slice(IMAGE_SCHEME.length);
+  throw new EngineError("invalid", `${JSON.stringify(identifier)} names no image`);
+}
+
+/** The identifier with the digest it stands for. */
+function pin(identifier: string, image: SourceImage): string {
+  if (identifier.startsWith(LAYOUT_SCHEME)) {
+    const { dir, tag } = parseLayoutIdentifier(identifier);
+    return `${LAYOUT_SCHEME}${dir}:${tag}@${image.root.digest}`;
+  }
+  const { digest: _, ...reference } = withDefaultTag(parseReference(imageName(identifier)));
+  return `${IMAGE_SCHEME}${formatReference({ ...reference, digest: image.root.digest })}`;
+}
+
+/** Fetches layers from where their origin says, into the content store. */
+export function createLayerFetcher(store: ContentStore, registry: Registry): FetchLayer {
+  return async ({ descriptor, origin }, { signal, onProgress }) => {
+    const total = descriptor.size;
+    if (!(await store.info(descriptor.digest))) {
+      const provider = counted(await providerOf(origin, store, registry), (current) => onProgress?.({ current, total, unit: "bytes" }));
+      await store.ensure(descriptor, provider, { signal });
+    }
+    return store.path(descriptor.digest);
+  };
+}
+
+async function providerOf(origin: string, store: ContentStore, registry: Registry): Promise<Provider> {
+  if (origin.startsWith(LAYOUT_SCHEME)) return openLayout(parseLayoutIdentifier(origin).dir);
+  return tiered(store, registry.repository(parseReference(imageName(origin))));
+}
+
+function counted(provider: Provider, report: (bytes: number) => void): Provider {
+  return {
+    async *read(target, options) {
+      let bytes = 0;
+      for await (const chunk of provider.read(target, options)) {
+        bytes += chunk.length;
+        report(bytes);
+        yield chunk;
+      }
+    },
+  };
+}

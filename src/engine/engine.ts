@@ -1,0 +1,155 @@
+import { randomUUID } from "node:crypto";
+import os from "node:os";
+import { type Clock, EngineError, lazy, Scope, systemClock } from "../base/index.js";
+import { cacheMigrations } from "../cache/index.js";
+import { createExecutor, type Executor, findRuntime, readCgroups, runtimeRunner } from "../executor/index.js";
+import { cacheMountMigrations, createCacheMounts, type FileResult } from "../ops/index.js";
+import { createRegistry } from "../registry/index.js";
+import { dockerCredentials } from "../session/index.js";
+import { createDataPlane, createLayerStore, createOwner, layerMigrations } from "../snapshot/index.js";
+import { createRunning } from "../solver/index.js";
+import { createImageSource } from "../sources/index.js";
+import {
+  createContentStore,
+  createImageStore,
+  createReferenceStore,
+  imageStoreMigrations,
+  openDatabase,
+  referenceStoreMigrations,
+} from "../store/index.js";
+import { type BuildEngine, runBuild } from "./build.js";
+import { createLayerFetcher } from "./catalog.js";
+import { checkBuild } from "./check.js";
+import { bootId, coreCount, defaultRoot, prepareGround } from "./ground.js";
+import { listImages } from "./images.js";
+import { loadImages } from "./load.js";
+import { createOutputs } from "./outputs.js";
+import { diskUsage, type PruneEngine, prune } from "./prune.js";
+import type { BuildRequest, BuildResult, Engine, EngineOptions, RunRequest } from "./request.js";
+import { runImage } from "./run.js";
+import { sweepDeadOwners } from "./sweep.js";
+import { workerFile } from "./worker-file.js";
+
+/** Opens an engine on a state directory, which it makes where it is missing. The caller disposes of it. */
+export async function createEngine(options: EngineOptions = {}): Promise<Engine> {
+  await using scope = new Scope();
+  const env = options.env ?? {};
+  const root = options.root ?? defaultRoot(process.getuid?.() ?? 0, { xdgDataHome: env.XDG_DATA_HOME, home: env.HOME ?? os.homedir() });
+  const ground = prepareGround(root, options.snapshotter);
+  const { dirs } = ground;
+  const owner = scope.use(createOwner(dirs.owners, `${process.pid}-${randomUUID()}`));
+  const migrations = [...imageStoreMigrations, ...referenceStoreMigrations, ...layerMigrations, ...cacheMigrations, ...cacheMountMigrations];
+  const database = await openDatabase(dirs.database, migrations);
+  scope.defer(() => database.close());
+  const clock: Clock = systemClock;
+  const plane = scope.use(createDataPlane({ dirs, snapshotter: ground.snapshotter, workerFile: workerFile(), threads: coreCount() }));
+  const store = createContentStore(dirs.root, clock);
+  const images = createImageStore(database, clock);
+  const references = createReferenceStore(database, clock);
+  const credentials = dockerCredentials(options.dockerConfig ?? `${os.homedir()}/.docker/config.json`);
+  const registry = scope.use(createRegistry({ clock, credentials }));
+  const layers = createLayerStore({ database, plane, owner: owner.id, bootId: bootId(), clock, fetch: createLayerFetcher(store, registry) });
+  const cacheMounts = createCacheMounts({ database, layers, dirs, clock });
+  const imageSource = createImageSource({ images, references, content: store, registry });
+  const searchPath = env.PATH ?? DEFAULT_PATH;
+  const executor = lazy(async (): Promise<Executor> => {
+    if (options.isolation === "sandbox") throw new EngineError("unsupported", "the built-in sandbox is not there yet", { hint: "use --isolation=oci with runc or crun" });
+    const runner = runtimeRunner(findRuntime({ searchPath, only: options.runtime }), readCgroups());
+    return createExecutor({ spawner: plane, dirs, owner: owner.id, runner, searchPath });
+  });
+  const newId = () => randomUUID();
+  const outputs = createOutputs({ plane, layers, store, images, clock, dirs, owner: owner.id });
+  const running = createRunning<FileResult>();
+  const parts = { owner: owner.id, dirs, plane, database, layers, executor, imageSource, cacheMounts, running, outputs, clock, newId };
+  await sweepDeadOwners({ dirs, database, plane });
+  const pruning: PruneEngine = { dirs, database, plane, store, images, references, cacheMounts, clock };
+  return new OpenEngine({ parts, pruning, scope: scope.move(), notice: ground.notice, snapshotter: ground.snapshotter });
+}
+
+const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+interface Parts {
+  readonly parts: BuildEngine;
+  readonly pruning: PruneEngine;
+  readonly scope: Scope;
+  readonly notice: string | undefined;
+  readonly snapshotter: string;
+}
+
+class OpenEngine implements Engine {
+  readonly #parts: BuildEngine;
+  readonly #pruning: PruneEngine;
+  readonly #scope: Scope;
+  readonly #snapshotter: string;
+  readonly #closing = new AbortController();
+  readonly #working = new Set<Promise<unknown>>();
+  #notice: string | undefined;
+
+  constructor({ parts, pruning, scope, notice, snapshotter }: Parts) {
+    this.#parts = parts;
+    this.#pruning = pruning;
+    this.#scope = scope;
+    this.#notice = notice;
+    this.#snapshotter = snapshotter;
+  }
+
+  build(request: BuildRequest): Promise<BuildResult> {
+    const noticed = this.#withNotice(this.#closable(request));
+    return this.#track(noticed.check ? checkBuild(this.#parts, noticed) : runBuild(this.#parts, noticed));
+  }
+
+  run(request: RunRequest): Promise<number> {
+    return this.#track(runImage(this.#parts, this.#closable(request)));
+  }
+
+  images(): ReturnType<Engine["images"]> {
+    return listImages(this.#pruning);
+  }
+
+  prune(options: Parameters<Engine["prune"]>[0]): ReturnType<Engine["prune"]> {
+    return this.#track(prune(this.#pruning, options));
+  }
+
+  diskUsage(): ReturnType<Engine["diskUsage"]> {
+    return diskUsage(this.#pruning);
+  }
+
+  load(path: string, name?: string): Promise<string> {
+    return this.#track(loadImages(this.#parts, this.#pruning, { path, name }));
+  }
+
+  async info(): Promise<Readonly<Record<string, string>>> {
+    return {
+      Root: this.#parts.dirs.root,
+      Snapshotter: this.#snapshotter,
+      Cores: String(coreCount()),
+      Network: "host (steps share the network of this machine)",
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort(new EngineError("canceled", "the engine is closed"));
+    await Promise.allSettled(this.#working);
+    await this.#scope[Symbol.asyncDispose]();
+  }
+
+  #closable<R extends { readonly signal?: AbortSignal }>(request: R): R {
+    const signal = request.signal ? AbortSignal.any([request.signal, this.#closing.signal]) : this.#closing.signal;
+    return { ...request, signal };
+  }
+
+  /** What is odd about this machine is said once. */
+  #withNotice(request: BuildRequest): BuildRequest {
+    const message = this.#notice;
+    this.#notice = undefined;
+    if (message !== undefined) request.onProgress?.({ type: "warning", vertex: undefined, warning: { message } });
+    return request;
+  }
+
+  #track<T>(work: Promise<T>): Promise<T> {
+    this.#working.add(work);
+    const done = () => this.#working.delete(work);
+    work.then(done, done);
+    return work;
+  }
+}

@@ -1,0 +1,34 @@
+import type { Digest } from "../base/index.js";
+import { type Descriptor, IMAGE_CONFIG_BYTES_MAX, MANIFEST_BYTES_MAX, parseImageConfig, parseManifestOrIndex, readAll } from "../oci/index.js";
+import type { ContentStore, ImageStore } from "../store/index.js";
+import { chainIds } from "./prune.js";
+
+/** What the named images consist of. */
+export interface ImageContents {
+  readonly blobs: ReadonlySet<Digest>;
+  /** The chain ids of their layers. */
+  readonly chains: ReadonlySet<Digest>;
+}
+
+/** Every blob and layer that an image of the store names, whether it is on this disk or not. */
+export async function imageContents(images: ImageStore, store: ContentStore): Promise<ImageContents> {
+  const blobs = new Set<Digest>();
+  const chains = new Set<Digest>();
+  const visit = async (descriptor: Descriptor): Promise<void> => {
+    if (blobs.has(descriptor.digest)) return;
+    blobs.add(descriptor.digest);
+    if (!(await store.info(descriptor.digest))) return;
+    const document = parseManifestOrIndex(await readAll(store, descriptor, MANIFEST_BYTES_MAX), descriptor.mediaType);
+    if (document.kind === "index") {
+      for (const manifest of document.index.manifests) await visit(manifest);
+      return;
+    }
+    const { config, layers } = document.manifest;
+    for (const { digest } of [config, ...layers]) blobs.add(digest);
+    if (!(await store.info(config.digest))) return;
+    const { rootfs } = parseImageConfig(await readAll(store, config, IMAGE_CONFIG_BYTES_MAX));
+    for (const chain of chainIds(rootfs.diff_ids)) chains.add(chain);
+  };
+  for (const { target } of images.list()) await visit(target);
+  return { blobs, chains };
+}

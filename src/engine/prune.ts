@@ -1,0 +1,149 @@
+import fs from "node:fs";
+import path from "node:path";
+import { type Clock, type Digest, digestOf } from "../base/index.js";
+import type { CacheMounts } from "../ops/index.js";
+import { type DataPlane, type LayerId, ownerIsAlive, type StateDirs } from "../snapshot/index.js";
+import type { ContentStore, Database, ImageStore, ReferenceStore } from "../store/index.js";
+import { imageContents } from "./image-contents.js";
+import type { UsageEntry } from "./request.js";
+
+export interface PruneEngine {
+  readonly dirs: StateDirs;
+  readonly database: Database;
+  readonly plane: DataPlane;
+  readonly store: ContentStore;
+  readonly images: ImageStore;
+  readonly references: ReferenceStore;
+  readonly cacheMounts: CacheMounts;
+  readonly clock: Clock;
+}
+
+/**
+ * Removes what nobody needs: layers and blobs that no record and no image names, and with ALL every cache record, cache mount and pulled
+ * image too. What a running build has leased, and images that have names here, stay.
+ */
+export async function prune(engine: PruneEngine, { all, signal }: { readonly all: boolean; readonly signal?: AbortSignal | undefined }): Promise<{ readonly freedBytes: number; readonly records: number }> {
+  const { database, plane, store, dirs } = engine;
+  const options = signal ? { signal } : {};
+  let records = 0;
+  if (all) {
+    for (const { name } of engine.references.list()) await engine.references.remove(name, options);
+    const leased = livingTargets(engine, "record");
+    records = await database.transaction(() => {
+      const doomed = database.all<{ id: string }>("SELECT id FROM record").filter(({ id }) => !leased.has(id));
+      for (const { id } of doomed) database.run("DELETE FROM record WHERE id = ?", id);
+      database.run("DELETE FROM cache_key WHERE key NOT IN (SELECT key FROM key_record)");
+      return doomed.length;
+    }, options);
+    await engine.cacheMounts.clear();
+    for (const name of fs.readdirSync(dirs.contexts)) fs.rmSync(path.join(dirs.contexts, name), { recursive: true, force: true });
+  }
+  const contents = await imageContents(engine.images, store);
+  let freedBytes = await pruneLayers(engine, contents.chains);
+  freedBytes += await pruneBlobs(engine, contents.blobs, options);
+  freedBytes += await store.sweep(options);
+  await plane.run("removeLayers", { layers: strayLayers(engine) });
+  return { freedBytes, records };
+}
+
+/** Leases of owners that still run. */
+function livingTargets({ database, dirs }: PruneEngine, kind: "record" | "layer"): Set<string> {
+  const leases = database.all<{ owner: string; target: string }>("SELECT owner, target FROM lease WHERE kind = ?", kind);
+  const alive = new Map<string, boolean>();
+  const isAlive = (owner: string): boolean => {
+    const known = alive.get(owner) ?? ownerIsAlive(dirs.owners, owner);
+    alive.set(owner, known);
+    return known;
+  };
+  return new Set(leases.filter(({ owner }) => isAlive(owner)).map(({ target }) => target));
+}
+
+async function pruneLayers(engine: PruneEngine, imageChains: ReadonlySet<Digest>): Promise<number> {
+  const { database, plane, dirs } = engine;
+  const leased = livingTargets(engine, "layer");
+  const doomed = await database.transaction(() => {
+    const rows = database.all<{ id: number; chain_id: Digest | null; owner: string | null; size_bytes: number; state: string }>(
+      `SELECT id, chain_id, owner, size_bytes, state FROM layer
+       WHERE id NOT IN (SELECT layer FROM record_layer) AND id NOT IN (SELECT layer FROM cache_mount)`,
+    );
+    const unused = rows.filter(
+      ({ id, chain_id, owner }) =>
+        !leased.has(String(id)) && !(chain_id && imageChains.has(chain_id)) && !(owner && ownerIsAlive(dirs.owners, owner)),
+    );
+    for (const { id } of unused) database.run("DELETE FROM layer WHERE id = ?", id);
+    return unused;
+  });
+  await plane.run("removeLayers", { layers: doomed.map(({ id }) => id) });
+  return doomed.reduce((sum, { size_bytes }) => sum + size_bytes, 0);
+}
+
+/** Directories of layers that the database knows nothing of: left by a crash between the two. */
+function strayLayers({ database, dirs, clock }: PruneEngine): LayerId[] {
+  const known = new Set(database.all<{ id: number }>("SELECT id FROM layer").map(({ id }) => id));
+  return fs
+    .readdirSync(dirs.layers)
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((id) => !known.has(id) && clock.now() - fs.statSync(path.join(dirs.layers, String(id))).ctimeMs > STRAY_AGE_MS);
+}
+
+/** A layer's directory is made right after its row: one that is older than this and has none is nobody's. Milliseconds. */
+const STRAY_AGE_MS = 60_000;
+
+async function pruneBlobs({ store, references, database }: PruneEngine, used: ReadonlySet<Digest>, options: { readonly signal?: AbortSignal }): Promise<number> {
+  const kept = new Set(used);
+  const layerBlobs = database.all<{ descriptor: string }>("SELECT descriptor FROM layer_blob");
+  for (const { descriptor } of layerBlobs) kept.add((JSON.parse(descriptor) as { descriptor: { digest: Digest } }).descriptor.digest);
+  for (const { blob } of database.all<{ blob: string | null }>("SELECT blob FROM layer WHERE blob IS NOT NULL")) {
+    if (blob) kept.add((JSON.parse(blob) as { digest: Digest }).digest);
+  }
+  if (references.list().length > 0) return 0;
+  let freed = 0;
+  for await (const { digest, sizeBytes } of store.walk(options)) {
+    if (kept.has(digest)) continue;
+    await store.delete(digest, options);
+    freed += sizeBytes;
+  }
+  return freed;
+}
+
+/** What takes room in the state directory. */
+export async function diskUsage(engine: PruneEngine): Promise<readonly UsageEntry[]> {
+  const { database, store } = engine;
+  const inUse = livingTargets(engine, "record");
+  const records = database.all<{ id: string; description: string; created_at: number; used_at: number; size: number | null }>(
+    `SELECT record.id, description, record.created_at, record.used_at, (
+       SELECT size_bytes FROM layer WHERE layer.id = (SELECT max(layer) FROM record_layer WHERE record = record.id)
+     ) AS size FROM record`,
+  );
+  const entries: UsageEntry[] = records.map(({ id, description, created_at, used_at, size }) => {
+    const times = { createdAt: created_at, lastUsedAt: used_at };
+    return { id, type: "record", description, sizeBytes: size ?? 0, ...times, inUse: inUse.has(id) };
+  });
+  const images = database.all<{ id: number; chain_id: string; origin: string | null; size_bytes: number; created_at: number }>(
+    "SELECT id, chain_id, origin, size_bytes, created_at FROM layer WHERE origin IS NOT NULL AND state = 'ready'",
+  );
+  for (const { id, origin, size_bytes, created_at } of images) {
+    const times = { createdAt: created_at, lastUsedAt: created_at };
+    entries.push({ id: String(id), type: "image", description: origin ?? "", sizeBytes: size_bytes, ...times, inUse: false });
+  }
+  const mounts = database.all<{ layer: number; description: string; created_at: number; used_at: number }>("SELECT layer, description, created_at, used_at FROM cache_mount");
+  for (const { layer, description, created_at, used_at } of mounts) {
+    const size = await engine.plane.run("measureLayer", { layer });
+    entries.push({ id: String(layer), type: "cachemount", description, sizeBytes: size.sizeBytes, createdAt: created_at, lastUsedAt: used_at, inUse: false });
+  }
+  for await (const { digest, sizeBytes, createdAt } of store.walk()) {
+    entries.push({ id: digest, type: "blob", description: "", sizeBytes, createdAt, lastUsedAt: createdAt, inUse: false });
+  }
+  return entries;
+}
+
+/** The chain ids of an image's layers, bottom first (image-spec, config, "Layer ChainID"). */
+export function chainIds(diffIds: readonly Digest[]): Digest[] {
+  const chains: Digest[] = [];
+  for (const diffId of diffIds) {
+    const below = chains.at(-1);
+    chains.push(below ? digestOf(`${below} ${diffId}`) : diffId);
+  }
+  return chains;
+}

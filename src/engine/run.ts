@@ -1,0 +1,71 @@
+import path from "node:path";
+import { EngineError, Scope } from "../base/index.js";
+import type { Executor, StepMount, StepProcess } from "../executor/index.js";
+import { hostPlatform, type RuntimeConfig } from "../oci/index.js";
+import type { DataPlane, LayerStore } from "../snapshot/index.js";
+import type { ImageSource } from "../sources/index.js";
+import { createCatalog } from "./catalog.js";
+import type { RunRequest } from "./request.js";
+
+export interface RunEngine {
+  readonly plane: DataPlane;
+  readonly layers: LayerStore;
+  readonly executor: () => Promise<Executor>;
+  readonly imageSource: ImageSource;
+  readonly newId: () => string;
+}
+
+const HOSTNAME_LENGTH = 12;
+const SIGNALED_BASE = 128;
+
+/** Runs a container of an image, to try it; nothing of it is kept. The exit code is the process's. */
+export async function runImage(engine: RunEngine, request: RunRequest): Promise<number> {
+  await using scope = new Scope();
+  const { plane, layers } = engine;
+  const signal = request.signal ?? new AbortController().signal;
+  const catalog = createCatalog(engine.imageSource, false);
+  const platform = hostPlatform(process.arch);
+  const identifier = `docker-image://${request.image}`;
+  const { config } = await catalog.resolve(identifier, platform, { signal });
+  const id = engine.newId();
+  const tree = await layers.adopt((await catalog.layers(identifier, platform, { signal })).layers, id);
+  await layers.ensure(tree, { signal });
+  const workspace = await layers.create(tree);
+  scope.defer(() => layers.abandon(workspace));
+  const user = await plane.run("resolveUser", { tree, user: request.user ?? config.config.User ?? "" });
+  const rootfs = await plane.control("mount", { tree, upper: workspace.layer });
+  scope.defer(() => plane.control("unmount", { path: rootfs }));
+  const process_ = { ...processOf(config.config, request), user, hostname: id.replaceAll("-", "").slice(0, HOSTNAME_LENGTH) };
+  const executor = await engine.executor();
+  const exit = await executor.run(process_, rootfs, { signal, interactive: true, onOutput: () => {} });
+  if (exit.kind === "signaled") throw new EngineError("failed", `the container was killed by ${exit.signal}`);
+  if (exit.reason !== undefined) throw new EngineError("failed", exit.reason);
+  return exit.code > 255 ? SIGNALED_BASE : exit.code;
+}
+
+function processOf(config: RuntimeConfig, request: RunRequest): Omit<StepProcess, "user" | "hostname"> {
+  const entrypoint = request.entrypoint === undefined ? (config.Entrypoint ?? []) : request.entrypoint === "" ? [] : [request.entrypoint];
+  const command = request.args.length > 0 || request.entrypoint !== undefined ? request.args : (config.Cmd ?? []);
+  const args = [...entrypoint, ...command];
+  if (args.length === 0) throw new EngineError("invalid", `${request.image} names no command: give one after the image`);
+  const env = new Map([...(config.Env ?? []), ...(request.tty ? ["TERM=xterm"] : []), ...request.env].map((entry) => [entry.split("=", 1)[0], entry]));
+  return {
+    args,
+    env: [...env.values()],
+    cwd: request.workdir ?? (config.WorkingDir || "/"),
+    mounts: request.volumes.map(volume),
+    network: "host",
+    security: "sandbox",
+    extraHosts: [],
+    ulimits: [],
+    tty: request.tty,
+  };
+}
+
+function volume(text: string): StepMount {
+  const [source, destination, mode, ...more] = text.split(":");
+  if (!source || !destination?.startsWith("/") || more.length > 0 || (mode !== undefined && mode !== "ro" && mode !== "rw")) {
+    throw new EngineError("invalid", `invalid volume ${JSON.stringify(text)}: expected SOURCE:DESTINATION[:ro] with an absolute destination`);
+  }
+  return { kind: "bind", source: path.resolve(source), destination, readonly: mode === "ro" };
+}
