@@ -2,15 +2,18 @@ import fs from "node:fs";
 import path from "node:path";
 import type { Surroundings } from "./surroundings.js";
 
-/** The proxies of docker's own configuration (`proxies.default`), as build arguments in both spellings. Empty without any. */
-export function loadProxyArgs({
-  env,
-  homeDirectory,
-}: Pick<Surroundings, "env" | "homeDirectory">): Readonly<Record<string, string>> {
-  const file = path.join(env.DOCKER_CONFIG || path.join(homeDirectory, ".docker"), "config.json");
+type Home = Pick<Surroundings, "env" | "homeDirectory">;
+
+/** Path of docker's own configuration, whether it exists or not. */
+export function dockerConfigFile({ env, homeDirectory }: Home): string {
+  return path.join(env.DOCKER_CONFIG || path.join(homeDirectory, ".docker"), "config.json");
+}
+
+/** The proxies of that configuration (`proxies.default`), as build arguments in both spellings. Empty without any. */
+export function loadProxyArgs(home: Home): Readonly<Record<string, string>> {
   let text: string;
   try {
-    text = fs.readFileSync(file, "utf8");
+    text = fs.readFileSync(dockerConfigFile(home), "utf8");
   } catch {
     return {}; // no configuration, or none that this user may read
   }

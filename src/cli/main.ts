@@ -1,5 +1,6 @@
 import os from "node:os";
 import { systemCode } from "../base/index.js";
+import { dockerConfigFile } from "./docker-config.js";
 import { BROKEN_PIPE_CODE } from "./exit-codes.js";
 import { runCli } from "./run-cli.js";
 import type { StopSignal, Surroundings } from "./surroundings.js";
@@ -39,7 +40,10 @@ const surroundings: Surroundings = {
       return () => clearTimeout(timer);
     },
   },
-  openEngine: async (options) => (await import("../engine/index.js")).createEngine(options),
+  openEngine: async (options) => {
+    const { createEngine } = await import("../engine/index.js");
+    return createEngine({ env: process.env, dockerConfig: dockerConfigFile(surroundings), ...options });
+  },
   onSignal: (handler) => {
     for (const signal of STOP_SIGNALS) process.on(signal, handler);
     return () => {

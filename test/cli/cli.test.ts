@@ -3,7 +3,7 @@ import os from "node:os";
 import path from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { digestOf, EngineError } from "../../src/base/index.js";
-import { BuildFailure, type BuildRequest, type BuildResult } from "../../src/engine/index.js";
+import { BuildFailure, type BuildRequest, type BuildResult } from "../../src/engine/request.js";
 import { ashlar, EMPTY, finished, streamOf } from "./world.js";
 
 const directory = fs.mkdtempSync(path.join(os.tmpdir(), "ashlar-cli-"));

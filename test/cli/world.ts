@@ -9,7 +9,7 @@ import type {
   RunRequest,
   StoredImage,
   UsageEntry,
-} from "../../src/engine/index.js";
+} from "../../src/engine/request.js";
 import { ManualClock } from "../progress/stage.js";
 
 /** An engine that answers with what it was given, and writes down what it was asked. */
