@@ -1,0 +1,266 @@
+import { execFileSync } from "node:child_process";
+import fs from "node:fs";
+import path from "node:path";
+import fc from "fast-check";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { LayerId, Tree } from "../../src/snapshot/tree.js";
+import { Harness } from "./harness.js";
+import type { Seen } from "./layer-worker.js";
+
+const NAMES = ["a", "b", "c", "ü", "sp ace", "new\nline", "back\\slash", "x".repeat(110), ".hidden"];
+const quote = (text: string) => `'${text}'`;
+const place = fc.array(fc.constantFrom(...NAMES), { minLength: 1, maxLength: 3 }).map((names) => names.join("/"));
+const stamp = fc
+  .integer({ min: -1000, max: 2_000_000_000 })
+  .map((s) => `@${s}.${String(Math.abs(s * 7919) % 1_000_000_000).padStart(9, "0")}`);
+
+/** One change to a tree as a shell command; one that cannot be done is skipped. */
+const change = fc.oneof(
+  {
+    weight: 4,
+    arbitrary: fc
+      .tuple(place, fc.string({ unit: "grapheme-ascii", maxLength: 8 }))
+      .map(([at, text]) => `printf %s ${Buffer.from(text).toString("hex")} > ${quote(at)}`),
+  },
+  { weight: 4, arbitrary: place.map((at) => `mkdir -p ${quote(at)}`) },
+  { weight: 2, arbitrary: place.map((at) => `rm -rf ${quote(at)}`) },
+  { weight: 2, arbitrary: fc.tuple(place, place).map(([from, to]) => `ln ${quote(from)} ${quote(to)}`) },
+  fc.tuple(place, place).map(([from, to]) => `ln -sf ${quote(from)} ${quote(to)}`),
+  fc.tuple(place, place).map(([from, to]) => `mv -T ${quote(from)} ${quote(to)}`),
+  fc
+    .tuple(place, fc.constantFrom("0600", "4755", "1777", "2711"))
+    .map(([at, mode]) => `test ! -L ${quote(at)} && chmod ${mode} ${quote(at)}`),
+  fc
+    .tuple(place, fc.constantFrom("0:0", "1000:50", "3000000:4000000"))
+    .map(([at, owner]) => `chown -h ${owner} ${quote(at)}`),
+  fc.tuple(place, stamp).map(([at, time]) => `touch -h -c -d ${time} ${quote(at)}`),
+  place.map((at) => `mkfifo ${quote(at)}`),
+  place.map((at) => `mknod ${quote(at)} b 7 3`),
+  place.map((at) => `echo more >> ${quote(at)}`),
+  place.map(
+    (at) =>
+      `test -f ${quote(at)} -a ! -L ${quote(at)} && setfattr -n security.capability -v 0x0100000280000000000000000000000000000000 ${quote(at)}`,
+  ),
+);
+
+const script = (changes: readonly string[]) => changes.map((text) => `(${text}) 2>/dev/null || :`).join("\n");
+
+/** Names as they are, and times of directories left out: no layer tells them for unchanged directories. */
+function plain(seen: Map<string, Seen>): [string, Seen][] {
+  return [...seen].map(([name, file]) => [name, file]);
+}
+
+/** As an archive tells it: whole seconds, the attributes of regular files. */
+function archived(seen: Map<string, Seen>): [string, Seen][] {
+  return plain(seen).map(([name, file]) => {
+    const { mtimeNs, ...rest } = file;
+    return [name, mtimeNs === undefined ? rest : { ...rest, mtimeNs: String(floorSeconds(BigInt(mtimeNs))) }];
+  });
+}
+
+function floorSeconds(ns: bigint): bigint {
+  const second = 1_000_000_000n;
+  return ns - (((ns % second) + second) % second);
+}
+
+async function writtenLayer(
+  harness: Harness,
+  parents: Tree,
+  text: string,
+): Promise<{ layer: LayerId; seen: Map<string, Seen> }> {
+  const layer = harness.newLayer();
+  await harness.run("createLayer", { layer });
+  await harness.run("script", { tree: parents, upper: layer, text });
+  const seen = await harness.run("look", { tree: parents, upper: layer });
+  await harness.run("commitLayer", { layer, parents });
+  return { layer, seen };
+}
+
+async function throughArchives(harness: Harness, tree: Tree): Promise<Tree> {
+  const layers = [];
+  for (const from of tree) {
+    const output = harness.file(`${from}.tar.gz`);
+    const { diffId } = await harness.run("exportLayer", {
+      layer: from,
+      compression: { kind: "gzip", level: 1 },
+      output,
+    });
+    const layer = harness.newLayer();
+    layers.push({ layer, fixups: await harness.run("unpackLayer", { blob: output, layer, diffId }) });
+    fs.rmSync(output);
+  }
+  await harness.run("settleLayers", { base: [], layers });
+  return layers.map(({ layer }) => layer);
+}
+
+describe.each(["overlay", "native"] as const)("with the %s snapshotter", (snapshotter) => {
+  let harness: Harness;
+  beforeAll(async () => {
+    harness = await Harness.start(snapshotter);
+  });
+  afterAll(async () => {
+    await harness[Symbol.asyncDispose]();
+  });
+  const look = (tree: Tree) => harness.run("look", { tree });
+  const changes = fc.array(change, { maxLength: 14 });
+
+  it("committed layers show what was written, as directories, through archives and as computed differences", async () => {
+    await fc.assert(
+      fc.asyncProperty(changes, changes, changes, async (first, second, third) => {
+        const one = await writtenLayer(harness, [], script(first));
+        const two = await writtenLayer(harness, [one.layer], script(second));
+        const three = await writtenLayer(harness, [one.layer, two.layer], script(third));
+        const tree = [one.layer, two.layer, three.layer];
+        expect(plain(await look([one.layer]))).toEqual(plain(one.seen));
+        expect(plain(await look([one.layer, two.layer]))).toEqual(plain(two.seen));
+        expect(plain(await look(tree))).toEqual(plain(three.seen));
+
+        const unpacked = await throughArchives(harness, tree);
+        expect(archived(await look(unpacked))).toEqual(archived(three.seen));
+        expect(archived(await look(unpacked.slice(0, 2)))).toEqual(archived(two.seen));
+
+        const layer = harness.newLayer();
+        await harness.run("diffTrees", { lower: [one.layer], upper: tree, layer });
+        expect(plain(await look([one.layer, layer]))).toEqual(plain(three.seen));
+        const back = harness.newLayer();
+        await harness.run("diffTrees", { lower: tree, upper: [one.layer], layer: back });
+        expect(plain(await look([...tree, back]))).toEqual(plain(one.seen));
+      }),
+      { numRuns: 12 },
+    );
+  });
+
+  it("a tree is written as one archive with owners, times, links and attributes", async () => {
+    const { layer, seen } = await writtenLayer(
+      harness,
+      [],
+      "mkdir -p sub && echo f > sub/f && ln sub/f h && ln -s sub/f l && chown 1000:50 h && chmod 4750 h && mkfifo p && setfattr -n user.a -v b h && touch -d '2001-02-03 04:05:06.6' h",
+    );
+    const top = await harness.layer([layer], "rm p && touch -d 2011-01-01T00:00:00Z new");
+    const output = harness.file("tree.tar");
+    await harness.run("tarTree", { parts: [{ tree: [layer, top] }], output });
+    const text = execFileSync("tar", ["--utc", "--numeric-owner", "--full-time", "--sort=none", "-tvf", output], {
+      encoding: "utf8",
+    });
+    expect(text).toContain("-rwsr-x--- 1000/50");
+    expect(text).toMatch(/2001-02-03 04:05:07 h\n/);
+    expect(text).toMatch(/hrwsr-x--- .* sub\/f link to h\n/);
+    expect(text.trim().split("\n")).toHaveLength(5);
+    expect(fs.readFileSync(output, "latin1")).toContain("SCHILY.xattr.user.a=b\n");
+    expect(seen.size).toBe(5);
+    await harness.run("tarTree", { parts: [{ tree: [] }], output });
+    expect(fs.readFileSync(output).equals(Buffer.alloc(1024))).toBe(true);
+    await harness.run("tarTree", {
+      parts: [
+        {
+          tree: [layer],
+          directory: { name: "linux_amd64", mtimeSeconds: 1 },
+          files: [{ name: "provenance.json", content: Buffer.from("{}"), mtimeSeconds: 1 }],
+        },
+        { tree: [], directory: { name: "linux_arm64", mtimeSeconds: 1 } },
+      ],
+      output,
+      epochSeconds: 1_400_000_000,
+    });
+    const listed = execFileSync("tar", ["--utc", "--full-time", "-tvf", output], { encoding: "utf8" })
+      .trim()
+      .split("\n");
+    expect(listed.every((line) => line.includes("2014-05-13 16:53:20"))).toBe(true);
+    expect(listed.map((line) => line.split("16:53:20 ")[1])).toEqual([
+      "linux_amd64/",
+      "linux_amd64/h",
+      "linux_amd64/l -> sub/f",
+      "linux_amd64/p",
+      "linux_amd64/sub/",
+      "linux_amd64/sub/f link to linux_amd64/h",
+      "linux_amd64/provenance.json",
+      "linux_arm64/",
+    ]);
+  });
+
+  it("a tree is copied over a directory of the caller's, who owns the copies", async () => {
+    const { layer } = await writtenLayer(
+      harness,
+      [],
+      "mkdir -p sub new l2 && echo new > f && echo g > sub/g && ln f hard && ln -s f l && chown 1000:50 f && chmod 4750 f && touch -d 2001-02-03T04:05:06Z f && touch -d 2019-01-01T00:00:00Z new && touch l2/inside",
+    );
+    const target = harness.file("out");
+    fs.mkdirSync(path.join(target, "sub"), { recursive: true });
+    for (const name of ["f", "keep", "l", "sub/stay"]) fs.writeFileSync(path.join(target, name), "old");
+    const elsewhere = harness.file("elsewhere");
+    fs.mkdirSync(elsewhere);
+    fs.symlinkSync(elsewhere, path.join(target, "l2"));
+    const owner = { uid: 12, gid: 34 };
+    await harness.run("exportTree", { tree: [layer], target, owner, existing: "keep" });
+    const seen = await harness.run("lookAt", { directory: target });
+    expect([...seen.keys()]).toEqual(["f", "hard", "keep", "l", "l2", "l2/inside", "new", "sub", "sub/g", "sub/stay"]);
+    expect(seen.get("f")).toMatchObject({ mode: 0o4750, owner: "12:34", mtimeNs: "981173106000000000" });
+    expect(seen.get("hard")).toMatchObject({ same: "f" });
+    expect(seen.get("l")).toMatchObject({ kind: "symlink", owner: "12:34" });
+    expect(seen.get("keep")).toMatchObject({ owner: "0:0" });
+    expect(fs.statSync(path.join(target, "new")).mtimeMs).toBe(Date.parse("2019-01-01T00:00:00Z"));
+    expect(fs.readdirSync(elsewhere)).toEqual([]);
+    await harness.run("exportTree", { tree: [layer], target, owner, existing: "delete", epochSeconds: 1_400_000_000 });
+    const again = await harness.run("lookAt", { directory: target });
+    expect([...again.keys()]).toEqual(["f", "hard", "l", "l2", "l2/inside", "new", "sub", "sub/g"]);
+    expect(new Set([...again.values()].map((file) => file.mtimeNs))).toEqual(
+      new Set([undefined, "1400000000000000000"]),
+    );
+  });
+});
+
+describe("exported layers", () => {
+  it("make a root file system for umoci", async () => {
+    await using harness = await Harness.start("overlay");
+    const one = await harness.layer(
+      [],
+      "mkdir -p d/sub etc && echo a > d/a && ln d/a d/b && echo x > d/sub/x && ln -s d link && touch 'odd\nname' && mkdir -p $(printf 'deep/%.0s' $(seq 60))",
+    );
+    const two = await harness.layer([one], "rm d/b && rm -r d/sub && mkdir d/sub && echo y > d/sub/y && chmod 700 etc");
+    const layout = harness.file("layout");
+    fs.mkdirSync(path.join(layout, "blobs/sha256"), { recursive: true });
+    const put = (text: string) => {
+      const file = harness.file("blob.json");
+      fs.writeFileSync(file, text);
+      const hex = execFileSync("sha256sum", [file], { encoding: "utf8" }).slice(0, 64);
+      fs.renameSync(file, path.join(layout, "blobs/sha256", hex));
+      return { digest: `sha256:${hex}`, size: text.length };
+    };
+    const layers = [];
+    for (const layer of [one, two]) {
+      const output = harness.file("layer.tar.gz");
+      const blob = await harness.run("exportLayer", { layer, compression: { kind: "gzip", level: 6 }, output });
+      fs.renameSync(output, path.join(layout, "blobs/sha256", blob.digest.slice(7)));
+      layers.push(blob);
+    }
+    const config = put(
+      JSON.stringify({
+        architecture: "amd64",
+        os: "linux",
+        config: {},
+        rootfs: { type: "layers", diff_ids: layers.map((l) => l.diffId) },
+      }),
+    );
+    const manifest = put(
+      JSON.stringify({
+        schemaVersion: 2,
+        mediaType: "application/vnd.oci.image.manifest.v1+json",
+        config: { mediaType: "application/vnd.oci.image.config.v1+json", ...config },
+        layers: layers.map((l) => ({
+          mediaType: "application/vnd.oci.image.layer.v1.tar+gzip",
+          digest: l.digest,
+          size: l.sizeBytes,
+        })),
+      }),
+    );
+    fs.writeFileSync(path.join(layout, "oci-layout"), '{"imageLayoutVersion":"1.0.0"}');
+    const annotations = { "org.opencontainers.image.ref.name": "t" };
+    const manifests = [{ mediaType: "application/vnd.oci.image.manifest.v1+json", ...manifest, annotations }];
+    fs.writeFileSync(path.join(layout, "index.json"), JSON.stringify({ schemaVersion: 2, manifests }));
+    const bundle = harness.file("bundle");
+    execFileSync("umoci", ["unpack", "--image", `${layout}:t`, bundle], { stdio: "pipe" });
+    const expected = await harness.run("look", { tree: [one, two] });
+    const found = await harness.run("lookAt", { directory: path.join(bundle, "rootfs") });
+    expect(archived(found)).toEqual(archived(expected));
+  });
+});
