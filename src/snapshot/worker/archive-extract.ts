@@ -96,7 +96,7 @@ export class Extractor implements TarHandler {
   #clear(path: BytePath, { type }: TarEntry): void {
     const existing = naming("lstat", path, () => lstatEntry(path));
     if (!existing || (existing.kind === "dir" && type === "directory")) return;
-    if (path === "/") throw new EngineError("invalid", "the archive has a file in place of its root");
+    if (path === "/") throw new EngineError("invalid", "the archive has something else in place of its root");
     naming("remove", path, () => removeTree(path));
   }
 
