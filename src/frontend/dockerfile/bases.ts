@@ -1,17 +1,11 @@
-import { type AbortOptions, EngineError, messageOf } from "../../base/index.js";
-import {
-  formatPlatform,
-  formatReference,
-  type ImageConfig,
-  type Platform,
-  parseReference,
-  withDefaultTag,
-} from "../../oci/index.js";
+import { type AbortOptions, EngineError } from "../../base/index.js";
+import { formatPlatform, type ImageConfig, type Platform } from "../../oci/index.js";
 import { DiagnosticError } from "../diagnostic-error.js";
 import { parseDockerignore } from "../dockerignore/index.js";
 import type { FrontendBridge, NamedContext, ResolvedImage } from "../frontend.js";
 import type { OnbuildInstruction, Range } from "./ast.js";
 import type { ContextNames, FoundContext } from "./contexts.js";
+import { fullImageName } from "./image-name.js";
 import { parseInstructionText } from "./parser.js";
 import { placed } from "./place.js";
 import { type Origin, reachableStages, type Stage, type StagePlan, type Step } from "./stages.js";
@@ -120,7 +114,7 @@ class Resolver {
 
   async #image(name: string, platform: Platform): Promise<External> {
     if (name === "scratch") return EMPTY;
-    const full = fullName(name);
+    const full = fullImageName(name);
     const found = this.#scope.contexts.find(full, platform);
     if (found !== undefined) return this.#context(found, platform);
     try {
@@ -176,20 +170,10 @@ class Resolver {
   }
 }
 
-function fullName(name: string): string {
-  try {
-    return formatReference(withDefaultTag(parseReference(name)));
-  } catch (error) {
-    throw new EngineError("invalid", `failed to parse stage name ${JSON.stringify(name)}: ${messageOf(error)}`, {
-      cause: error,
-    });
-  }
-}
-
 function identifierOf(name: string, context: Exclude<NamedContext, { kind: "local" }>): string {
   switch (context.kind) {
     case "image":
-      return `docker-image://${formatReference(withDefaultTag(parseReference(context.reference)))}`;
+      return `docker-image://${fullImageName(context.reference)}`;
     case "layout":
       return context.identifier;
     case "target":

@@ -70,6 +70,13 @@ export function ignorePatterns({ dockerignore }: FrontendRequest): PatternMatche
   return result.matcher;
 }
 
+/** The arguments that every file has: TARGETPLATFORM and its like, for the build of TARGET. */
+export function predefinedArgs(request: FrontendRequest, dockerfile: DockerfileNode, target: Platform): Variables {
+  const platforms = { build: normalizePlatform(request.buildPlatform), target: normalizePlatform(target) };
+  const stage = request.target || dockerfile.stages.at(-1)?.from.name?.text.toLowerCase();
+  return platformArgs(platforms, stage, request.buildArgs);
+}
+
 const EPOCH_ARG = "SOURCE_DATE_EPOCH";
 
 interface BuildArguments {
@@ -79,9 +86,7 @@ interface BuildArguments {
 }
 
 function buildArguments(request: FrontendRequest, dockerfile: DockerfileNode, target: Platform): BuildArguments {
-  const platforms = { build: normalizePlatform(request.buildPlatform), target };
-  const targetStage = request.target || dockerfile.stages.at(-1)?.from.name?.text.toLowerCase();
-  const known = platformArgs(platforms, targetStage, request.buildArgs);
+  const known = predefinedArgs(request, dockerfile, target);
   const globals = globalArgs({ name: request.dockerfile.name, dockerfile }, known, request.buildArgs);
   const value = request.buildArgs.get(EPOCH_ARG) ?? globals.get(EPOCH_ARG);
   const stageNames = dockerfile.stages.flatMap((stage) => stage.from.name?.text.toLowerCase() ?? []);

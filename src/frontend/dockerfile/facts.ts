@@ -10,6 +10,8 @@ export interface StageFactsDraft {
   platformMismatch: StageFacts["platformMismatch"];
   converted: number;
   readonly undefinedVariables: StageFacts["undefinedVariables"][number][];
+  /** The names in `variables` when they were last listed; while none is added the list holds. */
+  knownNames: readonly string[];
   readonly expanded: Map<StageInstruction, readonly string[]>;
 }
 
@@ -21,6 +23,7 @@ export function createStageFacts(id: string): StageFactsDraft {
     platformMismatch: undefined,
     converted: 0,
     undefinedVariables: [],
+    knownNames: [],
     expanded: new Map(),
   };
 }

@@ -1,5 +1,5 @@
 import { type AbortOptions, EngineError, type PatternMatcher } from "../../base/index.js";
-import { normalizePlatform, type Platform, parseReference } from "../../oci/index.js";
+import { type Platform, parseReference } from "../../oci/index.js";
 import { DiagnosticError } from "../diagnostic-error.js";
 import type {
   Diagnostic,
@@ -9,8 +9,7 @@ import type {
   FrontendRequest,
   FrontendResult,
 } from "../frontend.js";
-import { convertDockerfile, ignorePatterns } from "./convert.js";
-import { platformArgs } from "./environment.js";
+import { convertDockerfile, ignorePatterns, predefinedArgs } from "./convert.js";
 import type { StageFactsDraft } from "./facts.js";
 import { checkReport, lintDockerfile } from "./lint/index.js";
 import { type ParsedDockerfile, parseDockerfile } from "./parser.js";
@@ -111,11 +110,9 @@ function lint(
   const { buildArgs, dockerfile, buildPlatform } = request;
   const check = buildArgs.get(CHECK_ARG);
   if (stages === undefined) return lintDockerfile({ name: dockerfile.name, parsed, facts: undefined, check });
-  const target = normalizePlatform(request.platforms[0] ?? buildPlatform);
-  const platforms = { build: normalizePlatform(buildPlatform), target };
   const facts = {
     buildArgs,
-    platformArgs: platformArgs(platforms, request.target, buildArgs),
+    platformArgs: predefinedArgs(request, parsed.dockerfile, request.platforms[0] ?? buildPlatform),
     dockerignore: matcherOf(request),
     stages,
   };

@@ -83,7 +83,9 @@ export function expandedHeredoc(build: StageBuild, instruction: StageInstruction
 export function noteUndefined(build: StageBuild, instruction: StageInstruction, result: ExpandResult): void {
   for (const name of result.unset) {
     if (build.args.has(name) || HIDDEN_ARGS.has(name)) continue;
-    build.facts.undefinedVariables.push({ instruction, name, known: [...build.variables.keys()] });
+    const { facts, variables } = build;
+    if (facts.knownNames.length !== variables.size) facts.knownNames = [...variables.keys()];
+    facts.undefinedVariables.push({ instruction, name, known: facts.knownNames });
   }
 }
 

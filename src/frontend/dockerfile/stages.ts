@@ -3,6 +3,7 @@ import { type Platform, parsePlatform } from "../../oci/index.js";
 import type { DockerfileNode, FromInstruction, Range, StageInstruction, StageNode } from "./ast.js";
 import type { ContextNames, FoundContext } from "./contexts.js";
 import { expandWord } from "./expand.js";
+import { fullImageName } from "./image-name.js";
 import { mistake, placed } from "./place.js";
 import { didYouMean } from "./suggest.js";
 
@@ -52,7 +53,7 @@ export interface StageScope {
   readonly targetPlatform: Platform;
 }
 
-/** All stages of the file. Throws a DiagnosticError for names that mean nothing, in stages that no target needs as well. */
+/** All stages of the file. Throws a DiagnosticError for names that can mean nothing, in stages that no target needs as well. */
 export function planStages(scope: StageScope): StagePlan {
   const plan = new StagePlan(scope);
   for (const node of scope.dockerfile.stages) plan.addStage(node);
@@ -140,7 +141,13 @@ class StagePlan {
 
   #named(name: string, range: Range): Origin {
     const stage = this.#byName.get(name.toLowerCase());
-    return stage === undefined ? { kind: "image", name, range } : { kind: "stage", stage };
+    if (stage !== undefined) return { kind: "stage", stage };
+    try {
+      if (name !== "scratch") fullImageName(name);
+      return { kind: "image", name, range };
+    } catch (error) {
+      throw placed(error, { file: this.#scope.fileName, range });
+    }
   }
 
   #base(name: string | undefined, image: string, platform: Platform | undefined): StageBase {
@@ -148,7 +155,9 @@ class StagePlan {
     if (found) return { kind: "context", found };
     const stage = this.#byName.get(image);
     if (stage !== undefined) return { kind: "stage", stage };
-    return image === "scratch" ? { kind: "scratch" } : { kind: "image", name: image };
+    if (image === "scratch") return { kind: "scratch" };
+    fullImageName(image);
+    return { kind: "image", name: image };
   }
 
   #baseName(from: FromInstruction): string {
