@@ -1,5 +1,8 @@
+import { EngineError } from "../base/index.js";
 import type { Cgroups } from "./cgroups.js";
+import type { StepProcess } from "./executor.js";
 import type { Runtime } from "./runtime.js";
+import { hasSyscallNumbers } from "./seccomp-bpf.js";
 import type { StepDirectory } from "./step-directory.js";
 
 /** A program that runs an OCI bundle and ends with its process's exit code, or 1 and a reason where it cannot start it. */
@@ -8,7 +11,7 @@ export interface StepRunner {
   readonly name: string;
   /** Where it makes cgroups; absent: it makes none. */
   readonly cgroups?: Cgroups | undefined;
-  command(step: StepDirectory): RunnerCommand;
+  command(step: StepDirectory, process: StepProcess): RunnerCommand;
 }
 
 /** A program and, beside mount and pid, the namespaces to run it in, as options of unshare(1). */
@@ -26,6 +29,30 @@ export function runtimeRunner(runtime: Runtime, cgroups: Cgroups): StepRunner {
       const line = [runtime.file, "--root", step.state, "--log", step.log, "--log-format", "json"];
       const run = [...line, "run", "--bundle", step.path, step.id];
       return { argv: runtime.kind === "crun" && cgroups.hybrid ? withoutMount(cgroups.hybrid, run) : run };
+    },
+  };
+}
+
+export interface SandboxPrograms {
+  /** The Node.js program. */
+  readonly node: string;
+  /** The bundle of sandbox/main.ts. */
+  readonly entry: string;
+}
+
+/**
+ * Runs steps in namespaces of our own making, for machines without an OCI runtime: the same mounts, capabilities and call filter, but no
+ * cgroups, so that devices are refused by mount options, and steps of foreign architectures' calling conventions do not run. To be chosen
+ * by name, never as a silent fallback. Throws EngineError `unsupported` where no call filter can be made for the machine.
+ */
+export function sandboxRunner({ node, entry }: SandboxPrograms, nodeArch: string): StepRunner {
+  if (!hasSyscallNumbers(nodeArch))
+    throw new EngineError("unsupported", `the sandbox has no system call filter for ${nodeArch}`);
+  return {
+    name: "the sandbox",
+    command(step, { network }) {
+      const net = network === "none" ? ["--net"] : [];
+      return { argv: [node, entry, "--bundle", step.path], namespaces: ["--uts", "--ipc", "--cgroup", ...net] };
     },
   };
 }

@@ -56,16 +56,16 @@ class StepExecutor implements Executor {
       const terminal = process.tty && options.interactive === true;
       const spec = runtimeSpec(process, { rootfs, etc: step.etc, cgroupsPath }, this.#host(), terminal);
       fs.writeFileSync(step.config, JSON.stringify(spec), { flag: "wx", mode: 0o600 });
-      return await this.#spawn(step, process.user, options);
+      return await this.#spawn(step, process, options);
     } finally {
       if (this.#runner.cgroups && cgroupsPath !== undefined) await removeCgroup(this.#runner.cgroups, cgroupsPath);
       removeStepDirectory(step);
     }
   }
 
-  async #spawn(step: StepDirectory, user: StepProcess["user"], options: RunOptions): Promise<Exit> {
+  async #spawn(step: StepDirectory, process: StepProcess, options: RunOptions): Promise<Exit> {
     const log = new RuntimeLog(step.log, options.onOutput);
-    const command = { ...this.#runner.command(step), directory: step.path, user };
+    const command = { ...this.#runner.command(step, process), directory: step.path, user: process.user };
     const exit = await spawnStep(this.#spawner, this.#lifeLine, command, {
       ...options,
       onOutput: (fd, chunk) => log.output(fd, chunk),
