@@ -1,2 +1,3 @@
 export * from "./local-cache.js";
+export * from "./prune.js";
 export * from "./schema.js";

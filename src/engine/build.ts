@@ -5,7 +5,7 @@ import { createDockerfileFrontend, type Diagnostic, DiagnosticError, type Fronte
 import type { OpNode, SourceRange } from "../llb/index.js";
 import { formatPlatform, hostPlatform, type Platform, parsePlatform } from "../oci/index.js";
 import { type CacheMounts, createOp, createResult, type FileResult, type OpEnvironment } from "../ops/index.js";
-import type { ProgressEvent, ProgressSink, Warning } from "../progress/index.js";
+import type { ProgressEvent, ProgressSink, VertexInfo, Warning } from "../progress/index.js";
 import type { Secrets } from "../session/index.js";
 import { openSecrets } from "../session/index.js";
 import type { DataPlane, LayerStore, StateDirs } from "../snapshot/index.js";
@@ -51,6 +51,7 @@ class Build implements AsyncDisposable {
   readonly #catalog: Catalog;
   readonly #warnings: BuildWarning[] = [];
   readonly #times = new Map<Digest, { startedAt: number; durationMs: number }>();
+  readonly #cached = new Set<Digest>();
   readonly #progress: ProgressSink = { emit: (event) => this.#emit(event) };
 
   constructor(engine: BuildEngine, request: BuildRequest) {
@@ -129,18 +130,28 @@ class Build implements AsyncDisposable {
       shmSizeBytes: this.#request.shmSizeBytes,
       pulledBy: new Map(),
       contextDigests: new Map(),
+      onContext: (scanId, vertex) => this.#openContext(scanId, vertex),
       onContextRead: (scanId, { bytes }) => this.#showContext(scanId, bytes),
     };
   }
 
-  #showContext(scanId: string, bytes: number): void {
-    const { clock } = this.#engine;
-    const vertex = internalVertex("load build context");
-    const at = clock.now();
-    this.#progress.emit({ type: "vertex-started", vertex, at });
-    this.#progress.emit({ type: "status", vertex: vertex.digest, id: "reading context", at, current: bytes, unit: "bytes", startedAt: at, done: true });
-    this.#progress.emit({ type: "vertex-completed", vertex: vertex.digest, at, outcome: { kind: "done" } });
+  readonly #contexts = new Map<string, VertexInfo>();
+
+  /** A local source is read in place: its step begins with the first look and ends with it. */
+  #openContext(scanId: string, vertex: VertexInfo): void {
+    if (this.#contexts.has(scanId)) return;
+    this.#contexts.set(scanId, vertex);
+    this.#progress.emit({ type: "vertex-started", vertex, at: this.#engine.clock.now() });
     this.#scope.defer(() => this.#engine.plane.read("forgetScan", { scanId }, { affinity: scanId }));
+  }
+
+  #showContext(scanId: string, bytes: number): void {
+    const vertex = this.#contexts.get(scanId);
+    if (!vertex) return;
+    const at = this.#engine.clock.now();
+    const count = { current: bytes, unit: "bytes", startedAt: at, done: true } as const;
+    this.#progress.emit({ type: "status", vertex: vertex.digest, id: "reading context", at, ...count });
+    this.#progress.emit({ type: "vertex-completed", vertex: vertex.digest, at, outcome: { kind: "done" } });
   }
 
   #job(environment: OpEnvironment): Job<OpNode, FileResult> {
@@ -195,6 +206,10 @@ class Build implements AsyncDisposable {
   }
 
   #emit(event: ProgressEvent): void {
+    if (event.type === "vertex-cached") {
+      if (this.#cached.has(event.vertex.digest)) return;
+      this.#cached.add(event.vertex.digest);
+    }
     if (event.type === "vertex-started") this.#times.set(event.vertex.digest, { startedAt: event.at, durationMs: 0 });
     if (event.type === "vertex-completed") {
       const time = this.#times.get(event.vertex);

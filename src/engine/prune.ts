@@ -1,6 +1,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import { type Clock, type Digest, digestOf } from "../base/index.js";
+import { leasedRecords, pruneRecords } from "../cache/index.js";
 import type { CacheMounts } from "../ops/index.js";
 import { type DataPlane, type LayerId, ownerIsAlive, type StateDirs } from "../snapshot/index.js";
 import type { ContentStore, Database, ImageStore, ReferenceStore } from "../store/index.js";
@@ -28,13 +29,7 @@ export async function prune(engine: PruneEngine, { all, signal }: { readonly all
   let records = 0;
   if (all) {
     for (const { name } of engine.references.list()) await engine.references.remove(name, options);
-    const leased = livingTargets(engine, "record");
-    records = await database.transaction(() => {
-      const doomed = database.all<{ id: string }>("SELECT id FROM record").filter(({ id }) => !leased.has(id));
-      for (const { id } of doomed) database.run("DELETE FROM record WHERE id = ?", id);
-      database.run("DELETE FROM cache_key WHERE key NOT IN (SELECT key FROM key_record)");
-      return doomed.length;
-    }, options);
+    records = await pruneRecords(database, (owner) => ownerIsAlive(dirs.owners, owner), options);
     await engine.cacheMounts.clear();
     for (const name of fs.readdirSync(dirs.contexts)) fs.rmSync(path.join(dirs.contexts, name), { recursive: true, force: true });
   }
@@ -46,21 +41,15 @@ export async function prune(engine: PruneEngine, { all, signal }: { readonly all
   return { freedBytes, records };
 }
 
-/** Leases of owners that still run. */
-function livingTargets({ database, dirs }: PruneEngine, kind: "record" | "layer"): Set<string> {
-  const leases = database.all<{ owner: string; target: string }>("SELECT owner, target FROM lease WHERE kind = ?", kind);
-  const alive = new Map<string, boolean>();
-  const isAlive = (owner: string): boolean => {
-    const known = alive.get(owner) ?? ownerIsAlive(dirs.owners, owner);
-    alive.set(owner, known);
-    return known;
-  };
-  return new Set(leases.filter(({ owner }) => isAlive(owner)).map(({ target }) => target));
+/** Layers that owners who still run have leased. */
+function leasedLayers({ database, dirs }: PruneEngine): Set<number> {
+  const leases = database.all<{ owner: string; target: string }>("SELECT owner, target FROM lease WHERE kind = 'layer'");
+  return new Set(leases.filter(({ owner }) => ownerIsAlive(dirs.owners, owner)).map(({ target }) => Number(target)));
 }
 
 async function pruneLayers(engine: PruneEngine, imageChains: ReadonlySet<Digest>): Promise<number> {
   const { database, plane, dirs } = engine;
-  const leased = livingTargets(engine, "layer");
+  const leased = leasedLayers(engine);
   const doomed = await database.transaction(() => {
     const rows = database.all<{ id: number; chain_id: Digest | null; owner: string | null; size_bytes: number; state: string }>(
       `SELECT id, chain_id, owner, size_bytes, state FROM layer
@@ -68,7 +57,7 @@ async function pruneLayers(engine: PruneEngine, imageChains: ReadonlySet<Digest>
     );
     const unused = rows.filter(
       ({ id, chain_id, owner }) =>
-        !leased.has(String(id)) && !(chain_id && imageChains.has(chain_id)) && !(owner && ownerIsAlive(dirs.owners, owner)),
+        !leased.has(id) && !(chain_id && imageChains.has(chain_id)) && !(owner && ownerIsAlive(dirs.owners, owner)),
     );
     for (const { id } of unused) database.run("DELETE FROM layer WHERE id = ?", id);
     return unused;
@@ -110,7 +99,7 @@ async function pruneBlobs({ store, references, database }: PruneEngine, used: Re
 /** What takes room in the state directory. */
 export async function diskUsage(engine: PruneEngine): Promise<readonly UsageEntry[]> {
   const { database, store } = engine;
-  const inUse = livingTargets(engine, "record");
+  const inUse = leasedRecords(database, (owner) => ownerIsAlive(engine.dirs.owners, owner));
   const records = database.all<{ id: string; description: string; created_at: number; used_at: number; size: number | null }>(
     `SELECT record.id, description, record.created_at, record.used_at, (
        SELECT size_bytes FROM layer WHERE layer.id = (SELECT max(layer) FROM record_layer WHERE record = record.id)

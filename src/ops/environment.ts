@@ -25,6 +25,8 @@ export interface OpEnvironment {
   /** Which vertex speaks for a layer that has to be pulled. */
   readonly pulledBy: Map<LayerId, VertexInfo>;
   readonly contextDigests: Map<string, Promise<Digest>>;
+  /** A local source is about to be read under SCAN_ID. */
+  onContext(scanId: string, vertex: VertexInfo): void;
   onContextRead(scanId: string, amount: { readonly entries: number; readonly bytes: number }): void;
 }
 

@@ -50,11 +50,12 @@ function localOp(op: SourceOp, environment: OpEnvironment): Op<FileResult> {
     async cacheMap() {
       return { definition: undefined, inputs: [], kept: false };
     },
-    async exec() {
+    async exec(_inputs, context) {
       const directory = environment.directories.get(name);
       if (directory === undefined) throw new EngineError("internal", `no local source ${JSON.stringify(name)}`);
       const excludes = JSON.parse(op.attrs["local.excludepatterns"] ?? "[]") as string[];
       const scanId = digestOf(canonicalJson([environment.buildId, directory, excludes]));
+      environment.onContext(scanId, context.vertex);
       return [createResult({ kind: "context", directory, excludes, scanId }, environment)];
     },
   };

@@ -83,7 +83,11 @@ export class VertexTask<R extends Result> {
     this.#context = { ...context, vertex: this.info };
   }
 
-  readonly cacheMap = lazy(() => this.#op.cacheMap(this.#context));
+  readonly cacheMap = lazy(async () => {
+    this.#map = await this.#op.cacheMap(this.#context);
+    return this.#map;
+  });
+  #map: CacheMap<R> | undefined;
 
   /** Whether anything from here down runs whatever is in the cache: then definitions say nothing of what this build has there. */
   readonly #rerun: () => Promise<boolean> = lazy(async () => {
@@ -316,6 +320,8 @@ export class VertexTask<R extends Result> {
   #reportCached(): void {
     if (this.#reported) return;
     for (const { task } of this.#inputs) task.#reportCached();
+    // A directory of the caller's is always looked at: it is never from the cache.
+    if (this.#map?.definition === undefined) return;
     this.#report(true);
     this.#context.progress.emit({ type: "vertex-cached", vertex: this.info, at: this.#scope.clock.now() });
   }
