@@ -28,7 +28,7 @@ export interface ParsedDockerfile {
 /** Reads a whole Dockerfile. NAME stands in the locations. Never throws. */
 export function parseDockerfile(text: string, name: string): ParsedDockerfile {
   const errors = new DiagnosticCollector(name);
-  const reader = new DockerfileReader(text, errors);
+  const reader = new DockerfileReader(text, errors, (line) => `dockerfile parse error on line ${line}: `);
   const file = new FileBuilder(errors);
   for (let item = reader.next(); item && !errors.isFull; item = reader.next()) file.add(item);
   if (text === "") errors.report("the Dockerfile cannot be empty", LINE_ONE);
@@ -53,7 +53,7 @@ export type ParsedTrigger =
 /** Reads one ONBUILD trigger; places within the instruction are those of the trigger's own text. Never throws. */
 export function parseInstructionText(text: string, context: TriggerContext): ParsedTrigger {
   const errors = new DiagnosticCollector(context.name);
-  const reader = new DockerfileReader(text, errors);
+  const reader = new DockerfileReader(text, errors, () => "");
   const found: (Instruction | undefined)[] = [];
   for (let item = reader.next(); item && !errors.isFull; item = reader.next()) found.push(item.instruction);
   const [instruction] = found;
@@ -84,11 +84,14 @@ class DockerfileReader {
   readonly emptyContinuations: number[] = [];
   hasInstructions = false;
   readonly #errors: DiagnosticCollector;
+  readonly #prefix: (line: number) => string;
   readonly #lines: LineReader;
   #comments: string[] = [];
 
-  constructor(text: string, errors: DiagnosticCollector) {
+  /** PREFIX stands before what is wrong with a single instruction, by its first line. */
+  constructor(text: string, errors: DiagnosticCollector, prefix: (line: number) => string) {
     this.#errors = errors;
+    this.#prefix = prefix;
     this.#lines = new LineReader(text.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text, (line) =>
       errors.report(LINE_TOO_LONG, lineRange(line, line)),
     );
@@ -132,7 +135,7 @@ class DockerfileReader {
     const complete: CompleteInstruction = { ...raw, heredocs, comments, range };
     const built = buildInstruction(complete, parsed.arguments);
     if (built.ok) return { name: raw.name, range, instruction: built.instruction };
-    this.#report(`dockerfile parse error on line ${range.start.line}: ${built.message}`, range, built.culprit);
+    this.#report(this.#prefix(range.start.line) + built.message, range, built.culprit);
     return { name: raw.name, range, instruction: undefined };
   }
 
