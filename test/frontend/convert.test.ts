@@ -188,6 +188,17 @@ describe("settings", () => {
     expect(await refusal(`FROM base\n${text}`)).toMatchObject({ message, location: { startLine: 2, endLine: 2 } });
   });
 
+  it.each([
+    ["1ms", "1ms"],
+    ["1500ms", "1.5s"],
+    ["90s", "1m30s"],
+    ["3661.25s", "1h1m1.25s"],
+    ["2h", "2h0m0s"],
+  ])("show a duration of %s as %s", async (written, shown) => {
+    const { config } = await convert(`FROM scratch\nHEALTHCHECK --interval=${written} CMD x`);
+    expect(config.history[0]?.created_by).toContain(` Interval:${shown} `);
+  });
+
   it("say where in the line an expansion fails", async () => {
     expect(await refusal(`FROM base\nENV ok=1 bad=\${x:?no}`)).toMatchObject({ columns: { start: 9, end: 21 } });
   });

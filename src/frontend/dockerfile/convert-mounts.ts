@@ -26,10 +26,10 @@ export function convertMounts(build: StageBuild, step: StepScope<RunInstruction>
   for (const [index, mount] of resolved.entries()) {
     switch (mount.type) {
       case "secret":
-        if (mount.target !== undefined) mounts.push(secretMount(mount, mount.target));
+        if (mount.target !== undefined) mounts.push(secretMount(mount, mountTarget(build, mount.target)));
         break;
       case "ssh":
-        sockets.push(sshMount(mount, sockets.length));
+        sockets.push(sshMount(mount, mountTarget(build, mount.target ?? `${SSH_SOCKET}.${sockets.length}`)));
         break;
       default:
         mounts.push(fileMount(build, step, mount, index));
@@ -108,7 +108,6 @@ function secretMount({ id, required, owner }: SecretMount, dest: string): MountS
   return { type: "secret", from: scratch, dest, readonly: false, secret: { id, ...owner, optional: !required } };
 }
 
-function sshMount({ id, target, required, owner }: SshMount, index: number): MountSpec {
-  const dest = target ?? `${SSH_SOCKET}.${index}`;
+function sshMount({ id, required, owner }: SshMount, dest: string): MountSpec {
   return { type: "ssh", from: scratch, dest, readonly: false, ssh: { id, ...owner, optional: !required } };
 }

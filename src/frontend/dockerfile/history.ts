@@ -43,7 +43,7 @@ export function healthcheckText(check: Healthcheck): string {
 }
 
 /** A duration in nanoseconds, not negative, as Go prints it: `1h2m3.5s`, `100ms`. */
-export function durationText(nanoseconds: number): string {
+function durationText(nanoseconds: number): string {
   if (nanoseconds === 0) return "0s";
   if (nanoseconds < 1e3) return `${nanoseconds}ns`;
   if (nanoseconds < 1e6) return `${fraction(nanoseconds, 1e3)}µs`;

@@ -17,7 +17,7 @@ export interface DraftConfig {
 }
 
 /** The settings of a draft, with the names that the JSON has. */
-export interface DraftRuntimeConfig {
+interface DraftRuntimeConfig {
   User?: string;
   ExposedPorts?: NonNullable<RuntimeConfig["ExposedPorts"]>;
   Env?: readonly string[];

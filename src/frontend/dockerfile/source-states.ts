@@ -18,7 +18,7 @@ export interface SourceStates {
 }
 
 /** How the image that a stage begins with is shown. */
-export interface BaseNaming {
+interface BaseNaming {
   readonly name: (reference: string) => string;
   readonly place: Pick<OpMetadata, "location" | "step">;
 }
@@ -51,7 +51,7 @@ export function createSourceStates(mainExcludes: readonly string[]): SourceState
 }
 
 /** Whether an image has layers: one that has none is an empty file system. */
-export function isEmptyImage({ config }: Extract<External, { kind: "image" }>): boolean {
+function isEmptyImage({ config }: Extract<External, { kind: "image" }>): boolean {
   return (config.rootfs?.diff_ids ?? []).length === 0 && (config.history ?? []).every((entry) => entry.empty_layer);
 }
 

@@ -23,7 +23,7 @@ export interface Stage {
 }
 
 /** `context` takes the place of the whole stage, whose steps don't count. */
-export type StageBase =
+type StageBase =
   | { readonly kind: "stage"; readonly stage: Stage }
   | { readonly kind: "image"; readonly name: string }
   | { readonly kind: "scratch" }

@@ -8,7 +8,7 @@ export interface VertexNames {
   same(text: string, options: NameOptions): string;
 }
 
-export interface NameOptions {
+interface NameOptions {
   readonly trigger: boolean;
   readonly variables: ReadonlyMap<string, string>;
 }
