@@ -1,6 +1,6 @@
-import { access } from "node:fs/promises";
+import { existsSync } from "node:fs";
 import path from "node:path";
-import { type AbortOptions, type Digest, EngineError, errorCode, hexOf, readRegularFile } from "../base/index.js";
+import { type AbortOptions, type Digest, EngineError, hexOf, readRegularFile } from "../base/index.js";
 import type { Descriptor } from "./descriptor.js";
 import { readDockerArchive } from "./docker-archive.js";
 import { indexedLayout } from "./indexed-layout.js";
@@ -27,9 +27,8 @@ export interface LayoutSelector {
 /** Opens the images in DIR. Errors: `not-found` where there is no layout, `invalid` for a malformed one. Blobs are read later. */
 export async function openLayout(dir: string, options?: AbortOptions): Promise<Layout> {
   const indexPath = path.join(dir, "index.json");
-  if (await isMissing(indexPath)) {
-    const archivePath = path.join(dir, "manifest.json");
-    if (await isMissing(archivePath)) {
+  if (!existsSync(indexPath)) {
+    if (!existsSync(path.join(dir, "manifest.json"))) {
       throw new EngineError("not-found", `${dir} is no OCI image layout: there is no index.json`);
     }
     const { index, locate } = await readDockerArchive(dir, options);
@@ -41,14 +40,4 @@ export async function openLayout(dir: string, options?: AbortOptions): Promise<L
   );
   if (document.kind !== "index") throw new EngineError("internal", `${indexPath} was read as a ${document.kind}`);
   return indexedLayout(document.index, (digest) => path.join(dir, "blobs", "sha256", hexOf(digest)));
-}
-
-async function isMissing(file: string): Promise<boolean> {
-  try {
-    await access(file);
-    return false;
-  } catch (error) {
-    if (errorCode(error) === "not-found") return true;
-    throw error;
-  }
 }

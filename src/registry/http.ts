@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import type { Dispatcher } from "undici";
 import { type AbortOptions, EngineError } from "../base/index.js";
 import type { Bytes } from "../oci/index.js";
@@ -22,6 +23,7 @@ export interface HttpResponse {
   readonly body: Bytes;
   /** The whole body as text; `invalid` if it has more bytes than MAX_BYTES. */
   text(maxBytes: number): Promise<string>;
+  /** Gives the connection back without the body. */
   discard(): void;
 }
 
@@ -58,6 +60,8 @@ const REDIRECTS_MAX = 10;
 const CONNECT_TIMEOUT_MS = 20_000;
 const HEADERS_TIMEOUT_MS = 60_000;
 const BODY_TIMEOUT_MS = 60_000;
+/** Bytes of a body nobody wants that are read all the same, since that keeps the connection for the next request. */
+const DISCARDED_BYTES_MAX = 16 * 1024;
 
 interface Undici {
   readonly request: typeof import("undici").request;
@@ -121,13 +125,13 @@ function redirected({ url, headers }: HttpRequest, location: string): Pick<HttpR
 async function sendOnce({ request: send, dispatcher }: Undici, request: HttpRequest): Promise<HttpResponse> {
   const { method, url, headers, body, signal } = request;
   const { host } = url;
-  const answer = await send(url.href, {
-    dispatcher,
-    method,
-    headers,
-    body: body ?? null,
-    ...(signal ? { signal } : {}),
-  }).catch((cause: unknown) => Promise.reject(transportError(cause, host, request)));
+  // The client takes a connection up again in the turn after its last answer: until then it would open another one.
+  await setImmediate();
+  // Without `reset: false` it would close its connection after each HEAD.
+  const options = { dispatcher, method, headers, body: body ?? null, reset: false, ...(signal ? { signal } : {}) };
+  const answer = await send(url.href, options).catch((cause: unknown) =>
+    Promise.reject(transportError(cause, host, request)),
+  );
   // A stream nobody reads any more must not bring the process down when it fails.
   answer.body.on("error", () => undefined);
   const bytes = async function* (): AsyncGenerator<Uint8Array, void, undefined> {
@@ -150,7 +154,7 @@ async function sendOnce({ request: send, dispatcher }: Undici, request: HttpRequ
     },
     body: stream,
     text: (maxBytes) => readText(stream, host, maxBytes),
-    discard: () => void answer.body.destroy(),
+    discard: () => void answer.body.dump({ limit: DISCARDED_BYTES_MAX }).catch(() => undefined),
   };
 }
 

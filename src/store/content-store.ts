@@ -44,6 +44,11 @@ export interface ContentStore extends Provider, Ingester {
   /** Where the blob lies (or would), for threads that read it with synchronous calls. What they read is theirs to verify. */
   path(digest: Digest): string;
   info(digest: Digest, options?: AbortOptions): Promise<ContentInfo | undefined>;
+  /**
+   * Takes over FILE, of the same file system, whose digest the caller computed while writing it; its size is checked. The file is gone
+   * on return, and untouched on an error.
+   */
+  adopt(file: string, content: Descriptor): Promise<void>;
   /** Sees to it that TARGET is here, reading it from FROM if need be. Concurrent calls for one blob share the work. */
   ensure(target: Descriptor, from: Provider, options?: AbortOptions): Promise<void>;
   /** Every blob, in no order. Blobs may come and go meanwhile. */
@@ -119,6 +124,13 @@ class DiskStore implements ContentStore {
     } finally {
       await rm(dir, { recursive: true, force: true });
     }
+  }
+
+  async adopt(file: string, content: Descriptor): Promise<void> {
+    const { size } = await stat(file);
+    verify({ digest: content.digest, size }, content);
+    await mkdir(this.#blobs, { recursive: true });
+    await rename(file, this.path(content.digest));
   }
 
   async ensure(target: Descriptor, from: Provider, options: AbortOptions = {}): Promise<void> {

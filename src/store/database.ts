@@ -1,4 +1,4 @@
-import { mkdir } from "node:fs/promises";
+import { mkdirSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { type AbortOptions, canceled, EngineError } from "../base/index.js";
@@ -40,7 +40,7 @@ export async function openDatabase(
   migrations: readonly Migration[],
   options: AbortOptions = {},
 ): Promise<Database> {
-  await mkdir(path.dirname(file), { recursive: true });
+  mkdirSync(path.dirname(file), { recursive: true });
   const database = new SqliteDatabase(file, connectOrThrow(file));
   try {
     await patiently(() => database.configure(), file, options);

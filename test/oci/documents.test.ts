@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Digest, digestOf, hexOf } from "../../src/base/index.js";
 import {
@@ -60,6 +61,16 @@ describe("goJson", () => {
         "indented",
       ),
     ).toBe('{\n  "a": [],\n  "b": [\n    1,\n    2\n  ]\n}');
+  });
+
+  it("writes JSON that says the same", () => {
+    fc.assert(
+      fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (object) => {
+        const expected = JSON.parse(JSON.stringify(object));
+        expect(JSON.parse(goJson(sortedMembers(object)))).toEqual(expected);
+        expect(JSON.parse(goJson(sortedMembers(object), "indented"))).toEqual(expected);
+      }),
+    );
   });
 
   it("sorts by bytes, not by UTF-16 units", () => {

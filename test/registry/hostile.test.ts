@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { digestOf, systemClock } from "../../src/base/index.js";
 import {
@@ -160,13 +160,18 @@ describe("a manifest", () => {
     }
   });
 
-  it("is found by GET where HEAD tells too little", async () => {
-    const repository = await serve((_, response) => response.end(MANIFEST));
+  it("is found by GET where HEAD tells too little, on the same connection", async () => {
+    const ports = new Set<number | undefined>();
+    const repository = await serve((request, response) => {
+      ports.add(request.socket.remotePort);
+      response.end(MANIFEST);
+    });
     expect(await repository.resolve({ tag: "one" })).toEqual({
       mediaType: MediaType.ociManifest,
       digest: digestOf(MANIFEST),
       size: MANIFEST.length,
     });
+    expect(ports.size).toBe(1);
   });
 
   it("of Docker's schema 1 is refused", async () => {
@@ -217,6 +222,31 @@ describe("redirects", () => {
       message: expect.stringContaining("refusing"),
     });
   });
+});
+
+it("a registry is reached through the proxy, unless its host is exempt", async () => {
+  const host = await listen((_, response) => response.end(MANIFEST));
+  const tunnels: string[] = [];
+  const proxy = createServer().on("connect", (request, socket) => {
+    tunnels.push(request.url ?? "");
+    const [hostname = "", port = ""] = (request.url ?? "").split(":");
+    const upstream = connect(Number(port), hostname, () => socket.write("HTTP/1.1 200 OK\r\n\r\n"));
+    upstream.on("error", () => socket.destroy());
+    socket.on("error", () => upstream.destroy());
+    socket.pipe(upstream).pipe(socket);
+  });
+  servers.push(proxy);
+  await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+  const http = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+  for (const [none, expected] of [
+    ["", [host]],
+    ["127.0.0.1", []],
+  ] as const) {
+    tunnels.length = 0;
+    await using proxied = createRegistry({ clock: systemClock, proxy: { http, none }, retryDelaysMs: [] });
+    await proxied.repository(parseReference(`${host}/app`)).resolve({ tag: "one" });
+    expect(tunnels).toEqual(expected);
+  }
 });
 
 describe("a registry in trouble", () => {
