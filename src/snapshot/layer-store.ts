@@ -44,6 +44,11 @@ export interface LayerStore {
   info(layer: LayerId): LayerInfo;
   /** Notes the digest of a layer's uncompressed tar. */
   setDiffId(layer: LayerId, diffId: Digest): Promise<void>;
+  /**
+   * Notes the digests of a tree's layers as plain archives, so that `adopt` finds the layers by them. Gives those that it won't find,
+   * because they are known as part of another tree.
+   */
+  setChain(tree: Tree, diffIds: readonly Digest[]): Promise<readonly LayerId[]>;
   /** A blob made from the layer, by the variant it was made in (compression and its parameters). */
   blob(layer: LayerId, variant: string): Layer | undefined;
   setBlob(layer: LayerId, variant: string, made: Layer): Promise<void>;
@@ -59,6 +64,8 @@ export interface LayerInfo {
   /** Of an image's layer: its own blob. */
   readonly image: ImageLayer | undefined;
   readonly sizeBytes: number;
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number;
 }
 
 type LayerRow = {
@@ -68,6 +75,7 @@ type LayerRow = {
   readonly blob: string | null;
   readonly origin: string | null;
   readonly size_bytes: number;
+  readonly created_at: number;
 };
 
 /** An image's layer in a directory of its own, not yet fitted to what lies below it. */
@@ -150,7 +158,7 @@ class Layers implements LayerStore {
       const tree: LayerId[] = [];
       let chain: Digest | undefined;
       for (const { diffId, descriptor, origin } of layers) {
-        chain = chain ? digestOf(`${chain} ${diffId}`) : diffId;
+        chain = chainOf(chain, diffId);
         this.#database.run(
           `INSERT INTO layer (state, chain_id, diff_id, blob, origin, boot_id, created_at) VALUES ('lazy', ?, ?, ?, ?, ?, ?)
            ON CONFLICT (chain_id) DO UPDATE SET blob = excluded.blob, origin = excluded.origin WHERE state = 'lazy'`,
@@ -244,12 +252,12 @@ class Layers implements LayerStore {
       row.blob && diffId
         ? { descriptor: JSON.parse(row.blob) as Descriptor, diffId, origin: row.origin ?? "" }
         : undefined;
-    return { state: row.state, diffId, image, sizeBytes: row.size_bytes };
+    return { state: row.state, diffId, image, sizeBytes: row.size_bytes, createdAt: row.created_at };
   }
 
   #row(layer: LayerId): LayerRow {
     const row = this.#database.get<LayerRow>(
-      "SELECT id, state, diff_id, blob, origin, size_bytes FROM layer WHERE id = ?",
+      "SELECT id, state, diff_id, blob, origin, size_bytes, created_at FROM layer WHERE id = ?",
       layer,
     );
     if (!row) throw new EngineError("data-loss", `layer ${layer} is gone`);
@@ -260,6 +268,21 @@ class Layers implements LayerStore {
     await this.#database.transaction(() =>
       this.#database.run("UPDATE layer SET diff_id = ? WHERE id = ?", diffId, layer),
     );
+  }
+
+  async setChain(tree: Tree, diffIds: readonly Digest[]): Promise<readonly LayerId[]> {
+    return this.#database.transaction(() => {
+      let chain: Digest | undefined;
+      return tree.filter((layer, i) => {
+        const diffId = diffIds[i];
+        if (diffId === undefined) throw new EngineError("internal", `no digest for layer ${layer}`);
+        chain = chainOf(chain, diffId);
+        this.#database.run("UPDATE layer SET diff_id = ? WHERE id = ?", diffId, layer);
+        const set = "UPDATE OR IGNORE layer SET chain_id = ? WHERE id = ? AND chain_id IS NULL";
+        this.#database.run(set, chain, layer);
+        return this.#database.get("SELECT 1 FROM layer WHERE chain_id = ?", chain) === undefined;
+      });
+    });
   }
 
   blob(layer: LayerId, variant: string): Layer | undefined {
@@ -306,4 +329,9 @@ class Layers implements LayerStore {
     }
     return digest;
   }
+}
+
+/** The name of a layer by what it and all below it hold (image-spec, config, "Layer ChainID"). */
+function chainOf(below: Digest | undefined, diffId: Digest): Digest {
+  return below ? digestOf(`${below} ${diffId}`) : diffId;
 }

@@ -10,6 +10,8 @@ import type { Job, JobContext } from "./context.js";
 import { applyFileAction } from "./file-apply.js";
 import { makeMountpoints, removeMountpoints } from "./file-mountpoints.js";
 import { resolveUser } from "./file-user.js";
+import { tarTree } from "./layer-archive.js";
+import { exportTree } from "./layer-checkout.js";
 import { diffTrees } from "./layer-diff.js";
 import { exportLayer } from "./layer-export.js";
 import { type LayerSummary, measure } from "./layer-measure.js";
@@ -66,6 +68,8 @@ export const jobs = {
   removeSecret,
   commitLayer,
   exportLayer,
+  exportTree,
+  tarTree,
   diffTrees,
   settleLayers,
   unpackLayer,

@@ -1,0 +1,228 @@
+import { type AbortOptions, type Digest, digestOf } from "../base/index.js";
+import {
+  type Descriptor,
+  encodeImageConfig,
+  encodeIndex,
+  encodeManifest,
+  type Layer,
+  MediaType,
+  type Platform,
+} from "../oci/index.js";
+import type { LayerId, LayerStore, Tree } from "../snapshot/index.js";
+import type { ContentStore } from "../store/index.js";
+import { type Annotation, annotationsAt, checkAnnotations } from "./annotations.js";
+import { finishConfig } from "./finish-config.js";
+import { forAll } from "./for-all.js";
+import type { ExportedImage, WrittenImage, WrittenImages } from "./image.js";
+import {
+  type BlobForm,
+  createLayerBlobs,
+  DEFAULT_GZIP_LEVEL,
+  type ImageWriterOptions,
+  type LayerBlobs,
+  PLAIN,
+} from "./layer-blobs.js";
+import { listedLayer, type MediaTypes } from "./layer-descriptor.js";
+import { type ExportOptions, reported } from "./progress.js";
+
+/** What is the same however an image's layers are packed. */
+export interface DocumentOptions extends ExportOptions {
+  readonly mediaTypes: MediaTypes;
+  /** Seconds since the epoch: times after it become it, in configs, and with rewriteTimestamp in layers of our own. */
+  readonly sourceDateEpoch?: number | undefined;
+  readonly annotations?: readonly Annotation[] | undefined;
+}
+
+export interface WriteOptions extends DocumentOptions {
+  readonly compression: "gzip" | "uncompressed";
+  /** Of gzip, 0 to 9. */
+  readonly level?: number | undefined;
+  /** Whether base images' layers are packed anew where they are packed otherwise. */
+  readonly forceCompression?: boolean | undefined;
+  readonly rewriteTimestamp?: boolean | undefined;
+  /** Whether the blobs of base images' layers must be in the content store, too. */
+  readonly complete: boolean;
+}
+
+/**
+ * Makes image documents and layer blobs in the content store. Errors: `invalid` for a config without a platform or annotations that
+ * don't fit, `data-loss` where a layer is not what it was, `no-space`, `canceled`.
+ */
+export interface ImageWriter {
+  /** Writes images, in the order of the index; a single one has no index. */
+  write(images: readonly ExportedImage[], options: WriteOptions): Promise<WrittenImages>;
+  /** Writes documents alone: layers of our own are described as plain archives, unless there is a blob of one already. */
+  describe(images: readonly ExportedImage[], options: DocumentOptions): Promise<WrittenImages>;
+  /** Sees to it that what a layer was described as is a blob in the content store. */
+  keepBlob(layer: LayerId, described: Layer, options?: AbortOptions): Promise<void>;
+  /** The digests of the plain archives of a tree's layers. */
+  diffIdsOf(tree: Tree, options?: ExportOptions): Promise<readonly Digest[]>;
+}
+
+export function createImageWriter(options: ImageWriterOptions): ImageWriter {
+  return new Writer(options, createLayerBlobs(options));
+}
+
+type LayerSource = (layer: LayerId, options: LayerSourceOptions) => Promise<Layer>;
+
+interface LayerSourceOptions {
+  readonly isBase: boolean;
+  readonly signal: AbortSignal;
+  readonly onBytes: (layer: LayerId, bytes: number) => void;
+}
+
+class Writer implements ImageWriter {
+  readonly #store: ContentStore;
+  readonly #layers: LayerStore;
+  readonly #blobs: LayerBlobs;
+
+  constructor({ store, layers }: ImageWriterOptions, blobs: LayerBlobs) {
+    this.#store = store;
+    this.#layers = layers;
+    this.#blobs = blobs;
+  }
+
+  write(images: readonly ExportedImage[], options: WriteOptions): Promise<WrittenImages> {
+    const form = formOf(options);
+    const epoch = options.rewriteTimestamp ? options.sourceDateEpoch : undefined;
+    return this.#write(images, options, async (layer, { isBase, ...more }) => {
+      const made = await this.#blobs.make(layer, isBase ? form : { ...form, sourceDateEpoch: epoch }, more);
+      if (options.complete) await this.#blobs.bring(layer, made, more);
+      return made;
+    });
+  }
+
+  describe(images: readonly ExportedImage[], options: DocumentOptions): Promise<WrittenImages> {
+    return this.#write(images, options, (layer, more) => this.#blobs.describe(layer, more));
+  }
+
+  async diffIdsOf(tree: Tree, options: ExportOptions = {}): Promise<readonly Digest[]> {
+    return forAll(
+      tree,
+      async (layer, signal) =>
+        this.#layers.info(layer).diffId ?? (await this.#blobs.describe(layer, { signal })).diffId,
+      options,
+    );
+  }
+
+  async keepBlob(layer: LayerId, { descriptor }: Layer, options: AbortOptions = {}): Promise<void> {
+    if ((await this.#store.info(descriptor.digest))?.sizeBytes === descriptor.size) return;
+    await this.#blobs.make(layer, PLAIN, options);
+  }
+
+  async #write(
+    images: readonly ExportedImage[],
+    options: DocumentOptions,
+    source: LayerSource,
+  ): Promise<WrittenImages> {
+    const { annotations = [], mediaTypes } = options;
+    const platforms = images.map(({ platform }) => platform);
+    checkAnnotations(annotations, platforms, mediaTypes);
+    const layers = await reported("exporting layers", options, (report) => {
+      const onBytes = summedUp(report);
+      return forAll(
+        images,
+        ({ tree, baseLayers }, signal) =>
+          forAll(
+            tree.map((layer, i) => ({ layer, isBase: i < baseLayers })),
+            ({ layer, isBase }, one) => source(layer, { isBase, signal: one, onBytes }),
+            { signal },
+          ),
+        options,
+      );
+    });
+    const written: WrittenImage[] = [];
+    for (const [i, image] of images.entries()) written.push(await this.#writeImage(image, layers[i] ?? [], options));
+    const [only] = written;
+    if (only && written.length === 1) return { root: only.manifest, images: written };
+    return { root: await this.#writeIndex(written, options), images: written };
+  }
+
+  async #writeImage(image: ExportedImage, made: readonly Layer[], options: DocumentOptions): Promise<WrittenImage> {
+    const { platform } = image;
+    const types = documentTypes(options.mediaTypes);
+    const layers = made.map(({ descriptor, diffId }) => ({
+      descriptor: listedLayer(descriptor, options.mediaTypes),
+      diffId,
+    }));
+    const facts = layers.map(({ diffId }, i) => ({ diffId, createdAt: this.#createdAt(image.tree[i]) }));
+    const { baseLayers } = image;
+    const { annotations = [], sourceDateEpoch } = options;
+    const configBytes = encodeImageConfig(finishConfig(image.config, facts, { baseLayers, sourceDateEpoch }));
+    const config = descriptorOf(types.config, configBytes);
+    const manifestBytes = encodeManifest({
+      mediaType: types.manifest,
+      config,
+      layers: layers.map(({ descriptor }) => descriptor),
+      annotations: annotationsAt(annotations, "manifest", platform),
+    });
+    const bare = descriptorOf(types.manifest, manifestBytes);
+    await this.#put(`exporting manifest ${bare.digest}`, bare, manifestBytes, options);
+    await this.#put(`exporting config ${config.digest}`, config, configBytes, options);
+    const manifest = pointing(bare, annotationsAt(annotations, "manifest-descriptor", platform), platform);
+    return { platform, manifest, config, layers };
+  }
+
+  async #writeIndex(images: readonly WrittenImage[], options: DocumentOptions): Promise<Descriptor> {
+    const { annotations = [], mediaTypes } = options;
+    const bytes = encodeIndex({
+      mediaType: documentTypes(mediaTypes).index,
+      manifests: images.map(({ manifest }) => manifest),
+      annotations: annotationsAt(annotations, "index"),
+    });
+    const index = descriptorOf(documentTypes(mediaTypes).index, bytes);
+    await this.#put(`exporting manifest list ${index.digest}`, index, bytes, options);
+    return pointing(index, annotationsAt(annotations, "index-descriptor"));
+  }
+
+  #createdAt(layer: LayerId | undefined): number {
+    return layer === undefined ? 0 : this.#layers.info(layer).createdAt;
+  }
+
+  async #put(id: string, target: Descriptor, bytes: Uint8Array, options: ExportOptions): Promise<void> {
+    async function* content() {
+      yield bytes;
+    }
+    await reported(id, options, () => this.#store.ingest(content(), target, options));
+  }
+}
+
+function formOf({ compression, level, forceCompression }: WriteOptions): BlobForm {
+  const force = forceCompression === true;
+  if (compression === "uncompressed") return { compression: { kind: "none" }, force };
+  return { compression: { kind: "gzip", level: level ?? DEFAULT_GZIP_LEVEL }, force };
+}
+
+function documentTypes(types: MediaTypes): {
+  readonly config: string;
+  readonly manifest: string;
+  readonly index: string;
+} {
+  if (types === "oci")
+    return { config: MediaType.ociConfig, manifest: MediaType.ociManifest, index: MediaType.ociIndex };
+  return { config: MediaType.dockerConfig, manifest: MediaType.dockerManifest, index: MediaType.dockerIndex };
+}
+
+function descriptorOf(mediaType: string, bytes: Uint8Array): Descriptor {
+  return { mediaType, digest: digestOf(bytes), size: bytes.length };
+}
+
+/** TARGET as something else points to it. */
+function pointing(target: Descriptor, annotations: Readonly<Record<string, string>>, platform?: Platform): Descriptor {
+  return {
+    ...target,
+    ...(Object.keys(annotations).length > 0 ? { annotations } : {}),
+    ...(platform === undefined ? {} : { platform }),
+  };
+}
+
+/** Turns each layer's count into one of all. */
+function summedUp(report: (bytes: number) => void): (layer: LayerId, bytes: number) => void {
+  const done = new Map<LayerId, number>();
+  let sum = 0;
+  return (layer, bytes) => {
+    sum += bytes - (done.get(layer) ?? 0);
+    done.set(layer, bytes);
+    report(sum);
+  };
+}
