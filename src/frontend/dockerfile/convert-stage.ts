@@ -1,4 +1,4 @@
-import { unreachable } from "../../base/index.js";
+import { EngineError, unreachable } from "../../base/index.js";
 import type { State } from "../../llb/index.js";
 import { formatPlatform, type ImageConfig, normalizePlatform, type Platform } from "../../oci/index.js";
 import type { StageInstruction } from "./ast.js";
@@ -123,7 +123,7 @@ function convertSetting(build: StageBuild, instruction: SettingInstruction): voi
 
 function childStage(scope: ConvertScope, stage: Stage, parentStage: Stage): StageBuild {
   const parent = scope.stages.get(parentStage);
-  if (parent === undefined) throw new Error(`stage ${parentStage.label} is not converted`);
+  if (parent === undefined) throw new EngineError("internal", `stage ${parentStage.label} is not converted`);
   const config = draftOf(parent.config);
   // Triggers fire once: they are for the image that is built upon this one.
   delete config.config.OnBuild;
