@@ -81,8 +81,12 @@ const library = lazy(() => {
     utimensat: int("utimensat", "int", "void *", "void *", "int"),
     lsetxattr: int("lsetxattr", "void *", "void *", "void *", "size_t", "int"),
     lremovexattr: int("lremovexattr", "void *", "void *"),
-    lgetxattr: libc.func("lgetxattr", "int64", ["void *", "void *", "void *", "size_t"]) as (...values: unknown[]) => number | bigint,
-    llistxattr: libc.func("llistxattr", "int64", ["void *", "void *", "size_t"]) as (...values: unknown[]) => number | bigint,
+    lgetxattr: libc.func("lgetxattr", "int64", ["void *", "void *", "void *", "size_t"]) as (
+      ...values: unknown[]
+    ) => number | bigint,
+    llistxattr: libc.func("llistxattr", "int64", ["void *", "void *", "size_t"]) as (
+      ...values: unknown[]
+    ) => number | bigint,
     openat2: libc.func("long syscall(long number, int dirfd, const void *path, const void *how, size_t size)") as (
       ...values: unknown[]
     ) => number | bigint,
@@ -170,9 +174,12 @@ export function getXattr(path: Path, name: string): Buffer | undefined {
   throw new SystemCallError("lgetxattr", errno, `${name} of ${path}`);
 }
 
+/** One buffer for all lists of names: asking for them is much of the work of a copy. */
+const xattrNames = lazy(() => Buffer.allocUnsafe(XATTR_LIST_MAX_BYTES));
+
 /** The names of a file's extended attributes, never following a link. */
 export function listXattrs(path: Path): string[] {
-  const names = Buffer.allocUnsafe(XATTR_LIST_MAX_BYTES);
+  const names = xattrNames();
   const size = Number(library().llistxattr(bytes(path), names, names.length));
   if (size < 0) {
     const errno = library().errno();
@@ -217,17 +224,27 @@ export const RESOLVE_NO_SYMLINKS = 0x04;
 export const RESOLVE_BENEATH = 0x08;
 
 /** openat2(2): opens PATH below DIRFD under RESOLVE rules; the caller closes the descriptor. */
-export function openAt2(dirfd: number, path: Path, how: { readonly flags: number; readonly mode?: number; readonly resolve: number }): number {
+export function openAt2(
+  dirfd: number,
+  path: Path,
+  how: { readonly flags: number; readonly mode?: number; readonly resolve: number },
+): number {
   const open_how = Buffer.alloc(24);
   open_how.writeBigUInt64LE(BigInt(how.flags), 0);
   open_how.writeBigUInt64LE(BigInt(how.mode ?? 0), 8);
   open_how.writeBigUInt64LE(BigInt(how.resolve), 16);
-  return check(Number(library().openat2(SYS_OPENAT2, dirfd, bytes(path), open_how, open_how.length)), "openat2", () => String(path));
+  return check(Number(library().openat2(SYS_OPENAT2, dirfd, bytes(path), open_how, open_how.length)), "openat2", () =>
+    String(path),
+  );
 }
 
 /** The device number of (MAJOR, MINOR) as mknod(2) takes it (glibc's makedev). */
 export function makeDevice(major: number, minor: number): number {
-  const wide = ((BigInt(major) & 0xfffff000n) << 32n) | ((BigInt(major) & 0xfffn) << 8n) | ((BigInt(minor) & 0xffffff00n) << 12n) | (BigInt(minor) & 0xffn);
+  const wide =
+    ((BigInt(major) & 0xfffff000n) << 32n) |
+    ((BigInt(major) & 0xfffn) << 8n) |
+    ((BigInt(minor) & 0xffffff00n) << 12n) |
+    (BigInt(minor) & 0xffn);
   return Number(wide);
 }
 

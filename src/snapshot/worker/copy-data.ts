@@ -14,7 +14,7 @@ export function copyContent(view: FileView, { path, entry, to }: ContentCopy, co
   const from = view.open(path);
   try {
     const buffer = readBuffer();
-    const size = naming("read", path, () => fill(from, buffer));
+    const size = naming("read", path, () => fill(from, buffer, entry.size));
     if (size < CHUNK_BYTES) {
       if (expected !== undefined && sha256(buffer.subarray(0, size)) !== expected) throw changed(path);
       if (isSparse(entry)) writeSparse(to, buffer, { size, offset: 0, path });

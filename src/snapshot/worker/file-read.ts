@@ -14,10 +14,11 @@ export function readBuffer(): Buffer {
   return shared;
 }
 
-/** Reads from FD until the buffer is full or the file ends; gives the bytes read. */
-export function fill(fd: number, buffer: Buffer): number {
+/** Reads from FD until the buffer is full, EXPECTED bytes have come or the file ends; gives the bytes read. */
+export function fill(fd: number, buffer: Buffer, expected: number = buffer.length): number {
+  const enough = Math.min(expected, buffer.length);
   let size = 0;
-  while (size < buffer.length) {
+  while (size < enough) {
     const count = fs.readSync(fd, buffer, size, buffer.length - size, null);
     if (count === 0) break;
     size += count;
