@@ -15,7 +15,8 @@ export function isDigest(text: string): text is Digest {
 
 /** Reads a digest. Throws `invalid` on anything but `sha256:` and 64 lower-case hex digits. */
 export function parseDigest(text: string): Digest {
-  if (!isDigest(text)) throw new EngineError("invalid", `parsing digest ${JSON.stringify(text)}: expected sha256:<64 hex digits>`);
+  if (!isDigest(text))
+    throw new EngineError("invalid", `parsing digest ${JSON.stringify(text)}: expected sha256:<64 hex digits>`);
   return text;
 }
 

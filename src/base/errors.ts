@@ -61,6 +61,16 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/**
+ * The error that came first. Where clean-up failed after it, `using` throws a SuppressedError, whose `suppressed` it is: clean-up never
+ * hides what went wrong.
+ */
+export function firstError(error: unknown): unknown {
+  let first = error;
+  while (first instanceof Error && first.name === "SuppressedError" && "suppressed" in first) first = first.suppressed;
+  return first;
+}
+
 /** The reason of an abort as an EngineError with code `canceled`, keeping an EngineError as it is. */
 export function canceled(signal: AbortSignal): EngineError {
   const { reason } = signal;

@@ -15,7 +15,7 @@ import type { Database } from "../store/index.js";
 import { createBridge, internalVertex, shownAs } from "./bridge.js";
 import { type Catalog, createCatalog } from "./catalog.js";
 import { type BuildInputs, readInputs } from "./inputs.js";
-import { type BuiltImage, type Outputs, writeOutputs } from "./outputs.js";
+import { type BuiltImage, checkOutputs, type Outputs, writeOutputs } from "./outputs.js";
 import { rootOf } from "./graph.js";
 import { BuildFailure, type BuildRequest, type BuildResult, type BuildWarning } from "./request.js";
 import { openStreamContext } from "./stream-context.js";
@@ -67,6 +67,7 @@ class Build implements AsyncDisposable {
 
   async run(): Promise<BuildResult> {
     this.#signal.throwIfAborted();
+    checkOutputs(this.#request);
     const inputs = await this.#load();
     try {
       return await this.#build(inputs);
@@ -107,7 +108,7 @@ class Build implements AsyncDisposable {
       request: this.#request,
       progress: this.#progress,
       signal: this.#signal,
-      buildId: this.#id,
+      clock,
     });
     return { ...written, steps: this.#steps(job), warnings: this.#warnings };
   }

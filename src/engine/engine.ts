@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import os from "node:os";
-import { type Clock, EngineError, lazy, Scope, systemClock } from "../base/index.js";
+import { type Clock, EngineError, firstError, lazy, Scope, systemClock } from "../base/index.js";
 import { cacheMigrations } from "../cache/index.js";
 import { createExecutor, type Executor, findRuntime, readCgroups, runtimeRunner } from "../executor/index.js";
 import { cacheMountMigrations, createCacheMounts, type FileResult } from "../ops/index.js";
@@ -48,7 +48,8 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   const references = createReferenceStore(database, clock);
   const credentials = dockerCredentials(options.dockerConfig ?? `${os.homedir()}/.docker/config.json`);
   const registry = scope.use(createRegistry({ clock, credentials }));
-  const layers = createLayerStore({ database, plane, owner: owner.id, bootId: bootId(), clock, fetch: createLayerFetcher(store, registry) });
+  const fetchLayer = createLayerFetcher(store, registry);
+  const layers = createLayerStore({ database, plane, owner: owner.id, bootId: bootId(), clock, fetch: fetchLayer });
   const cacheMounts = createCacheMounts({ database, layers, dirs, clock });
   const imageSource = createImageSource({ images, references, content: store, registry });
   const searchPath = env.PATH ?? DEFAULT_PATH;
@@ -58,12 +59,17 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     return createExecutor({ spawner: plane, dirs, owner: owner.id, runner, searchPath });
   });
   const newId = () => randomUUID();
-  const outputs = createOutputs({ plane, layers, store, images, clock, dirs, owner: owner.id });
+  const outputs = createOutputs({ plane, layers, store, images, clock, dirs, fetchLayer, cores: coreCount(), owner: caller() });
   const running = createRunning<FileResult>();
   const parts = { owner: owner.id, dirs, plane, database, layers, executor, imageSource, cacheMounts, running, outputs, clock, newId };
   await sweepDeadOwners({ dirs, database, plane });
   const pruning: PruneEngine = { dirs, database, plane, store, images, references, cacheMounts, clock };
   return new OpenEngine({ parts, pruning, scope: scope.move(), notice: ground.notice, snapshotter: ground.snapshotter });
+}
+
+/** Who runs this: the owner of files that are written for them. */
+function caller(): { readonly uid: number; readonly gid: number } {
+  return { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
 }
 
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -146,7 +152,10 @@ class OpenEngine implements Engine {
     return request;
   }
 
-  #track<T>(work: Promise<T>): Promise<T> {
+  #track<T>(started: Promise<T>): Promise<T> {
+    const work = started.catch((error) => {
+      throw firstError(error);
+    });
     this.#working.add(work);
     const done = () => this.#working.delete(work);
     work.then(done, done);
