@@ -28,8 +28,8 @@ export interface LintRequest {
 }
 
 /**
- * Runs the build checks: warnings in the order of the file, then, where `error=true` asks for it and there are any, the error
- * `lint violation found for rules: …`. Check options that can't be read are an error of their own. Never throws.
+ * Runs the build checks: warnings in the order of the file, then, where `error=true` asks for it and there are any in a file without
+ * errors, the error `lint violation found for rules: …`. Check options that can't be read are an error of their own. Never throws.
  */
 export function lintDockerfile(request: LintRequest): readonly Diagnostic[] {
   const { dockerfile } = request.parsed;
@@ -46,7 +46,8 @@ export function lintDockerfile(request: LintRequest): readonly Diagnostic[] {
       .map((found) => warning(rule, found, request.name)),
   );
   warnings.sort((a, b) => (a.location?.startLine ?? 0) - (b.location?.startLine ?? 0));
-  return options.error && warnings.length > 0 ? [...warnings, violation(warnings)] : warnings;
+  const isViolated = options.error && warnings.length > 0 && request.parsed.diagnostics.length === 0;
+  return isViolated ? [...warnings, violation(warnings)] : warnings;
 }
 
 function readOptions(check: string | undefined, directives: Directives): CheckOptionsResult {
