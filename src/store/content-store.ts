@@ -49,7 +49,10 @@ export interface ContentStore extends Provider, Ingester {
    * on return, and untouched on an error.
    */
   adopt(file: string, content: Descriptor): Promise<void>;
-  /** Sees to it that TARGET is here, reading it from FROM if need be. Concurrent calls for one blob share the work. */
+  /**
+   * Sees to it that TARGET is here, reading it from FROM if need be, whose bytes verify themselves as the port promises. Concurrent
+   * calls for one blob share the work.
+   */
   ensure(target: Descriptor, from: Provider, options?: AbortOptions): Promise<void>;
   /** Every blob, in no order. Blobs may come and go meanwhile. */
   walk(options?: AbortOptions): AsyncIterable<ContentInfo>;
@@ -107,13 +110,22 @@ class DiskStore implements ContentStore {
     }
   }
 
-  async ingest(content: Bytes, expected: Expected, options: IngestOptions = {}): Promise<Descriptor> {
+  ingest(content: Bytes, expected: Expected, options: IngestOptions = {}): Promise<Descriptor> {
+    return this.#put((file) => writeHashed(file, content, options), expected, options);
+  }
+
+  /** Stores the file that WRITE makes. */
+  async #put(
+    write: (file: string) => Promise<Written>,
+    expected: Expected,
+    options: IngestOptions,
+  ): Promise<Descriptor> {
     await mkdir(this.#blobs, { recursive: true });
     await mkdir(this.#ingests, { recursive: true });
     const dir = await mkdtemp(path.join(this.#ingests, "blob-"));
     try {
       const file = path.join(dir, "data");
-      const written = await writeNew(file, content, options);
+      const written = await write(file);
       verify(written, expected);
       await rename(file, this.path(written.digest));
       if (options.durable) await syncDirectory(this.#blobs);
@@ -136,7 +148,12 @@ class DiskStore implements ContentStore {
   async ensure(target: Descriptor, from: Provider, options: AbortOptions = {}): Promise<void> {
     if ((await this.info(target.digest))?.sizeBytes === target.size) return;
     const fetch = async (signal: AbortSignal): Promise<void> => {
-      await this.ingest(from.read(target, { signal }), target, { signal });
+      // A provider's bytes are verified already; hashing them again would double the price of a pull.
+      const write = async (file: string): Promise<Written> => {
+        const size = await writeNew(file, from.read(target, { signal }), { signal });
+        return { digest: target.digest, size };
+      };
+      await this.#put(write, target, { signal });
     };
     await this.#fetches.do(target.digest, fetch, options);
   }
@@ -191,19 +208,30 @@ interface Written {
   readonly size: number;
 }
 
-async function writeNew(file: string, content: Bytes, options: IngestOptions): Promise<Written> {
+async function writeHashed(file: string, content: Bytes, options: IngestOptions): Promise<Written> {
   const hash = createHash("sha256");
+  const hashing = async function* (): Bytes {
+    for await (const chunk of content) {
+      hash.update(chunk);
+      yield chunk;
+    }
+  };
+  const size = await writeNew(file, hashing(), options);
+  return { digest: digestFromHex(hash.digest("hex")), size };
+}
+
+/** Writes CONTENT to the new FILE and gives its size. */
+async function writeNew(file: string, content: Bytes, options: IngestOptions): Promise<number> {
   const handle = await open(file, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o644);
   try {
     let size = 0;
     for await (const chunk of content) {
       if (options.signal?.aborted) throw canceled(options.signal);
-      hash.update(chunk);
       await writeAll(handle, chunk);
       size += chunk.length;
     }
     if (options.durable) await handle.sync();
-    return { digest: digestFromHex(hash.digest("hex")), size };
+    return size;
   } finally {
     await handle.close();
   }

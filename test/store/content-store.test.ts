@@ -88,6 +88,17 @@ describe("ingest", () => {
   });
 });
 
+describe("adopt", () => {
+  it("takes a file over, unless it is of another size", async () => {
+    const file = path.join(root, "made");
+    await writeFile(file, "hello");
+    await expect(store.adopt(file, { ...of("hello"), size: 4 })).rejects.toMatchObject({ code: "data-loss" });
+    await store.adopt(file, of("hello"));
+    expect(await text(store.read(of("hello")))).toBe("hello");
+    await expect(readFile(file)).rejects.toMatchObject({ code: "ENOENT" });
+  });
+});
+
 describe("read", () => {
   it("finds only what is there", async () => {
     await expect(text(store.read(of("hello")))).rejects.toMatchObject({ code: "not-found" });
