@@ -2,11 +2,11 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import fs from "node:fs";
 import path from "node:path";
-import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { readCgroups, sweepExecutor } from "../../src/executor/index.js";
 import { ownerIsAlive } from "../../src/snapshot/index.js";
 import { processesNaming } from "../suites/executor.js";
+import { buildEngine, buildSandbox } from "./bundles.js";
 import { type Ground, makeGround, removeGround } from "./ground.js";
 
 const DEEP_ROUNDS = 100;
@@ -16,20 +16,10 @@ let ground: Ground;
 let engineFile: string;
 let owners = 0;
 
-beforeAll(async () => {
+beforeAll(() => {
   ground = makeGround();
-  engineFile = path.join(ground.dirs.root, "engine.mjs");
-  const entry = path.join(import.meta.dirname, "engine.ts");
-  await build({
-    entryPoints: [entry],
-    outfile: engineFile,
-    bundle: true,
-    platform: "node",
-    format: "esm",
-    packages: "external",
-    target: "node20",
-  });
-  fs.symlinkSync(path.resolve("node_modules"), path.join(ground.dirs.root, "node_modules"));
+  engineFile = buildEngine(ground.dirs.root);
+  buildSandbox(ground.dirs.root);
 });
 afterAll(() => removeGround(ground));
 
@@ -83,7 +73,7 @@ function cgroupsOf(owner: string): string[] {
   });
 }
 
-describe.each(["runc", "crun"])("an engine on %s that is killed while a step runs", (kind) => {
+describe.each(["runc", "crun", "sandbox"])("an engine on %s that is killed while a step runs", (kind) => {
   it("takes every process and mount of the step with it, and the next one sweeps the rest", async () => {
     const engine = startEngine(kind);
     await said(engine, "ready");

@@ -130,7 +130,8 @@ export function executorSuite(
         expect(await identity({ uid: 0, gid: 0, groups: [] })).toMatch(/Groups:\t0 \n$/);
       });
       it("has umask 022, no input, no blocked or ignored signal, and no descriptor beside the three", async () => {
-        expect(await out("umask; cat | wc -c; ls /proc/1/fd | tr '\\n' ' '")).toBe("0022\n0\n0 1 2 ");
+        const fds = "for fd in 0 1 2 3 4 5 6 7 8 9 10 11 12; do [ -L /proc/1/fd/$fd ] && echo $fd; done; true";
+        expect(await out(`umask; cat | wc -c; ${fds}`)).toBe("0022\n0\n0\n1\n2\n");
         const ran = await step({ ...shell(""), args: ["grep", "-E", "^Sig(Blk|Ign):", "/proc/self/status"] });
         expect(ran.stdout).toBe("SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
       });
@@ -302,6 +303,53 @@ export function executorSuite(
             "passwd",
             "resolv.conf",
           ]);
+        } finally {
+          removeGround(fresh);
+        }
+      });
+    });
+
+    describe("a hostile image", () => {
+      it("cannot lead a mount out of its root by links", async () => {
+        const outside = path.join(ground.dirs.root, "outside");
+        fs.mkdirSync(outside);
+        const fresh = makeGround();
+        try {
+          fs.symlinkSync(outside, path.join(fresh.rootfs, "link"));
+          fs.symlinkSync(path.join(outside, "hosts"), path.join(fresh.rootfs, "etc/hosts"));
+          fs.symlinkSync("../../../../../../../..", path.join(fresh.rootfs, "up"));
+          const source = path.join(fresh.dirs.root, "source");
+          fs.writeFileSync(source, "content");
+          const mounts: StepProcess["mounts"] = [
+            { kind: "tmpfs", destination: "/link/deep/mount" },
+            { kind: "bind", source, destination: "/link/file", readonly: true },
+            { kind: "bind", source, destination: `/up${outside}/other`, readonly: true },
+          ];
+          const ran = await run(
+            create(fresh),
+            shell("cat /link/file; touch /link/deep/mount/f", { mounts }),
+            fresh.rootfs,
+          );
+          expect(ran.exit.kind === "exited" && ran.exit.code === 0 ? ran.stdout : "content").toBe("content");
+          expect(fs.readdirSync(outside)).toEqual([]);
+        } finally {
+          removeGround(fresh);
+        }
+      });
+      it("cannot put the mounts of /dev or /proc elsewhere", async () => {
+        const outside = path.join(ground.dirs.root, "outside-dev");
+        fs.mkdirSync(outside);
+        const fresh = makeGround();
+        try {
+          for (const name of ["dev", "proc"]) {
+            fs.rmSync(path.join(fresh.rootfs, name), { recursive: true });
+            fs.symlinkSync(outside, path.join(fresh.rootfs, name));
+          }
+          const { exit } = await run(create(fresh), shell("true"), fresh.rootfs).catch((error: Error) => ({
+            exit: error,
+          }));
+          expect(exit).toBeDefined();
+          expect(fs.readdirSync(outside)).toEqual([]);
         } finally {
           removeGround(fresh);
         }

@@ -3,7 +3,7 @@ import { MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_RDONLY, MS_REMOUNT, mount }
 import type { RuntimeSpec } from "../runtime-spec.js";
 import type { SpecMount } from "../spec-mounts.js";
 import type { Native } from "./native.js";
-import { openDirectory, openInside, openMountPoint, pathOf } from "./rooted.js";
+import { openInside, openMountPoint, pathOf } from "./rooted.js";
 
 const MS_RELATIME = 1 << 21;
 const MS_STRICTATIME = 1 << 24;
@@ -87,7 +87,7 @@ function again(top: number, file: string, act: (fd: number) => void): void {
 }
 
 function fillDev(top: number, linux: RuntimeSpec["linux"], native: Native): void {
-  const dev = openDirectory(top, "/dev", native);
+  const dev = openMountPoint(top, "/dev", "directory", native);
   for (const name of DEV_NODES) {
     native.mknodat(dev, name, fs.constants.S_IFREG | 0o666, 0);
     again(top, `/dev/${name}`, (fd) => mount(`/dev/${name}`, pathOf(fd), "none", MS_BIND));

@@ -13,7 +13,7 @@ export function lookUpProgram(name: string, env: readonly string[]): string {
     if (fault === undefined) return name;
     throw new StartFailure(`exec: ${JSON.stringify(name)}: ${fault}`);
   }
-  const directories = (valueOf(env, "PATH") ?? "").split(":");
+  const directories = (variable(env, "PATH") ?? "").split(":");
   const files =
     name === "" ? [] : directories.filter((entry) => entry !== "").map((entry) => path.posix.join(entry, name));
   const found = files.find((file) => whyNot(file) === undefined);
@@ -23,10 +23,10 @@ export function lookUpProgram(name: string, env: readonly string[]): string {
 
 /** ENV with HOME, taken from /etc/passwd of the root where it is missing; `/` for a user that is not there. */
 export function withHome(env: readonly string[], uid: number): readonly string[] {
-  return valueOf(env, "HOME") === undefined ? [...env, `HOME=${homeOf(uid)}`] : env;
+  return variable(env, "HOME") === undefined ? [...env, `HOME=${homeOf(uid)}`] : env;
 }
 
-function valueOf(env: readonly string[], name: string): string | undefined {
+function variable(env: readonly string[], name: string): string | undefined {
   return env.find((entry) => entry.startsWith(`${name}=`))?.slice(name.length + 1);
 }
 

@@ -1,5 +1,4 @@
 import fs from "node:fs";
-import path from "node:path";
 import { openAt2, RESOLVE_IN_ROOT, systemCode } from "../../base/index.js";
 import type { Native } from "./native.js";
 
@@ -17,24 +16,59 @@ export function openInside(root: number, file: string, flags = 0): number | unde
   }
 }
 
-/** Opens a mount point inside ROOT, made as an empty directory or file of mode 0755, its parents too, where it is missing. */
+/**
+ * Opens a mount point inside ROOT, made as an empty directory or file of mode 0755, its parents too, where it is missing. Links are followed
+ * inside ROOT, those that lead nowhere as well: what they name is made.
+ */
 export function openMountPoint(root: number, file: string, kind: "directory" | "file", native: Native): number {
-  const existing = openInside(root, file);
-  if (existing !== undefined) return existing;
-  const parent = openDirectory(root, path.posix.dirname(file), native);
-  const name = path.posix.basename(file);
-  if (kind === "directory") native.mkdirat(parent, name, 0o755);
-  else native.mknodat(parent, name, fs.constants.S_IFREG | 0o755, 0);
-  fs.closeSync(parent);
-  const made = openInside(root, file);
+  let at: string[] = [];
+  const pending = names(file);
+  for (let links = 0; pending.length > 0; ) {
+    const name = pending.shift() ?? "";
+    if (name === "..") {
+      at.pop();
+      continue;
+    }
+    const target = linkOrMake(root, at, name, pending.length > 0 ? "directory" : kind, native);
+    if (target === undefined) {
+      at.push(name);
+      continue;
+    }
+    if (++links > LINKS_MAX) throw new Error(`too many links in ${file}`);
+    if (target.startsWith("/")) at = [];
+    pending.unshift(...names(target));
+  }
+  const made = openInside(root, `/${at.join("/")}`);
   if (made === undefined) throw new Error(`${file} vanished`);
   return made;
 }
 
-/** Opens a directory inside ROOT, made with its parents where it is missing. */
-export function openDirectory(root: number, file: string, native: Native): number {
-  const existing = openInside(root, file, O_DIRECTORY);
-  return existing ?? openMountPoint(root, path.posix.normalize(file), "directory", native);
+const LINKS_MAX = 40;
+
+function names(file: string): string[] {
+  return file.split("/").filter((name) => name !== "" && name !== ".");
+}
+
+/** The target of the link NAME in a directory inside ROOT; undefined for anything else, which is made where it is missing. */
+function linkOrMake(
+  root: number,
+  directory: readonly string[],
+  name: string,
+  kind: "directory" | "file",
+  native: Native,
+): string | undefined {
+  const parent = openInside(root, `/${directory.join("/")}`, O_DIRECTORY);
+  if (parent === undefined) throw new Error(`/${directory.join("/")} vanished`);
+  try {
+    const file = `${pathOf(parent)}/${name}`;
+    const stat = fs.lstatSync(file, { throwIfNoEntry: false });
+    if (stat?.isSymbolicLink()) return fs.readlinkSync(file);
+    if (!stat && kind === "directory") native.mkdirat(parent, name, 0o755);
+    if (!stat && kind === "file") native.mknodat(parent, name, fs.constants.S_IFREG | 0o755, 0);
+    return undefined;
+  } finally {
+    fs.closeSync(parent);
+  }
 }
 
 /** The open file as a path for calls that know no descriptors. */
