@@ -64,7 +64,7 @@ export interface HistoryEntry {
 /** Bytes of an image config. */
 export const IMAGE_CONFIG_BYTES_MAX = 8 * 1024 * 1024;
 /** Entries of a config's history. */
-export const HISTORY_ENTRIES_MAX = 16 * 1024;
+const HISTORY_ENTRIES_MAX = 16 * 1024;
 
 /** Reads an image config; null members are left out, a missing history or `config` is an empty one. Throws `invalid`. */
 export function parseImageConfig(bytes: Uint8Array): ImageConfig {

@@ -3,4 +3,3 @@ export type { HostOptions } from "./host.js";
 export type { ProxyOptions } from "./http.js";
 export { createRegistry, type Registry, type RegistryOptions } from "./registry.js";
 export type { Repository } from "./repository.js";
-export { RETRY_DELAYS_MS } from "./retries.js";
