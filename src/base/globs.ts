@@ -1,6 +1,6 @@
 /**
- * Compiled wildcards. A glob is a list of tokens and matching follows all ways through it at once, one character at a time: text length times
- * pattern length at worst, whatever the pattern.
+ * Compiled wildcards. A glob is a list of tokens and matching follows all ways through it at once, one character at a
+ * time: text length times pattern length at worst, whatever the pattern.
  */
 export type Glob = readonly GlobToken[];
 
@@ -23,7 +23,9 @@ type GlobToken =
   /** Any number of characters. */
   | { readonly kind: "rest" };
 
-/** What `**` means: nothing more than `*` twice (Go's `filepath.Match`), or any number of directories (`.dockerignore`). */
+/**
+ * What `**` means: nothing more than `*` twice (Go's `filepath.Match`), or any number of directories (`.dockerignore`).
+ */
 export type DoubleStar = "two-stars" | "directories";
 
 /** Compiles PATTERN in the syntax of Go's `filepath.Match`; undefined where it is malformed. */

@@ -1,6 +1,8 @@
 import { compileGlob, couldMatchBeyond, matchesGlob } from "./globs.js";
 
-/** Whether PATH matches PATTERN as Go's `filepath.Match` has it, or that the pattern is malformed. Linear; never throws. */
+/**
+ * Whether PATH matches PATTERN as Go's `filepath.Match` has it, or that the pattern is malformed. Linear; never throws.
+ */
 export function matchPath(pattern: string, path: string): boolean | "bad-pattern" {
   const glob = compileGlob(pattern, "two-stars");
   return glob ? matchesGlob(glob, path) : "bad-pattern";
@@ -12,19 +14,27 @@ export interface MatchState {
   readonly matched: readonly boolean[];
 }
 
-/** Ordered patterns as in `.dockerignore`: `**`, exceptions with `!`, and a pattern that matches a directory matches all below it. */
+/**
+ * Ordered patterns as in `.dockerignore`: `**`, exceptions with `!`, and a pattern that matches a directory matches all
+ * below it.
+ */
 export interface PatternMatcher {
   /** The patterns as cleaned, exceptions with their `!`. */
   readonly patterns: readonly string[];
   readonly hasExceptions: boolean;
-  /** Whether PATH (relative, `/` between names) or a directory above it matches, the last pattern that does deciding. */
+  /**
+   * Whether PATH (relative, `/` between names) or a directory above it matches, the last pattern that does deciding.
+   */
   matches(path: string): boolean;
   /**
-   * The same for a walker that has PARENT from its directory (undefined at the top). As in BuildKit, a pattern that could not have changed the
-   * outcome for a directory isn't asked about it, nor remembered for what is below: that tells where a pattern repeats one behind an exception.
+   * The same for a walker that has PARENT from its directory (undefined at the top). As in BuildKit, a pattern that
+   * could not have changed the outcome for a directory isn't asked about it, nor remembered for what is below: that
+   * tells where a pattern repeats one behind an exception.
    */
   step(path: string, parent: MatchState | undefined): { readonly matched: boolean; readonly state: MatchState };
-  /** Whether an exception could match something below the directory PATH, so that it must be walked though it matches. */
+  /**
+   * Whether an exception could match something below the directory PATH, so that it must be walked though it matches.
+   */
   mayExceptBelow(path: string): boolean;
 }
 
@@ -32,7 +42,10 @@ export type PatternMatcherResult =
   | { readonly ok: true; readonly matcher: PatternMatcher }
   | { readonly ok: false; readonly error: string };
 
-/** Reads PATTERNS in order; blank ones are left out. Errors: `syntax error in pattern`, `illegal exclusion pattern: "!"`. */
+/**
+ * Reads PATTERNS in order; blank ones are left out. Errors: `syntax error in pattern`, `illegal exclusion pattern:
+ * "!"`.
+ */
 export function createPatternMatcher(patterns: readonly string[]): PatternMatcherResult {
   const compiled: Pattern[] = [];
   for (const pattern of patterns) {
@@ -48,7 +61,10 @@ export function createPatternMatcher(patterns: readonly string[]): PatternMatche
   return { ok: true, matcher: new OrderedPatterns(compiled) };
 }
 
-/** The shortest equal path, as Go's `path.Clean` has it: no `.`, no inner `..`, no doubled or trailing slash; `.` for nothing. */
+/**
+ * The shortest equal path, as Go's `path.Clean` has it: no `.`, no inner `..`, no doubled or trailing slash; `.` for
+ * nothing.
+ */
 export function cleanPath(path: string): string {
   const isRooted = path.startsWith("/");
   const names: string[] = [];
@@ -120,7 +136,10 @@ class OrderedPatterns implements PatternMatcher {
   }
 }
 
-/** How deep a path may be for its parents to be looked at one by one; deeper ones are refused by every file system (PATH_MAX). */
+/**
+ * How deep a path may be for its parents to be looked at one by one; deeper ones are refused by every file system
+ * (PATH_MAX).
+ */
 const MAX_DEPTH = 4096;
 
 /** PATH and the directories above it. */

@@ -2,6 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { expandHeredoc, expandWord, expandWords } from "../../src/frontend/dockerfile/expand.js";
+import { quote } from "../../src/frontend/dockerfile/quote.js";
 
 const VARIABLES = new Map([
   ["set", "val"],
@@ -238,4 +239,13 @@ it("trimming agrees with trying every ending and every beginning", () => {
       expect(given("%%")).toBe(value.slice(0, ends[0] ?? value.length));
     }),
   );
+});
+
+it.each([
+  ['a"b\\c', '"a\\"b\\\\c"'],
+  ["\u0007\b\f\n\r\t\v", '"\\a\\b\\f\\n\\r\\t\\v"'],
+  ["\u0001\u007f\u0080\u00a0\u2028", '"\\x01\\x7f\\u0080\\u00a0\\u2028"'],
+  ["é日🐳 \u{e0001}", '"é日🐳 \\U000e0001"'],
+])("messages quote %j as Go does", (text, quoted) => {
+  expect(quote(text)).toBe(quoted);
 });

@@ -15,13 +15,15 @@ export type Arguments =
   | { readonly form: "trigger"; readonly trigger: RawInstruction }
   | { readonly form: "none" };
 
-export type JsonOrText = Extract<Arguments, { readonly form: "json" | "text" }>;
+type JsonOrText = Extract<Arguments, { readonly form: "json" | "text" }>;
 
 export type ParsedArguments =
   | { readonly ok: true; readonly arguments: Arguments; readonly takesHeredocs: boolean }
   | { readonly ok: false; readonly message: string; readonly culprit: Range };
 
-/** Reads the arguments of an instruction in the form its keyword calls for; an unknown keyword has none. Never throws. */
+/**
+ * Reads the arguments of an instruction in the form its keyword calls for; an unknown keyword has none. Never throws.
+ */
 export function parseArguments(raw: RawInstruction): ParsedArguments {
   const parsed = parseForm(raw);
   if (!("form" in parsed)) return { ok: false, ...parsed };

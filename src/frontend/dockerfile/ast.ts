@@ -27,7 +27,9 @@ export interface Heredoc {
   readonly name: string;
   /** The body, each line with its newline, tabs already stripped for `<<-`. */
   readonly content: string;
-  /** The body as written: `content` before the tabs of `<<-` are stripped, as a shell or an ONBUILD trigger needs it. */
+  /**
+   * The body as written: `content` before the tabs of `<<-` are stripped, as a shell or an ONBUILD trigger needs it.
+   */
   readonly raw: string;
   /** False where any part of the delimiter was quoted. */
   readonly expand: boolean;

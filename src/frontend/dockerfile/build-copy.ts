@@ -55,8 +55,8 @@ const SCHEMAS: Readonly<Record<"copy" | "add", FlagSchema>> = {
 };
 
 /**
- * The heredoc that WORD stands for, of several of one name the last. One that no body was read for (in JSON form, or beside a quote that is
- * never closed) is empty.
+ * The heredoc that WORD stands for, of several of one name the last. One that no body was read for (in JSON form, or
+ * beside a quote that is never closed) is empty.
  */
 function heredocOf(word: Word, bodies: readonly Heredoc[]): Heredoc | undefined {
   const marker = parseHeredocWord(word.text);

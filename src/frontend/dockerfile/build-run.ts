@@ -88,7 +88,10 @@ function readOption(field: string): MountOption {
 
 type Device = RunInstruction["devices"][number];
 
-/** `name`, `name=…`, `required`, `required=…`; the first field that is none of them is the name, `vendor/class=device` included. */
+/**
+ * `name`, `name=…`, `required`, `required=…`; the first field that is none of them is the name, `vendor/class=device`
+ * included.
+ */
 function readDevice(flag: Flag): Device | string {
   const csv = parseCsvFields(flag.value ?? "");
   if (!csv.ok) return `failed to parse csv devices: ${csv.error}`;

@@ -1,4 +1,6 @@
-/** The fields of one CSV record, as --mount and --device have them; a quoted field may hold commas and doubled quotes. */
+/**
+ * The fields of one CSV record, as --mount and --device have them; a quoted field may hold commas and doubled quotes.
+ */
 export function parseCsvFields(
   text: string,
 ): { readonly ok: true; readonly fields: readonly string[] } | { readonly ok: false; readonly error: string } {

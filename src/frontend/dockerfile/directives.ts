@@ -3,11 +3,11 @@ import type { EscapeCharacter } from "./expand.js";
 import { leadingSpace, withoutLineEnd } from "./lines.js";
 
 /**
- * Reads the parser directives: `# key=value` lines at the very top. Whatever is none of them ends them, a blank line and an ordinary
- * comment too.
+ * Reads the parser directives: `# key=value` lines at the very top. Whatever is none of them ends them, a blank line
+ * and an ordinary comment too.
  *
- * Two readers take turns in BuildKit, with small differences that Dockerfiles have come to rely on: `escape` may be indented, while `syntax`
- * and `check` may not, but may stand behind a `#!` line.
+ * Two readers take turns in BuildKit, with small differences that Dockerfiles have come to rely on: `escape` may be
+ * indented, while `syntax` and `check` may not, but may stand behind a `#!` line.
  */
 export class DirectiveReader {
   readonly #seen = new Set<string>();

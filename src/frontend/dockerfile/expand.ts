@@ -8,7 +8,7 @@ export interface VariableSource {
 }
 
 /** What every expansion tells of the variables it asked for, in the order of first use. */
-export interface Consulted {
+interface Consulted {
   readonly consulted: readonly string[];
   /** Those of `consulted` that have no value, a default in the text or not. */
   readonly unset: readonly string[];

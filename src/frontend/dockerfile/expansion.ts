@@ -1,4 +1,5 @@
 import type { EscapeCharacter, VariableSource } from "./expand.js";
+import { type ExpandedWord, WordCollector } from "./expanded-words.js";
 import { removePrefix, removeSuffix, replacePattern, type SubstitutionResult } from "./substitution.js";
 
 /** How an expansion treats what is not a variable. */
@@ -10,13 +11,6 @@ export interface ExpanderMode {
   readonly keepEscapes: boolean;
   /** Leave variables without a value as they are written. */
   readonly keepUnset: boolean;
-}
-
-/** A word of the expanded text, and the offsets in the source of the parts that gave it. */
-export interface ExpandedWord {
-  readonly text: string;
-  readonly start: number;
-  readonly end: number;
 }
 
 export type ExpansionResult<T> =
@@ -34,8 +28,8 @@ const ORDINARY = /[^$<'"\\`}/]+/y;
 const NAME = /\p{Nd}+|[@*#?\-$!]|[\p{L}_][\p{L}\p{Nd}_]*/uy;
 
 /**
- * One expansion of one text: a scanner over it that takes every character once, but for nested words, which are part of the same
- * pass. Mistakes are noted and unwound by undefined, never thrown.
+ * One expansion of one text: a scanner over it that takes every character once, but for nested words, which are part of
+ * the same pass. Mistakes are noted and unwound by undefined, never thrown.
  */
 export class Expansion {
   /** The variables asked for, with their values, in the order of first use. */
@@ -236,7 +230,9 @@ export class Expansion {
     return this.#substituted(replacePattern(value ?? "", pattern, { replacement, all }));
   }
 
-  /** A nested word up to STOP; at the end of the text the error is that the stop is missing, whatever else went wrong. */
+  /**
+   * A nested word up to STOP; at the end of the text the error is that the stop is missing, whatever else went wrong.
+   */
   #operand(stop: "}" | "/", keepEscapes: boolean): string | undefined {
     const word = this.#sequence(stop, keepEscapes);
     if (word === undefined && this.#at >= this.#text.length) {
@@ -284,41 +280,3 @@ export class Expansion {
 
 /** What messages show for a character that is not there. */
 const END_OF_TEXT = "\ufffd";
-
-/** Splits what an expansion gives at the blanks that are not protected. */
-class WordCollector {
-  readonly #words: ExpandedWord[] = [];
-  #text = "";
-  #start = 0;
-  #end = 0;
-
-  add(part: string, from: { readonly splits: boolean; readonly start: number; readonly end: number }): void {
-    if (!from.splits) {
-      this.#append(part, from.start, from.end);
-      return;
-    }
-    // Offsets within a part are those of the source where the part is plain text; a variable's value counts as all of it.
-    const isVerbatim = part.length === from.end - from.start;
-    for (const { 0: piece, index } of part.matchAll(/\p{White_Space}+|\P{White_Space}+/gu)) {
-      const start = isVerbatim ? from.start + index : from.start;
-      if (/^\p{White_Space}/u.test(piece)) this.#flush();
-      else this.#append(piece, start, isVerbatim ? start + piece.length : from.end);
-    }
-  }
-
-  finish(): readonly ExpandedWord[] {
-    this.#flush();
-    return this.#words;
-  }
-
-  #append(piece: string, start: number, end: number): void {
-    if (this.#text === "") this.#start = start;
-    this.#text += piece;
-    this.#end = end;
-  }
-
-  #flush(): void {
-    if (this.#text !== "") this.#words.push({ text: this.#text, start: this.#start, end: this.#end });
-    this.#text = "";
-  }
-}

@@ -5,8 +5,8 @@ import type { RawText } from "./raw.js";
 import { didYouMean } from "./suggest.js";
 
 /**
- * Takes the flags off the front of an instruction: words that begin with `--`, quotes and escapes in them processed, up to the first that does
- * not, or up to a lone `--`. END is where the rest begins.
+ * Takes the flags off the front of an instruction: words that begin with `--`, quotes and escapes in them processed, up
+ * to the first that does not, or up to a lone `--`. END is where the rest begins.
  */
 export function splitFlags(
   text: RawText,
@@ -42,7 +42,7 @@ function readFlag(word: string, text: RawText, [start, end]: readonly [number, n
 }
 
 /** What a flag takes: `true` or `false` or nothing, one value, or a value each time it is given. */
-export type FlagKind = "boolean" | "string" | "strings";
+type FlagKind = "boolean" | "string" | "strings";
 
 /** The flags of an instruction by name. */
 export type FlagSchema = Readonly<Record<string, FlagKind>>;

@@ -1,4 +1,5 @@
-import { type ExpandedWord, type ExpanderMode, Expansion } from "./expansion.js";
+import type { ExpandedWord } from "./expanded-words.js";
+import { type ExpanderMode, Expansion } from "./expansion.js";
 
 /** The parts of `3<<-"EOF"`. */
 export interface HeredocWord {
@@ -21,7 +22,10 @@ export interface HeredocMarker extends HeredocWord {
   readonly source: ExpandedWord;
 }
 
-/** The heredocs that LINE begins, in order; a mistake in a name is an error. A line whose quotes don't match begins none. */
+/**
+ * The heredocs that LINE begins, in order; a mistake in a name is an error. A line whose quotes don't match begins
+ * none.
+ */
 export function findHeredocs(
   line: string,
 ): { readonly ok: true; readonly markers: readonly HeredocMarker[] } | { readonly ok: false; readonly error: string } {

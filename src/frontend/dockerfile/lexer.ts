@@ -3,8 +3,8 @@ import { lazy } from "../../base/index.js";
 import type { EscapeCharacter } from "./expand.js";
 
 /**
- * The tokens of a Dockerfile, on three levels: the physical lines of the file, the words of an instruction (ENV, LABEL, ARG) and its
- * flags. All rules are sticky and none backtracks over what another has taken, so each level is linear.
+ * The tokens of a Dockerfile, on three levels: the physical lines of the file, the words of an instruction (ENV, LABEL,
+ * ARG) and its flags. All rules are sticky and none backtracks over what another has taken, so each level is linear.
  */
 
 /** Unicode's white space but for the line feed, which alone ends a line. */
@@ -15,7 +15,9 @@ const SPACE = "\\p{White_Space}";
 
 /** One line of the file. */
 export interface PhysicalLine {
-  /** `comment`: `#` is its first character that is not blank. What a line means within a heredoc is the reader's to say. */
+  /**
+   * `comment`: `#` is its first character that is not blank. What a line means within a heredoc is the reader's to say.
+   */
   readonly kind: "comment" | "blank" | "text";
   /** With its line end, if it has one. */
   readonly text: string;

@@ -141,8 +141,8 @@ export function trimmed(text: string): { readonly text: string; readonly offset:
 }
 
 /**
- * LINE without the escape character at its end, which may have blanks behind it, and whether there was one. Two of them are none: the
- * first escapes the second.
+ * LINE without the escape character at its end, which may have blanks behind it, and whether there was one. Two of them
+ * are none: the first escapes the second.
  */
 function continued(
   line: string,

@@ -5,10 +5,13 @@ import type { ExpandResult } from "./expand.js";
 import { quote } from "./quote.js";
 import { didYouMean } from "./suggest.js";
 
-/** A --mount of RUN with its options expanded and its defaults filled in. Paths are as written: neither cleaned nor joined to WORKDIR. */
+/**
+ * A --mount of RUN with its options expanded and its defaults filled in. Paths are as written: neither cleaned nor
+ * joined to WORKDIR.
+ */
 export type ResolvedMount = BindMount | CacheMount | TmpfsMount | SecretMount | SshMount;
 
-export interface BindMount {
+interface BindMount {
   readonly type: "bind";
   /** A stage, image or named context; undefined is the build context. */
   readonly from: string | undefined;
@@ -17,7 +20,7 @@ export interface BindMount {
   readonly target: string;
   readonly readOnly: boolean;
 }
-export interface CacheMount {
+interface CacheMount {
   readonly type: "cache";
   /** Undefined is an empty file system. */
   readonly from: string | undefined;
@@ -30,7 +33,7 @@ export interface CacheMount {
   /** Undefined where none of uid, gid and mode is given. */
   readonly owner: MountOwner | undefined;
 }
-export interface TmpfsMount {
+interface TmpfsMount {
   readonly type: "tmpfs";
   readonly target: string;
   readonly readOnly: boolean;

@@ -21,7 +21,9 @@ export function removeSuffix(value: string, pattern: string, longest: boolean): 
   });
 }
 
-/** VALUE with the first match of PATTERN (or all) replaced: `${v/p/r}` and `${v//p/r}`. Matches are as long as can be. */
+/**
+ * VALUE with the first match of PATTERN (or all) replaced: `${v/p/r}` and `${v//p/r}`. Matches are as long as can be.
+ */
 export function replacePattern(
   value: string,
   pattern: string,
@@ -109,8 +111,9 @@ interface Search {
 }
 
 /**
- * The leftmost match, the longest (or shortest) of those that begin there. All ways to match are followed at once: `starts[n]` is
- * the leftmost place where a match of the first n tokens that ends here begins. So the time is that of text times pattern.
+ * The leftmost match, the longest (or shortest) of those that begin there. All ways to match are followed at once:
+ * `starts[n]` is the leftmost place where a match of the first n tokens that ends here begins. So the time is that of
+ * text times pattern.
  */
 function find(tokens: readonly Token[], text: readonly string[], search: Search): Found | undefined {
   let starts = new Int32Array(tokens.length + 1).fill(NOWHERE);

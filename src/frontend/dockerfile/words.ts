@@ -8,8 +8,8 @@ export interface SplitWord {
 }
 
 /**
- * Splits TEXT at blanks that neither quotes nor the escape character protect, as ENV, LABEL and ARG do. Quotes and escapes stay in the
- * words; expansion processes them. An escape character at the very end is dropped.
+ * Splits TEXT at blanks that neither quotes nor the escape character protect, as ENV, LABEL and ARG do. Quotes and
+ * escapes stay in the words; expansion processes them. An escape character at the very end is dropped.
  */
 export function splitQuotedWords(text: string, escapeCharacter: EscapeCharacter): readonly SplitWord[] {
   const words: SplitWord[] = [];

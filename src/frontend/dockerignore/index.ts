@@ -1,8 +1,9 @@
 import { cleanPath } from "../../base/index.js";
 
 /**
- * The patterns of a `.dockerignore`, in order, ready for a PatternMatcher: comments (`#` in the first column) and blank lines left out, paths
- * cleaned, `/` at their beginning dropped. Never throws; what is no pattern is for the matcher to refuse.
+ * The patterns of a `.dockerignore`, in order, ready for a PatternMatcher: comments (`#` in the first column) and blank
+ * lines left out, paths cleaned, `/` at their beginning dropped. Never throws; what is no pattern is for the matcher to
+ * refuse.
  */
 export function parseDockerignore(text: string): readonly string[] {
   const patterns: string[] = [];

@@ -2,7 +2,10 @@ import { cleanPath, type PatternMatcher } from "../../../base/index.js";
 import { quote } from "../quote.js";
 import { finding, type Rule, ruleUrl } from "./rule.js";
 
-/** COPY and ADD of what `.dockerignore` leaves out. With exceptions in it nothing is said: they can't be judged by a name alone. */
+/**
+ * COPY and ADD of what `.dockerignore` leaves out. With exceptions in it nothing is said: they can't be judged by a
+ * name alone.
+ */
 export const copyIgnoredFile: Rule = {
   name: "CopyIgnoredFile",
   description: "Attempting to Copy file that is excluded by .dockerignore",

@@ -22,15 +22,18 @@ export interface StageFacts {
   readonly platformMismatch: { readonly image: string; readonly expected: string; readonly actual: string } | undefined;
   /** How many of its instructions were converted: all, unless an error ended it. */
   readonly converted: number;
-  /** Variables that an instruction used and nothing set, ARG without a value included, with the names that are set there. */
+  /**
+   * Variables that an instruction used and nothing set, ARG without a value included, with the names that are set
+   * there.
+   */
   readonly undefinedVariables: readonly {
     readonly instruction: StageInstruction;
     readonly name: string;
     readonly known: readonly string[];
   }[];
   /**
-   * Words after expansion: of WORKDIR its path, of EXPOSE its ports, of ENV its keys, of COPY and ADD the sources that are taken from the main
-   * context (none with --from). An instruction that is not here counts as it is written.
+   * Words after expansion: of WORKDIR its path, of EXPOSE its ports, of ENV its keys, of COPY and ADD the sources that
+   * are taken from the main context (none with --from). An instruction that is not here counts as it is written.
    */
   readonly expanded: ReadonlyMap<StageInstruction, readonly string[]>;
 }

@@ -9,8 +9,8 @@ export interface GlobalScope {
 }
 
 /**
- * The platform's variables and the ARGs ahead of the first FROM, with --build-arg over their defaults or as if there were none.
- * Undefined where a default can't be expanded.
+ * The platform's variables and the ARGs ahead of the first FROM, with --build-arg over their defaults or as if there
+ * were none. Undefined where a default can't be expanded.
  */
 export function globalScope({ file, facts }: LintContext, values: "given" | "defaults"): GlobalScope | undefined {
   const variables = new Map(facts?.platformArgs);

@@ -28,8 +28,9 @@ export interface LintRequest {
 }
 
 /**
- * Runs the build checks: warnings in the order of the file, then, where `error=true` asks for it and there are any in a file without
- * errors, the error `lint violation found for rules: …`. Check options that can't be read are an error of their own. Never throws.
+ * Runs the build checks: warnings in the order of the file, then, where `error=true` asks for it and there are any in a
+ * file without errors, the error `lint violation found for rules: …`. Check options that can't be read are an error of
+ * their own. Never throws.
  */
 export function lintDockerfile(request: LintRequest): readonly Diagnostic[] {
   const { dockerfile } = request.parsed;

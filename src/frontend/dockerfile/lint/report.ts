@@ -1,8 +1,8 @@
 import type { Diagnostic } from "../../frontend.js";
 
 /**
- * The report of `--call=check,format=json` in the form of BuildKit's `frontend.lint`, and the exit code: 1 where there are warnings or an
- * error. The first error is the `buildError`.
+ * The report of `--call=check,format=json` in the form of BuildKit's `frontend.lint`, and the exit code: 1 where there
+ * are warnings or an error. The first error is the `buildError`.
  */
 export function checkReport(report: {
   readonly name: string;

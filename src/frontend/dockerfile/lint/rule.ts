@@ -11,8 +11,8 @@ export interface Rule {
   /** Runs only where `experimental=` asks for it. */
   readonly isExperimental?: boolean;
   /**
-   * What it needs: the file as far as it can be read, a file without errors, or what the build found out. A file with errors is checked up to the
-   * first of them.
+   * What it needs: the file as far as it can be read, a file without errors, or what the build found out. A file with
+   * errors is checked up to the first of them.
    */
   readonly needs: "text" | "file" | "build";
   check(context: LintContext): Iterable<Finding>;
