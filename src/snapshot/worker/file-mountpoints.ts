@@ -25,7 +25,7 @@ const FILE_MODE = 0o644;
 
 /**
  * Makes what is missing of the mountpoints and the directories above them, links followed inside the root, and gives the paths made,
- * in order, for `removeMountpoints` alone to read. Times of the directories they are made in stay as they were.
+ * in order, for `removeMountpoints` alone to read. As in the reference, the directories they are made in take the time of it.
  */
 export const makeMountpoints: Job<
   { readonly root: StepRoot; readonly paths: readonly Mountpoint[] },
@@ -38,10 +38,8 @@ export const makeMountpoints: Job<
       const missing: BytePath[] = [];
       for (let at = plain; at !== "" && !target.lstat(at); at = parentOf(at)) missing.push(at);
       for (const at of missing.reverse()) {
-        keepingTimes(target, parentOf(at), () => {
-          if (at === plain && kind === "file") fs.closeSync(target.create(at, FILE_MODE));
-          else target.makeDirectory(at, DIRECTORY_MODE);
-        });
+        if (at === plain && kind === "file") fs.closeSync(target.create(at, FILE_MODE));
+        else target.makeDirectory(at, DIRECTORY_MODE);
         made.push(at);
       }
     }
@@ -49,8 +47,8 @@ export const makeMountpoints: Job<
   });
 
 /**
- * Removes what `makeMountpoints` made and is still empty, innermost first, and puts back the times of the directories it was in. What
- * the step has put in its place or turned into a link, or a link above it, is left alone.
+ * Removes what `makeMountpoints` made and is still empty, innermost first, and leaves no trace of that in the times of the
+ * directories it was in. What the step has put in its place, and what lies behind a link that it planted, is left alone.
  */
 export const removeMountpoints: Job<{ readonly root: StepRoot; readonly made: readonly BytePath[] }, void> = (
   { root, made },
