@@ -1,8 +1,8 @@
-import type { AbortOptions } from "../base/index.js";
+import { type AbortOptions, canceled } from "../base/index.js";
 
 /**
  * Does WORK for all ITEMS at once; results stand in the items' order. The first failure aborts the others and is thrown when all have
- * ended.
+ * ended; an abort of the caller's is thrown as `canceled`.
  */
 export async function forAll<T, R>(
   items: readonly T[],
@@ -20,6 +20,7 @@ export async function forAll<T, R>(
     }
   });
   await Promise.allSettled(running);
+  if (signal?.aborted) throw canceled(signal);
   if (failing.signal.aborted) throw failing.signal.reason;
   return Promise.all(running);
 }
