@@ -3,7 +3,7 @@ import path from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { digestOf, hexOf } from "../../src/base/index.js";
-import { Bench } from "./file-harness.js";
+import { Bench, copyAction } from "./file-harness.js";
 
 let bench: Bench;
 beforeAll(() => {
@@ -43,6 +43,20 @@ describe("a context's manifest", () => {
     expect(await bench.digest(bench.scan(directory), ALL)).not.toBe(before);
     fs.writeFileSync(path.join(directory, "f"), "one");
     expect(await bench.digest(bench.scan(directory), ALL)).toBe(before);
+  });
+
+  it("does not believe a hash again that the copied bytes belied", async () => {
+    forgetAll();
+    const directory = await settled("printf one > f");
+    const right = await bench.digest(bench.scan(directory), ALL);
+    forge(manifests()[0] ?? "", hexOf(digestOf("one")), hexOf(digestOf("two")));
+    const source = bench.scan(directory);
+    expect(await bench.digest(source, ALL)).not.toBe(right);
+    const request = { action: copyAction("/", "/x"), source };
+    await expect(bench.apply([], request)).rejects.toMatchObject({ code: "data-loss" });
+    const again = bench.scan(directory);
+    expect(await bench.digest(again, ALL)).toBe(right);
+    await bench.apply([], { ...request, source: again });
   });
 
   it("does not keep what was written a moment ago", async () => {
@@ -206,6 +220,17 @@ describe("a scan", () => {
     await expect(bench.plane.run("readSourceFile", { source, path: "d/f", maxBytes: 3 })).rejects.toThrow(
       '"/d/f" exceeds 3 bytes',
     );
+  });
+
+  it("does not go through a link that takes a directory's place", async () => {
+    const outside = bench.directory("printf secret > f");
+    const source = bench.context("mkdir d; printf text > d/f");
+    if (source.kind !== "context") throw new Error("a context");
+    expect(await bench.plane.run("statSource", { source, path: "d" })).toMatchObject({ kind: "dir" });
+    fs.renameSync(path.join(source.directory, "d"), path.join(source.directory, "e"));
+    fs.symlinkSync(outside, path.join(source.directory, "d"));
+    expect(await bench.plane.run("readSourceFile", { source, path: "d/f", maxBytes: 100 })).toBeUndefined();
+    await expect(bench.digest(source, { path: "/d" })).rejects.toMatchObject({ code: "data-loss" });
   });
 
   it("does not read below what its patterns leave out", async () => {

@@ -6,23 +6,21 @@ import type { Entry } from "./file-entry.js";
 import { naming } from "./file-errors.js";
 import { CHUNK_BYTES, fill, readBuffer, sha256 } from "./file-read.js";
 import type { FileView } from "./file-view.js";
-import { changed } from "./scan-tree.js";
 
 /** Copies the content of a regular file into the open file TO; throws `data-loss` where it is not what the scan saw. */
 export function copyContent(view: FileView, { path, entry, to }: ContentCopy, context: JobContext): void {
-  const expected = view.expectedSha256(path);
   const from = view.open(path);
   try {
     const buffer = readBuffer();
     const size = naming("read", path, () => fill(from, buffer, entry.size));
     if (size < CHUNK_BYTES) {
-      if (expected !== undefined && sha256(buffer.subarray(0, size)) !== expected) throw changed(path);
+      if (view.knowsContent(path)) view.checkContent(path, sha256(buffer.subarray(0, size)));
       if (isSparse(entry)) writeSparse(to, buffer, { size, offset: 0, path });
       else if (size > 0) write(to, buffer, size, path);
       if (isSparse(entry)) fs.ftruncateSync(to, size);
       return;
     }
-    copyLarge({ from, to, path, sparse: isSparse(entry), first: size }, expected, context);
+    copyLarge(view, { from, to, path, sparse: isSparse(entry), first: size }, context);
   } finally {
     fs.closeSync(from);
   }
@@ -43,13 +41,9 @@ interface LargeCopy {
   readonly first: number;
 }
 
-function copyLarge(
-  { from, to, path, sparse, first }: LargeCopy,
-  expected: string | undefined,
-  context: JobContext,
-): void {
+function copyLarge(view: FileView, { from, to, path, sparse, first }: LargeCopy, context: JobContext): void {
   const buffer = readBuffer();
-  const hash = expected === undefined ? undefined : crypto.createHash("sha256");
+  const hash = view.knowsContent(path) ? crypto.createHash("sha256") : undefined;
   let offset = 0;
   for (let size = first; size > 0; size = naming("read", path, () => fill(from, buffer))) {
     context.checkCanceled();
@@ -60,7 +54,7 @@ function copyLarge(
     context.report({ current: offset, unit: "bytes" });
   }
   if (sparse) fs.ftruncateSync(to, offset);
-  if (hash && hash.digest("hex") !== expected) throw changed(path);
+  if (hash) view.checkContent(path, hash.digest("hex"));
 }
 
 function write(to: number, buffer: Buffer, size: number, path: BytePath): void {

@@ -23,8 +23,10 @@ export interface FileView extends Lookup {
   open(path: BytePath): number;
   /** The sha256 of a regular file's content in hex. */
   sha256(path: BytePath): string;
-  /** The same where it is known already and what is read must agree. */
-  expectedSha256(path: BytePath): string | undefined;
+  /** Whether what is read of a file can be checked, with `checkContent`. */
+  knowsContent(path: BytePath): boolean;
+  /** Throws `data-loss` where the sha256 of what was read is not what it should be. */
+  checkContent(path: BytePath, readSha256: string): void;
 }
 
 export interface Xattr {
@@ -98,9 +100,11 @@ export class TreeView implements FileView {
     }
   }
 
-  expectedSha256(): undefined {
-    return undefined;
+  knowsContent(): boolean {
+    return false;
   }
+
+  checkContent(): void {}
 }
 
 const READ_FLAGS = fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK;

@@ -96,6 +96,14 @@ export class ContextScan implements Disposable {
     return node.sha256;
   }
 
+  /** Throws `data-loss` where a file's content is not what its digest says, which is then forgotten for good. */
+  checkContent(node: ScanNode, readSha256: string): void {
+    if (node.sha256 === undefined || node.sha256 === readSha256) return;
+    this.#manifest.drop(node.path);
+    this.save();
+    throw changed(node.path);
+  }
+
   /** Makes what was learned last. */
   save(): void {
     this.#manifest.save((path) => this.#isGone(path));
@@ -192,10 +200,11 @@ export class ContextScan implements Disposable {
   /** Calls WORK with the node's path; what has gone or may not be read is said in a sentence. */
   #on<T>(node: ScanNode, what: string, work: (at: BytePath) => T): T {
     try {
-      return work(node.parent ? this.#handles.path(node.parent, node.name) : this.#handles.path(node, ""));
+      const isDirectory = node.entry.kind === "dir" || node.parent === undefined;
+      return work(isDirectory ? this.#handles.path(node, "") : this.#handles.path(node.parent, node.name));
     } catch (error) {
       const code = systemCode(error);
-      if (code === "ENOENT" || code === "ENOTDIR" || code === "ELOOP") throw changed(node.path);
+      if (code !== undefined && OTHER_NOW.includes(code)) throw changed(node.path);
       if (code === "EACCES" || code === "EPERM") {
         throw new EngineError("denied", `${what} ${shown(node.path)} of the build context: permission denied`, {
           cause: error,
@@ -207,6 +216,9 @@ export class ContextScan implements Disposable {
 }
 
 const READ_FLAGS = fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK;
+
+/** What calls say where something else has taken an entry's place, or nothing. */
+const OTHER_NOW: readonly string[] = ["ENOENT", "ENOTDIR", "ELOOP", "EINVAL", "ENXIO"];
 
 /** The top of a context is nobody's directory: mode, owner and time of the caller's own say nothing. */
 const ROOT_ENTRY: Entry = {
@@ -224,7 +236,7 @@ const ROOT_ENTRY: Entry = {
 };
 
 /** An entry is not what it was when the build looked at it first. */
-export function changed(path: BytePath): EngineError {
+function changed(path: BytePath): EngineError {
   return new EngineError("data-loss", `${shown(path)} of the build context changed during the build`);
 }
 

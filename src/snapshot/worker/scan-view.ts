@@ -39,8 +39,12 @@ export class ContextView implements FileView {
     return this.#scan.sha256(this.#at(path), this.#context);
   }
 
-  expectedSha256(path: BytePath): string | undefined {
-    return this.#at(path).sha256;
+  knowsContent(path: BytePath): boolean {
+    return this.#at(path).sha256 !== undefined;
+  }
+
+  checkContent(path: BytePath, readSha256: string): void {
+    this.#scan.checkContent(this.#at(path), readSha256);
   }
 
   #at(path: BytePath): ScanNode {
