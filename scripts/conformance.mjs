@@ -1,0 +1,88 @@
+// Runs the conformance cases against bin/ashlar and holds the result against test/conformance/known-failures.txt, the cases
+// that don't pass yet: one that fails must be listed, one that passes must not. The list only ever shrinks.
+//
+//   node scripts/conformance.mjs [SUBSTRING]
+import { spawn } from "node:child_process";
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+const folder = path.join(root, "test/conformance");
+const LIST = "test/conformance/known-failures.txt";
+/** Differences shown of a case. */
+const SHOWN_DIFFERENCES = 8;
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  process.umask(0o022);
+  const { passed, failed, skipped } = await runConformance(process.argv[2]);
+  console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
+  process.exitCode = failed > 0 ? 1 : 0;
+}
+
+/** How many cases passed and failed; a listed case that fails counts as skipped. ONLY: cases whose name holds it. */
+export async function runConformance(only = "") {
+  const known = readList();
+  const state = fs.mkdtempSync(path.join(os.tmpdir(), "ashlar-conformance-"));
+  try {
+    const report = await runCases(only, path.join(state, "root"));
+    return compare(report, only, known);
+  } catch (error) {
+    console.log(`conformance: ${error.message}`);
+    return { passed: 0, failed: 1, skipped: 0 };
+  } finally {
+    fs.rmSync(state, { recursive: true, force: true });
+  }
+}
+
+function readList() {
+  const lines = fs.readFileSync(path.join(root, LIST), "utf8").split("\n");
+  return new Set(lines.map((line) => line.replace(/#.*/, "").trim()).filter(Boolean));
+}
+
+async function runCases(only, stateDirectory) {
+  const jobs = String(os.availableParallelism());
+  const words = ["--engine", `${root}/bin/ashlar build`, "--json", "--jobs", jobs, "--only", only];
+  const child = spawn(process.execPath, [path.join(folder, "run.mjs"), ...words], {
+    env: { ...process.env, ASHLAR_ROOT: stateDirectory },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  let text = "";
+  child.stdout.setEncoding("utf8").on("data", (chunk) => {
+    text += chunk;
+  });
+  const code = await new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (status, signal) => resolve(status ?? signal));
+  });
+  if (!text.startsWith("{")) throw new Error(`the runner ended with ${code}: ${text}`);
+  return JSON.parse(text);
+}
+
+function compare({ failures }, only, known) {
+  const names = caseNames().filter((name) => name.includes(only));
+  const failing = new Map(failures.map(({ name, found }) => [name, found]));
+  const unknown = [...failing.keys()].filter((name) => !known.has(name)).sort();
+  for (const name of unknown) {
+    const found = failing.get(name);
+    const more = found.length > SHOWN_DIFFERENCES ? [`… ${found.length - SHOWN_DIFFERENCES} more`] : [];
+    console.log(`FAIL ${name}`);
+    for (const line of [...found.slice(0, SHOWN_DIFFERENCES), ...more]) console.log(`     ${line}`);
+  }
+  const recovered = names.filter((name) => known.has(name) && !failing.has(name));
+  for (const name of recovered) console.log(`FAIL ${name}: it passes: remove it from ${LIST}`);
+  const gone = [...known].filter((name) => !caseNames().includes(name));
+  for (const name of gone) console.log(`FAIL ${name}: there is no such case: remove it from ${LIST}`);
+  const skipped = [...failing.keys()].filter((name) => known.has(name)).length;
+  if (skipped > 0) console.log(`skipped: ${skipped} cases that are known not to pass yet (${LIST})`);
+  const failed = unknown.length + recovered.length + gone.length;
+  return { passed: names.length - unknown.length - recovered.length - skipped, failed, skipped };
+}
+
+function caseNames() {
+  return fs
+    .readdirSync(path.join(folder, "cases"))
+    .filter((name) => name.endsWith(".txtar"))
+    .map((name) => name.slice(0, -".txtar".length));
+}
