@@ -100,7 +100,7 @@ const rows: readonly CopyRow[] = [
     layer: ["x dir 0755 0:0", 'x/a file 0644 0:0 "a"', 'x/b file 0644 0:0 "a"'],
   },
   {
-    does: "makes FIFOs and devices, and an empty file of a socket",
+    does: "makes FIFOs and devices, a block device as a character device, and an empty file of a socket",
     source:
       "mkdir d; mkfifo -m 640 d/p; mknod -m 600 d/c c 1 3; mknod d/k b 7 0; cd d; " +
       `${process.execPath} -e 'require("net").createServer().listen("s",()=>process.exit())'; [ -S s ]`,
@@ -108,7 +108,7 @@ const rows: readonly CopyRow[] = [
     layer: [
       "x dir 0755 0:0",
       "x/c char 0600 0:0 259",
-      "x/k block 0644 0:0 1792",
+      "x/k char 0644 0:0 1792",
       "x/p fifo 0640 0:0",
       'x/s file 0755 0:0 ""',
     ],

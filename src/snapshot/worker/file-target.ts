@@ -1,5 +1,5 @@
 import fs from "node:fs";
-import { makeNode, S_IFBLK, S_IFCHR, S_IFIFO, setTimes, setXattr } from "../../base/index.js";
+import { makeNode, S_IFCHR, S_IFIFO, setTimes, setXattr } from "../../base/index.js";
 import { type BytePath, toBuffer } from "./bytes.js";
 import { type Entry, linkTarget, lstatEntry, namesIn, native } from "./file-entry.js";
 import { fileError, naming, refused } from "./file-errors.js";
@@ -90,13 +90,15 @@ export class Target implements Lookup {
     naming("link", path, () => fs.linkSync(native(this.at(existing)), native(this.at(path))));
   }
 
-  /** Makes a FIFO or a device node as ENTRY is; a socket becomes an empty file, as it cannot be copied. */
+  /**
+   * Makes a FIFO or a device node as ENTRY is. As in the reference, a socket becomes an empty file, and a block device a character
+   * device: it takes the bits of a socket's type out of every mode.
+   */
   makeSpecial(path: BytePath, entry: Entry): void {
     naming("mknod", path, () => {
       const at = toBuffer(this.at(path));
       if (entry.kind === "fifo") makeNode(at, S_IFIFO | entry.mode);
-      else if (entry.kind === "char") makeNode(at, S_IFCHR | entry.mode, entry.rdev);
-      else if (entry.kind === "block") makeNode(at, S_IFBLK | entry.mode, entry.rdev);
+      else if (entry.kind === "char" || entry.kind === "block") makeNode(at, S_IFCHR | entry.mode, entry.rdev);
       else fs.closeSync(fs.openSync(at, NEW_FILE_FLAGS, entry.mode));
     });
   }
