@@ -20,12 +20,12 @@ export async function writeTo(destination: Destination, content: Bytes, options:
   return counted.bytes;
 }
 
-/** Like `writeTo` for a path, with WRITE making the file it is given the name of. */
+/** Like `writeTo` for a path, with WRITE making the file whose absolute path it is given. */
 export async function writeFileTo(destination: string, write: (file: string) => Promise<void>): Promise<void> {
   try {
     const existing = await statOf(destination);
     if (existing?.isDirectory()) throw new EngineError("invalid", `${destination} is a directory`);
-    if (existing && !existing.isFile()) await write(destination);
+    if (existing && !existing.isFile()) await write(path.resolve(destination));
     else await replaceFile(existing ? await realpath(destination) : destination, existing, write);
   } catch (cause) {
     if (cause instanceof EngineError) throw cause;

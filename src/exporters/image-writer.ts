@@ -180,6 +180,10 @@ class Writer implements ImageWriter {
   }
 
   async #put(id: string, target: Descriptor, bytes: Uint8Array, options: ExportOptions): Promise<void> {
+    if ((await this.#store.info(target.digest))?.sizeBytes === target.size) {
+      await reported(id, options, async () => undefined);
+      return;
+    }
     async function* content() {
       yield bytes;
     }
