@@ -117,13 +117,12 @@ async function processOf(
 ): Promise<StepProcess> {
   const { meta } = op;
   const { uid, gid, groups } = await environment.plane.run("resolveUser", { tree: base, user: meta.user });
-  const given = new Set(meta.env.map((entry) => entry.split("=", 1)[0]));
-  const proxies = Object.entries(meta.proxyEnv ?? {}).flatMap(([key, value]) =>
-    given.has(key) ? [] : [`${key}=${value}`],
-  );
+  // A proxy from the command line wins over one set by ENV.
+  const proxies = meta.proxyEnv ?? {};
+  const env = meta.env.filter((entry) => !Object.hasOwn(proxies, entry.split("=", 1)[0] ?? ""));
   return {
     args: meta.args,
-    env: [...meta.env, ...proxies, ...secretEnv],
+    env: [...env, ...Object.entries(proxies).map(([key, value]) => `${key}=${value}`), ...secretEnv],
     cwd: meta.cwd,
     user: { uid, gid, groups },
     mounts,
@@ -139,6 +138,11 @@ async function processOf(
 }
 
 const DEFAULT_HOSTNAME = "buildkitsandbox";
+
+/** A temporary file system looks like the directory it covers; where there was none, it is everybody's. */
+function withMode(mount: StepMount, made: ReadonlySet<string>): StepMount {
+  return mount.kind === "tmpfs" && made.has(mount.destination.slice(1)) ? { ...mount, mode: 0o1777 } : mount;
+}
 
 function kindsOf(mounts: readonly PreparedMount[]): ReadonlyMap<string, "dir" | "file"> {
   return new Map(mounts.map(({ mount, kind }) => [mount.destination, kind]));
@@ -163,7 +167,8 @@ async function runIn(
   try {
     const root = { kind: "mounted", path: rootfs } as const;
     const made = await plane.control("makeMountpoints", { root, paths });
-    const exit = await executor.run(process, rootfs, {
+    const mounts = process.mounts.map((mount) => withMode(mount, new Set(made)));
+    const exit = await executor.run({ ...process, mounts }, rootfs, {
       signal: context.signal,
       onOutput: (fd, chunk) =>
         context.progress.emit({ type: "log", vertex: context.vertex.digest, at: clock.now(), fd, chunk }),
