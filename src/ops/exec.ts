@@ -139,11 +139,6 @@ async function processOf(
 
 const DEFAULT_HOSTNAME = "buildkitsandbox";
 
-/** A temporary file system looks like the directory it covers; where there was none, it is everybody's. */
-function withMode(mount: StepMount, made: ReadonlySet<string>): StepMount {
-  return mount.kind === "tmpfs" && made.has(mount.destination.slice(1)) ? { ...mount, mode: 0o1777 } : mount;
-}
-
 function kindsOf(mounts: readonly PreparedMount[]): ReadonlyMap<string, "dir" | "file"> {
   return new Map(mounts.map(({ mount, kind }) => [mount.destination, kind]));
 }
@@ -162,13 +157,18 @@ async function runIn(
   { environment, context }: Step,
 ): Promise<void> {
   const { plane, executor, clock } = environment;
-  const paths = stubPaths(process).map((path) => ({ path, kind: kinds.get(path) ?? ("file" as const) }));
+  // A temporary file system gets the mode of the directory it covers; where there was none, it is everybody's.
+  const temporary = new Set(process.mounts.flatMap(({ kind, destination }) => (kind === "tmpfs" ? destination : [])));
+  const paths = stubPaths(process).map((path) => ({
+    path,
+    kind: kinds.get(path) ?? ("file" as const),
+    ...(temporary.has(path) ? { mode: 0o1777 } : {}),
+  }));
   const rootfs = await plane.control("mount", { tree: workspace.parents, upper: workspace.layer });
   try {
     const root = { kind: "mounted", path: rootfs } as const;
     const made = await plane.control("makeMountpoints", { root, paths });
-    const mounts = process.mounts.map((mount) => withMode(mount, new Set(made)));
-    const exit = await executor.run({ ...process, mounts }, rootfs, {
+    const exit = await executor.run(process, rootfs, {
       signal: context.signal,
       onOutput: (fd, chunk) =>
         context.progress.emit({ type: "log", vertex: context.vertex.digest, at: clock.now(), fd, chunk }),

@@ -18,6 +18,8 @@ export interface Mountpoint {
   /** UTF-8 text, from the root. */
   readonly path: string;
   readonly kind: "dir" | "file";
+  /** Of a directory that has to be made. */
+  readonly mode?: number;
 }
 
 const DIRECTORY_MODE = 0o755;
@@ -33,13 +35,13 @@ export const makeMountpoints: Job<
 > = ({ root, paths }, context) =>
   withRoot(root, context, (target) => {
     const made: BytePath[] = [];
-    for (const { path, kind } of paths) {
+    for (const { path, kind, mode = DIRECTORY_MODE } of paths) {
       const plain = target.resolve(cleanPath(fromText(path)));
       const missing: BytePath[] = [];
       for (let at = plain; at !== "" && !target.lstat(at); at = parentOf(at)) missing.push(at);
       for (const at of missing.reverse()) {
         if (at === plain && kind === "file") fs.closeSync(target.create(at, FILE_MODE));
-        else target.makeDirectory(at, DIRECTORY_MODE);
+        else target.makeDirectory(at, at === plain ? mode : DIRECTORY_MODE);
         made.push(at);
       }
     }
