@@ -70,16 +70,24 @@ function processesIn(directory: string): number[] {
   return [...pids.filter((pid) => pid > 1), ...children(directory).flatMap(processesIn)];
 }
 
-/** Whether the directory is gone. */
+/** Whether nothing is left to remove. */
 function removeDirectories(directory: string): boolean {
   for (const child of children(directory)) removeDirectories(child);
   try {
     fs.rmdirSync(directory);
     return true;
   } catch (error) {
-    if (systemCode(error) === "ENOENT") return true;
-    if (systemCode(error) === "EBUSY") return false;
-    throw error;
+    switch (systemCode(error)) {
+      case "EBUSY":
+        return false;
+      case "ENOENT":
+      case "EROFS":
+      case "EACCES":
+      case "EPERM":
+        return true; // gone, or never ours to make
+      default:
+        throw error;
+    }
   }
 }
 

@@ -12,6 +12,7 @@ export interface Executor {
 }
 
 export interface RunOptions extends AbortOptions {
+  /** Takes what the step writes, as it comes; the chunk is the taker's. Must not throw. */
   readonly onOutput: (fd: 1 | 2, chunk: Uint8Array) => void;
   /** What the runtime complains of although the step ran. */
   readonly onWarning?: ((sentence: string) => void) | undefined;

@@ -52,7 +52,9 @@ export interface SpecHost {
   /** The engine's own, which an insecure step gets. */
   readonly capabilities: readonly string[];
   readonly cgroupVersion: 1 | 2;
-  /** The engine's hard limits are not known here; device nodes for insecure steps are. */
+  /** Steps run in a user namespace: no cgroups, no device nodes, and the machine's own /sys. */
+  readonly userNamespace: boolean;
+  /** The nodes for insecure steps. */
   readonly devices: () => readonly DeviceNode[];
 }
 
@@ -67,7 +69,7 @@ export interface StepPlace {
 const UMASK = 0o022;
 
 /** Paths of the host's kernel that a step must not read. */
-export const MASKED_PATHS: readonly string[] = [
+const MASKED_PATHS: readonly string[] = [
   "/proc/acpi",
   "/proc/asound",
   "/proc/kcore",
@@ -82,13 +84,7 @@ export const MASKED_PATHS: readonly string[] = [
 ];
 
 /** Paths of the host's kernel that a step must not write. */
-export const READONLY_PATHS: readonly string[] = [
-  "/proc/bus",
-  "/proc/fs",
-  "/proc/irq",
-  "/proc/sys",
-  "/proc/sysrq-trigger",
-];
+const READONLY_PATHS: readonly string[] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
 /** The runtime configuration of a step, as BuildKit makes it for a RUN. Throws EngineError `invalid` for an unknown ulimit. */
 export function runtimeSpec(step: StepProcess, place: StepPlace, host: SpecHost, terminal: boolean): RuntimeSpec {
@@ -98,17 +94,21 @@ export function runtimeSpec(step: StepProcess, place: StepPlace, host: SpecHost,
     process: processOf(step, insecure ? host.capabilities : DEFAULT_CAPABILITIES, terminal),
     root: { path: place.rootfs, readonly: false },
     hostname: step.hostname,
-    mounts: specMounts(step, place.etc),
+    mounts: specMounts(step, place.etc, host.userNamespace),
     linux: {
       namespaces: namespaces(step, host.cgroupVersion).map((type) => ({ type })),
       ...(place.cgroupsPath === undefined ? {} : { cgroupsPath: place.cgroupsPath }),
-      resources: { devices: [insecure ? { allow: true, type: "a", access: "rwm" } : { allow: false, access: "rwm" }] },
-      devices: insecure ? host.devices() : [],
+      resources: { devices: host.userNamespace ? [] : [deviceRule(insecure)] },
+      devices: insecure && !host.userNamespace ? host.devices() : [],
       ...(insecure ? {} : { seccomp: defaultSeccomp(DEFAULT_CAPABILITIES, host.arch) }),
       maskedPaths: insecure ? [] : MASKED_PATHS,
       readonlyPaths: insecure ? [] : READONLY_PATHS,
     },
   };
+}
+
+function deviceRule(allow: boolean): DeviceRule {
+  return { allow, ...(allow ? { type: "a" } : {}), access: "rwm" };
 }
 
 function processOf(step: StepProcess, capabilities: readonly string[], terminal: boolean): RuntimeSpec["process"] {

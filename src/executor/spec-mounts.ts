@@ -19,12 +19,12 @@ const BYTES_PER_KIB = 1024;
 const QUIET = ["nosuid", "noexec", "nodev"];
 
 /** Every mount of a step in mounting order: the kernel's own, the generated files, then the step's by destination. */
-export function specMounts(step: StepProcess, etc: EtcFiles): SpecMount[] {
+export function specMounts(step: StepProcess, etc: EtcFiles, userNamespace: boolean): SpecMount[] {
   const own = step.mounts
     .map(ownMount)
     .sort((a, b) => (a.destination < b.destination ? -1 : a.destination > b.destination ? 1 : 0));
   const taken = new Set(own.map((mount) => mount.destination));
-  return [...defaults(step, etc).filter((mount) => !taken.has(mount.destination)), ...own];
+  return [...defaults(step, etc, userNamespace).filter((mount) => !taken.has(mount.destination)), ...own];
 }
 
 /** The destinations of mounts that the runtime makes an empty file or directory for where there is none, beside /proc, /dev and /sys. */
@@ -35,7 +35,7 @@ export function stubPaths(step: Pick<StepProcess, "mounts">): string[] {
 const HOSTS = "/etc/hosts";
 const RESOLV_CONF = "/etc/resolv.conf";
 
-function defaults(step: StepProcess, etc: EtcFiles): SpecMount[] {
+function defaults(step: StepProcess, etc: EtcFiles, userNamespace: boolean): SpecMount[] {
   const access = step.security === "insecure" ? "rw" : "ro";
   const shmKib = Math.ceil((step.shmSizeBytes ?? SHM_BYTES) / BYTES_PER_KIB);
   const mount = (destination: string, type: string, options: readonly string[], source = type): SpecMount => {
@@ -47,8 +47,12 @@ function defaults(step: StepProcess, etc: EtcFiles): SpecMount[] {
     mount("/dev/pts", "devpts", ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
     mount("/dev/shm", "tmpfs", [...QUIET, "mode=1777", `size=${shmKib}k`], "shm"),
     mount("/dev/mqueue", "mqueue", QUIET),
-    mount("/sys", "sysfs", [...QUIET, access]),
-    mount("/sys/fs/cgroup", "cgroup", [...QUIET, "relatime", access]),
+    ...(userNamespace
+      ? [mount("/sys", "bind", [...QUIET, "rbind", "ro"], "/sys")]
+      : [
+          mount("/sys", "sysfs", [...QUIET, access]),
+          mount("/sys/fs/cgroup", "cgroup", [...QUIET, "relatime", access]),
+        ]),
     mount(RESOLV_CONF, "bind", [...QUIET, "rbind", "ro"], etc.resolvConf),
     mount(HOSTS, "bind", [...QUIET, "rbind", "ro"], etc.hosts),
   ];

@@ -20,6 +20,8 @@ export interface StepExecutorOptions {
   /** The engine's id, unique on the machine; `sweepExecutor` finds by it what a dead engine left. */
   readonly owner: string;
   readonly runner: StepRunner;
+  /** SPAWNER starts programs in a user namespace. */
+  readonly userNamespace?: boolean | undefined;
   /** Where to find programs, as PATH has it. */
   readonly searchPath: string;
 }
@@ -36,16 +38,18 @@ export function createExecutor(options: StepExecutorOptions): Executor {
 class StepExecutor implements Executor {
   readonly #spawner: Spawner;
   readonly #runner: StepRunner;
+  readonly #userNamespace: boolean;
   readonly #lifeLine: LifeLine;
   readonly #directory: ReturnType<typeof stepDirectories>;
   readonly #host: () => SpecHost;
 
-  constructor({ spawner, dirs, owner, runner, searchPath }: StepExecutorOptions) {
+  constructor({ spawner, dirs, owner, runner, searchPath, userNamespace = false }: StepExecutorOptions) {
     this.#spawner = spawner;
     this.#runner = runner;
+    this.#userNamespace = userNamespace;
     this.#lifeLine = findLifeLine(searchPath);
     this.#directory = stepDirectories(dirs, owner);
-    this.#host = lazy(() => specHost(runner.cgroups?.version ?? 1));
+    this.#host = lazy(() => specHost(runner.cgroups?.version ?? 1, userNamespace));
   }
 
   async run(process: StepProcess, rootfs: string, options: RunOptions): Promise<Exit> {
@@ -80,7 +84,7 @@ class StepExecutor implements Executor {
   }
 
   #cgroupsPath({ cgroupParent }: StepProcess, step: StepDirectory): string | undefined {
-    if (!this.#runner.cgroups || this.#runner.cgroups.mounts.length === 0) return undefined;
+    if (this.#userNamespace || !this.#runner.cgroups || this.#runner.cgroups.mounts.length === 0) return undefined;
     return path.posix.join("/", cgroupParent ?? DEFAULT_CGROUP_PARENT, step.id);
   }
 }
@@ -96,8 +100,14 @@ function refuseDescriptorCwd(cwd: string): void {
   }
 }
 
-function specHost(cgroupVersion: 1 | 2): SpecHost {
-  return { arch: process.arch, capabilities: ownCapabilities(), cgroupVersion, devices: insecureDevices };
+function specHost(cgroupVersion: 1 | 2, userNamespace: boolean): SpecHost {
+  return {
+    arch: process.arch,
+    capabilities: ownCapabilities(),
+    cgroupVersion,
+    userNamespace,
+    devices: insecureDevices,
+  };
 }
 
 /** The effective capabilities of this process. */

@@ -1,7 +1,7 @@
 import fs from "node:fs";
 import net from "node:net";
 import path from "node:path";
-import { makeNode, S_IFIFO } from "../base/index.js";
+import { makeNode, S_IFIFO, systemCode } from "../base/index.js";
 
 /**
  * A step's two outputs as pipes on disk. What Node gives a child are sockets, which cannot be opened again: `echo x > /dev/stdout` would
@@ -22,7 +22,7 @@ export class StepPipes implements Disposable {
     const paths = ["stdout", "stderr"].map((name) => path.join(directory, name));
     for (const file of paths) {
       makeNode(file, S_IFIFO | 0o600);
-      fs.chownSync(file, owner.uid, owner.gid);
+      giveAway(file, owner);
     }
     return new StepPipes(paths);
   }
@@ -36,6 +36,16 @@ export class StepPipes implements Disposable {
   /** Closes pipes that were never read. */
   [Symbol.dispose](): void {
     for (const fd of this.#readers.splice(0)) fs.closeSync(fd);
+  }
+}
+
+/** An ordinary user cannot give files away, but nobody else can reach this one: the directory is the engine's alone. */
+function giveAway(file: string, { uid, gid }: { readonly uid: number; readonly gid: number }): void {
+  try {
+    fs.chownSync(file, uid, gid);
+  } catch (error) {
+    if (systemCode(error) !== "EPERM") throw error;
+    fs.chmodSync(file, 0o666);
   }
 }
 

@@ -92,6 +92,7 @@ describe.each(["runc", "crun", "sandbox"])("an engine on %s that is killed while
     expect(fs.existsSync(path.join(ground.dirs.run, engine.owner))).toBe(true);
     expect(processesNaming(engine.marker).length).toBeGreaterThan(2);
     await killEngine(engine);
+    await sweepExecutor(ground.dirs, (owner) => ownerIsAlive(ground.dirs.owners, owner));
   });
   it.skipIf(!deep)(
     `at any of ${DEEP_ROUNDS} moments leaves nothing${deep ? "" : " (set ASHLAR_TEST_DEEP=1)"}`,

@@ -8,6 +8,7 @@ const host: SpecHost = {
   arch: "x64",
   capabilities: ["CAP_CHOWN", "CAP_SYS_ADMIN"],
   cgroupVersion: 1,
+  userNamespace: false,
   devices: () => [],
 };
 const place = { rootfs: "/r", etc: { hosts: "/run/hosts", resolvConf: "/run/resolv.conf" }, cgroupsPath: "/ashlar/x" };
@@ -64,6 +65,13 @@ describe("the runtime configuration of a step", () => {
     expect(linux).toMatchObject({ maskedPaths: [], readonlyPaths: [], resources: { devices: [{ allow: true }] } });
     expect(linux.seccomp).toBeUndefined();
     expect(mounts.find(({ destination }) => destination === "/sys")?.options).toContain("rw");
+  });
+  it("leaves out in a user namespace what that may not have", () => {
+    const { mounts, linux } = spec({}, { userNamespace: true });
+    expect(mounts.filter(({ destination }) => destination.startsWith("/sys"))).toEqual([
+      { destination: "/sys", type: "bind", source: "/sys", options: ["nosuid", "noexec", "nodev", "rbind", "ro"] },
+    ]);
+    expect(linux.resources.devices).toEqual([]);
   });
   it("limits what it is told to and denies devices", () => {
     const made = spec({ ulimits: [{ name: "nofile", soft: 1, hard: 2 }] }, {}, true);

@@ -49,6 +49,12 @@ export function executorSuite(
         expect(await out("setsid sh -c 'trap \"\" TERM HUP; sleep 1000' & echo started")).toBe("started\n");
         expect(Date.now() - before).toBeLessThan(10_000);
       });
+      it("keeps steps that run side by side apart", async () => {
+        const ids = ["a", "b", "c", "d", "e", "f"];
+        expect(
+          await Promise.all(ids.map((id) => out(`for i in 1 2 3; do echo ${id}; done; touch /tmp/${id}`))),
+        ).toEqual(ids.map((id) => `${id}\n`.repeat(3)));
+      });
       it("delivers a megabyte of output before it settles", async () => {
         expect((await out("head -c 1048576 /dev/zero")).length).toBe(1_048_576);
       });

@@ -6,6 +6,8 @@ import type { Native } from "./native.js";
 import { openInside, openMountPoint, pathOf } from "./rooted.js";
 
 const MS_RELATIME = 1 << 21;
+const MS_NOATIME = 1 << 10;
+const MS_NODIRATIME = 1 << 11;
 const MS_STRICTATIME = 1 << 24;
 const MS_REC = 1 << 14;
 const FLAGS: Readonly<Record<string, number>> = {
@@ -15,6 +17,8 @@ const FLAGS: Readonly<Record<string, number>> = {
   noexec: MS_NOEXEC,
   relatime: MS_RELATIME,
   strictatime: MS_STRICTATIME,
+  noatime: MS_NOATIME,
+  nodiratime: MS_NODIRATIME,
 };
 /** Options that say nothing to mount(2) here. */
 const SILENT = new Set(["rw", "rbind", "bind"]);
@@ -35,8 +39,8 @@ export function mountAll({ root, mounts, linux }: RuntimeSpec, native: Native): 
   const insecure = linux.seccomp === undefined;
   const deviceFlag = insecure ? 0 : MS_NODEV;
   mount(root.path, root.path, "none", MS_BIND | MS_REC);
-  remount(root.path, deviceFlag | (root.readonly ? MS_RDONLY : 0));
   const top = fs.openSync(root.path, fs.constants.O_RDONLY | fs.constants.O_DIRECTORY);
+  remount(top, deviceFlag | (root.readonly ? MS_RDONLY : 0));
   for (const each of mounts) {
     mountOne(top, each, deviceFlag, native);
     if (each.destination === "/dev") fillDev(top, linux, native);
@@ -58,9 +62,10 @@ function mountOne(
   const target = openMountPoint(top, destination, kind, native);
   switch (type) {
     case "bind":
-      mount(source, pathOf(target), "none", MS_BIND);
+      // In a user namespace the machine's /sys comes with all that is mounted in it or not at all; nothing else has mounts inside.
+      mount(source, pathOf(target), "none", MS_BIND | (source === "/sys" ? MS_REC : 0));
       // The path still means what is hidden now: what was mounted is found by its name again.
-      again(top, destination, (fd) => remount(pathOf(fd), flags));
+      again(top, destination, (fd) => remount(fd, flags));
       break;
     case "cgroup":
       // The step has no cgroup of its own, and those of the machine are none of its business.
@@ -75,8 +80,17 @@ function mountOne(
   fs.closeSync(target);
 }
 
-function remount(target: string, flags: number): void {
-  mount("none", target, "none", MS_BIND | MS_REMOUNT | flags);
+/** Adds flags to the mount that FD is the root of. */
+function remount(fd: number, flags: number): void {
+  mount("none", pathOf(fd), "none", MS_BIND | MS_REMOUNT | flags | flagsOf(fd));
+}
+
+/** The flags of FD's mount: leaving one out would ask to lift it, which a user namespace may not (mount_namespaces(7)). */
+function flagsOf(fd: number): number {
+  const id = /^mnt_id:\s*(\d+)$/m.exec(fs.readFileSync(`/proc/self/fdinfo/${fd}`, "utf8"))?.[1];
+  const lines = fs.readFileSync("/proc/self/mountinfo", "utf8").split("\n");
+  const options = lines.find((line) => line.startsWith(`${id} `))?.split(" ")[5] ?? "";
+  return options.split(",").reduce((all, option) => all | (FLAGS[option] ?? 0), 0);
 }
 
 function again(top: number, file: string, act: (fd: number) => void): void {
@@ -111,5 +125,5 @@ function mask(top: number, file: string): void {
 
 function protect(top: number, file: string): void {
   again(top, file, (fd) => mount(pathOf(fd), pathOf(fd), "none", MS_BIND | MS_REC));
-  again(top, file, (fd) => remount(pathOf(fd), MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC));
+  again(top, file, (fd) => remount(fd, MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC));
 }
