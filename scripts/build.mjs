@@ -8,7 +8,8 @@ const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 if (!fs.existsSync(path.join(root, "src"))) process.exit(0); // an installed package holds dist/ already
 const { build } = await import("esbuild");
 
-const external = ["koffi", "@photostructure/sqlite", "node:sqlite"];
+// Native modules cannot be bundled; undici is large, and only loaded when something is fetched.
+const external = ["koffi", "@photostructure/sqlite", "node:sqlite", "undici"];
 const common = { bundle: true, platform: "node", target: "node20", external, absWorkingDir: root, logLevel: "warning" };
 const cjs = {
   ...common,

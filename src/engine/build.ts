@@ -128,7 +128,6 @@ class Build implements AsyncDisposable {
       directories: inputs.directories,
       entitlements: new Set(this.#request.allow ?? []),
       steps: createLimiter(this.#request.maxParallelism ?? Number.POSITIVE_INFINITY),
-      shmSizeBytes: this.#request.shmSizeBytes,
       pulledBy: new Map(),
       contextDigests: new Map(),
       onContext: (scanId, vertex) => this.#openContext(scanId, vertex),

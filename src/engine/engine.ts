@@ -47,7 +47,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   const images = createImageStore(database, clock);
   const references = createReferenceStore(database, clock);
   const credentials = dockerCredentials(options.dockerConfig ?? `${os.homedir()}/.docker/config.json`);
-  const registry = scope.use(createRegistry({ clock, credentials }));
+  const registry = scope.use(createRegistry({ clock, credentials, proxy: proxyOf(env) }));
   const fetchLayer = createLayerFetcher(store, registry);
   const layers = createLayerStore({ database, plane, owner: owner.id, bootId: bootId(), clock, fetch: fetchLayer });
   const cacheMounts = createCacheMounts({ database, layers, dirs, clock });
@@ -65,6 +65,13 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   await sweepDeadOwners({ dirs, database, plane });
   const pruning: PruneEngine = { dirs, database, plane, store, images, references, cacheMounts, clock };
   return new OpenEngine({ parts, pruning, scope: scope.move(), notice: ground.notice, snapshotter: ground.snapshotter });
+}
+
+/** How the environment says the network is reached; the small names win, as in curl. */
+function proxyOf(env: NonNullable<EngineOptions["env"]>): Parameters<typeof createRegistry>[0]["proxy"] {
+  const [http, https, none] = ["http_proxy", "https_proxy", "no_proxy"].map((name) => env[name] ?? env[name.toUpperCase()]);
+  if (!http && !https) return undefined;
+  return { ...(http ? { http } : {}), ...(https ? { https } : {}), ...(none ? { none } : {}) };
 }
 
 /** Who runs this: the owner of files that are written for them. */

@@ -21,7 +21,6 @@ export interface OpEnvironment {
   /** `network.host`, `security.insecure`, as far as the caller allowed them. */
   readonly entitlements: ReadonlySet<string>;
   readonly steps: Limiter;
-  readonly shmSizeBytes: number | undefined;
   /** Which vertex speaks for a layer that has to be pulled. */
   readonly pulledBy: Map<LayerId, VertexInfo>;
   readonly contextDigests: Map<string, Promise<Digest>>;

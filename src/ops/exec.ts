@@ -131,7 +131,6 @@ async function processOf(
     security: op.security,
     extraHosts: meta.extraHosts ?? [],
     ulimits: meta.ulimits ?? [],
-    shmSizeBytes: environment.shmSizeBytes,
     cgroupParent: meta.cgroupParent,
     tty: false,
   };

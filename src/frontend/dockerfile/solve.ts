@@ -98,7 +98,8 @@ async function checkStages(
     if (!(error instanceof EngineError) || error.code === "canceled") throw error;
     const failures: readonly Diagnostic[] =
       error instanceof DiagnosticError ? error.diagnostics : [{ severity: "error", message: error.message }];
-    return [...lint(request, parsed, facts), ...failures];
+    // What ended the conversion is the error; that a check would have refused the file too is no second one.
+    return [...lint(request, parsed, facts).filter(({ severity }) => severity === "warning"), ...failures];
   }
 }
 
