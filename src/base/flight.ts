@@ -37,8 +37,14 @@ export class Flight<K, V> {
     return new Promise((resolve, reject) => {
       const settled = () => signal?.removeEventListener("abort", leave);
       const waiter: Waiter<V> = {
-        resolve: (value) => (settled(), resolve(value)),
-        reject: (error) => (settled(), reject(signal?.aborted ? signal.reason : error)),
+        resolve(value) {
+          settled();
+          resolve(value);
+        },
+        reject(error) {
+          settled();
+          reject(signal?.aborted ? signal.reason : error);
+        },
         left: () => signal?.aborted === true,
       };
       const leave = () => {

@@ -3,13 +3,19 @@ import type { Database } from "../store/index.js";
 
 /** Records that a living owner has leased. IS_ALIVE tells of an owner's id whether its process runs. */
 export function leasedRecords(database: Database, isAlive: (owner: string) => boolean): ReadonlySet<string> {
-  const leases = database.all<{ owner: string; target: string }>("SELECT DISTINCT owner, target FROM lease WHERE kind = 'record'");
+  const leases = database.all<{ owner: string; target: string }>(
+    "SELECT DISTINCT owner, target FROM lease WHERE kind = 'record'",
+  );
   const owners = new Map([...new Set(leases.map(({ owner }) => owner))].map((owner) => [owner, isAlive(owner)]));
   return new Set(leases.filter(({ owner }) => owners.get(owner)).map(({ target }) => target));
 }
 
 /** Forgets every record that no living owner has leased, and the keys that name none any more; how many records that were. */
-export async function pruneRecords(database: Database, isAlive: (owner: string) => boolean, options: AbortOptions = {}): Promise<number> {
+export async function pruneRecords(
+  database: Database,
+  isAlive: (owner: string) => boolean,
+  options: AbortOptions = {},
+): Promise<number> {
   return database.transaction(() => {
     const leased = leasedRecords(database, isAlive);
     const doomed = database.all<{ id: string }>("SELECT id FROM record").filter(({ id }) => !leased.has(id));

@@ -19,7 +19,15 @@ export interface BridgeOptions {
 }
 
 /** The frontend's three doors: image configs, small files of contexts, warnings. */
-export function createBridge({ catalog, plane, directories, progress, clock, signal, onWarning }: BridgeOptions): FrontendBridge {
+export function createBridge({
+  catalog,
+  plane,
+  directories,
+  progress,
+  clock,
+  signal,
+  onWarning,
+}: BridgeOptions): FrontendBridge {
   return {
     async resolveImageConfig(identifier, platform: Platform) {
       const vertex = internalVertex(`load metadata for ${identifier.replace(/^docker-image:\/\//, "")}`);
@@ -42,7 +50,11 @@ export function internalVertex(what: string): VertexInfo {
 }
 
 /** Runs WORK and shows it as a step. */
-export async function shownAs<T>(vertex: VertexInfo, to: { readonly progress: ProgressSink; readonly clock: Clock }, work: () => Promise<T>): Promise<T> {
+export async function shownAs<T>(
+  vertex: VertexInfo,
+  to: { readonly progress: ProgressSink; readonly clock: Clock },
+  work: () => Promise<T>,
+): Promise<T> {
   const { progress, clock } = to;
   progress.emit({ type: "vertex-started", vertex, at: clock.now() });
   try {
@@ -50,7 +62,10 @@ export async function shownAs<T>(vertex: VertexInfo, to: { readonly progress: Pr
     progress.emit({ type: "vertex-completed", vertex: vertex.digest, at: clock.now(), outcome: { kind: "done" } });
     return value;
   } catch (error) {
-    const outcome = errorCode(error) === "canceled" ? ({ kind: "canceled" } as const) : ({ kind: "error", message: messageOf(error) } as const);
+    const outcome =
+      errorCode(error) === "canceled"
+        ? ({ kind: "canceled" } as const)
+        : ({ kind: "error", message: messageOf(error) } as const);
     progress.emit({ type: "vertex-completed", vertex: vertex.digest, at: clock.now(), outcome });
     throw error;
   }

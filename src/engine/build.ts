@@ -1,7 +1,22 @@
-import { type Clock, createLimiter, type Digest, EngineError, errorCode, type Flight, messageOf, Scope } from "../base/index.js";
+import {
+  type Clock,
+  createLimiter,
+  type Digest,
+  EngineError,
+  errorCode,
+  type Flight,
+  messageOf,
+  Scope,
+} from "../base/index.js";
 import { createLocalCache } from "../cache/index.js";
 import type { Executor } from "../executor/index.js";
-import { createDockerfileFrontend, type Diagnostic, DiagnosticError, type FrontendImage, type FrontendRequest } from "../frontend/index.js";
+import {
+  createDockerfileFrontend,
+  type Diagnostic,
+  DiagnosticError,
+  type FrontendImage,
+  type FrontendRequest,
+} from "../frontend/index.js";
 import type { OpNode, SourceRange } from "../llb/index.js";
 import { formatPlatform, hostPlatform, type Platform, parsePlatform } from "../oci/index.js";
 import { type CacheMounts, createOp, createResult, type FileResult, type OpEnvironment } from "../ops/index.js";
@@ -14,9 +29,9 @@ import type { ImageSource } from "../sources/index.js";
 import type { Database } from "../store/index.js";
 import { createBridge, internalVertex, shownAs } from "./bridge.js";
 import { type Catalog, createCatalog } from "./catalog.js";
+import { rootOf } from "./graph.js";
 import { type BuildInputs, readInputs } from "./inputs.js";
 import { type BuiltImage, checkOutputs, type Outputs, writeOutputs } from "./outputs.js";
-import { rootOf } from "./graph.js";
 import { BuildFailure, type BuildRequest, type BuildResult, type BuildWarning } from "./request.js";
 import { openStreamContext } from "./stream-context.js";
 
@@ -62,7 +77,9 @@ class Build implements AsyncDisposable {
     this.#scope.defer(() => closing.abort(new EngineError("canceled", "the build has ended")));
     this.#signal = request.signal ? AbortSignal.any([request.signal, closing.signal]) : closing.signal;
     this.#catalog = createCatalog(engine.imageSource, request.pull ?? false);
-    this.#scope.defer(() => engine.database.transaction(() => engine.database.run("DELETE FROM lease WHERE build = ?", this.#id)));
+    this.#scope.defer(() =>
+      engine.database.transaction(() => engine.database.run("DELETE FROM lease WHERE build = ?", this.#id)),
+    );
   }
 
   async run(): Promise<BuildResult> {
@@ -83,8 +100,10 @@ class Build implements AsyncDisposable {
   #load(): Promise<BuildInputs> {
     const { plane, layers, dirs, owner } = this.#engine;
     const options = { plane, layers, dirs, owner, signal: this.#signal, scope: this.#scope };
-    return shownAs(internalVertex("load build definition"), { progress: this.#progress, clock: this.#engine.clock }, () =>
-      readInputs(this.#request, (stream) => openStreamContext(stream, options)),
+    return shownAs(
+      internalVertex("load build definition"),
+      { progress: this.#progress, clock: this.#engine.clock },
+      () => readInputs(this.#request, (stream) => openStreamContext(stream, options)),
     );
   }
 
@@ -99,7 +118,9 @@ class Build implements AsyncDisposable {
       signal: this.#signal,
       onWarning: (diagnostic) => this.#warn(diagnostic, inputs),
     });
-    const { images } = await createDockerfileFrontend().solve(frontendRequest(this.#request, inputs), bridge, { signal: this.#signal });
+    const { images } = await createDockerfileFrontend().solve(frontendRequest(this.#request, inputs), bridge, {
+      signal: this.#signal,
+    });
     const secrets = await openSecrets(this.#request.secrets ?? []);
     const environment = await this.#environment(inputs, secrets);
     await using job = this.#job(environment);
@@ -131,7 +152,7 @@ class Build implements AsyncDisposable {
       pulledBy: new Map(),
       contextDigests: new Map(),
       onContext: (scanId, vertex) => this.#openContext(scanId, vertex),
-      onContextRead: (scanId, { bytes }) => this.#showContext(scanId, bytes),
+      onContextRead: (scanId, bytes) => this.#showContext(scanId, bytes),
     };
   }
 
@@ -145,13 +166,16 @@ class Build implements AsyncDisposable {
     this.#scope.defer(() => this.#engine.plane.read("forgetScan", { scanId }, { affinity: scanId }));
   }
 
-  #showContext(scanId: string, bytes: number): void {
+  #showContext(scanId: string, bytes: number | undefined): void {
     const vertex = this.#contexts.get(scanId);
     if (!vertex) return;
     const at = this.#engine.clock.now();
-    const count = { current: bytes, unit: "bytes", startedAt: at, done: true } as const;
-    this.#progress.emit({ type: "status", vertex: vertex.digest, id: "reading context", at, ...count });
-    this.#progress.emit({ type: "vertex-completed", vertex: vertex.digest, at, outcome: { kind: "done" } });
+    if (bytes !== undefined) {
+      const count = { current: bytes, unit: "bytes", startedAt: at, done: true } as const;
+      this.#progress.emit({ type: "status", vertex: vertex.digest, id: "reading context", at, ...count });
+    }
+    const outcome = bytes === undefined ? ({ kind: "canceled" } as const) : ({ kind: "done" } as const);
+    this.#progress.emit({ type: "vertex-completed", vertex: vertex.digest, at, outcome });
   }
 
   #job(environment: OpEnvironment): Job<OpNode, FileResult> {
@@ -178,7 +202,10 @@ class Build implements AsyncDisposable {
   }
 
   /** The images' trees; a failure is told with the place of its step in the Dockerfile. */
-  async #solved(images: readonly FrontendImage[], { job, environment, inputs }: Solving): Promise<readonly BuiltImage[]> {
+  async #solved(
+    images: readonly FrontendImage[],
+    { job, environment, inputs }: Solving,
+  ): Promise<readonly BuiltImage[]> {
     try {
       return await this.#solveAll(images, job, environment);
     } catch (error) {
@@ -190,7 +217,11 @@ class Build implements AsyncDisposable {
     }
   }
 
-  async #solveAll(images: readonly FrontendImage[], job: Job<OpNode, FileResult>, environment: OpEnvironment): Promise<readonly BuiltImage[]> {
+  async #solveAll(
+    images: readonly FrontendImage[],
+    job: Job<OpNode, FileResult>,
+    environment: OpEnvironment,
+  ): Promise<readonly BuiltImage[]> {
     const known = new Map<Digest, Vertex<OpNode>>();
     return Promise.all(
       images.map(async (image) => {
@@ -202,7 +233,11 @@ class Build implements AsyncDisposable {
   }
 
   #steps(job: Job<OpNode, FileResult>): BuildResult["steps"] {
-    return job.steps.map(({ vertex, cached }) => ({ name: vertex.name, cached, durationMs: this.#times.get(vertex.digest)?.durationMs ?? 0 }));
+    return job.steps.map(({ vertex, cached }) => ({
+      name: vertex.name,
+      cached,
+      durationMs: this.#times.get(vertex.digest)?.durationMs ?? 0,
+    }));
   }
 
   #emit(event: ProgressEvent): void {
@@ -270,7 +305,10 @@ function located(error: unknown, inputs: BuildInputs): unknown {
 function failureAt(error: unknown, { dockerfile }: BuildInputs, { startLine, endLine }: SourceRange): BuildFailure {
   const source = { file: dockerfile.name, text: dockerfile.text, startLine, endLine };
   const hint = error instanceof EngineError ? error.hint : undefined;
-  return new BuildFailure(errorCode(error), messageOf(error), source, { cause: error, ...(hint === undefined ? {} : { hint }) });
+  return new BuildFailure(errorCode(error), messageOf(error), source, {
+    cause: error,
+    ...(hint === undefined ? {} : { hint }),
+  });
 }
 
 interface Solving {

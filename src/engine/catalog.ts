@@ -1,11 +1,18 @@
 import { EngineError } from "../base/index.js";
 import type { ResolvedImage } from "../frontend/index.js";
-import { formatPlatform, formatReference, type Platform, type Provider, parseReference, withDefaultTag } from "../oci/index.js";
+import {
+  formatPlatform,
+  formatReference,
+  openLayout,
+  type Platform,
+  type Provider,
+  parseReference,
+  withDefaultTag,
+} from "../oci/index.js";
 import type { ImageResolver, ResolvedLayers } from "../ops/index.js";
 import type { Registry } from "../registry/index.js";
 import type { FetchLayer } from "../snapshot/index.js";
 import { type ImageSource, parseLayoutIdentifier, resolveLayoutImage, type SourceImage } from "../sources/index.js";
-import { openLayout } from "../oci/index.js";
 import { type ContentStore, tiered } from "../store/index.js";
 
 const IMAGE_SCHEME = "docker-image://";
@@ -65,7 +72,9 @@ export function createLayerFetcher(store: ContentStore, registry: Registry): Fet
   return async ({ descriptor, origin }, { signal, onProgress }) => {
     const total = descriptor.size;
     if (!(await store.info(descriptor.digest))) {
-      const provider = counted(await providerOf(origin, store, registry), (current) => onProgress?.({ current, total, unit: "bytes" }));
+      const provider = counted(await providerOf(origin, store, registry), (current) =>
+        onProgress?.({ current, total, unit: "bytes" }),
+      );
       await store.ensure(descriptor, provider, { signal });
     }
     return store.path(descriptor.digest);

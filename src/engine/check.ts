@@ -12,10 +12,20 @@ export async function checkBuild(engine: BuildEngine, request: BuildRequest): Pr
   await using scope = new Scope();
   const { plane, layers, dirs, owner, clock } = engine;
   const signal = request.signal ?? new AbortController().signal;
-  const inputs = await readInputs(request, (stream) => openStreamContext(stream, { plane, layers, dirs, owner, signal, scope }));
+  const inputs = await readInputs(request, (stream) =>
+    openStreamContext(stream, { plane, layers, dirs, owner, signal, scope }),
+  );
   const catalog = createCatalog(engine.imageSource, request.pull ?? false);
   const progress = { emit: request.onProgress ?? (() => {}) };
-  const bridge = createBridge({ catalog, plane, directories: inputs.directories, progress, clock, signal, onWarning: () => {} });
+  const bridge = createBridge({
+    catalog,
+    plane,
+    directories: inputs.directories,
+    progress,
+    clock,
+    signal,
+    onWarning: () => {},
+  });
   const { diagnostics } = await checkDockerfile(frontendRequest(request, inputs), bridge, { signal });
   const placed = diagnostics.map(({ location, ...rest }) => ({ ...rest, ...(location ?? {}) }));
   const failure = placed.find(({ severity, rule }) => severity === "error" && rule === undefined);

@@ -34,15 +34,25 @@ import { workerFile } from "./worker-file.js";
 export async function createEngine(options: EngineOptions = {}): Promise<Engine> {
   await using scope = new Scope();
   const env = options.env ?? {};
-  const root = options.root ?? defaultRoot(process.getuid?.() ?? 0, { xdgDataHome: env.XDG_DATA_HOME, home: env.HOME ?? os.homedir() });
+  const root =
+    options.root ??
+    defaultRoot(process.getuid?.() ?? 0, { xdgDataHome: env.XDG_DATA_HOME, home: env.HOME ?? os.homedir() });
   const ground = prepareGround(root, options.snapshotter);
   const { dirs } = ground;
   const owner = scope.use(createOwner(dirs.owners, `${process.pid}-${randomUUID()}`));
-  const migrations = [...imageStoreMigrations, ...referenceStoreMigrations, ...layerMigrations, ...cacheMigrations, ...cacheMountMigrations];
+  const migrations = [
+    ...imageStoreMigrations,
+    ...referenceStoreMigrations,
+    ...layerMigrations,
+    ...cacheMigrations,
+    ...cacheMountMigrations,
+  ];
   const database = await openDatabase(dirs.database, migrations);
   scope.defer(() => database.close());
   const clock: Clock = systemClock;
-  const plane = scope.use(createDataPlane({ dirs, snapshotter: ground.snapshotter, workerFile: workerFile(), threads: coreCount() }));
+  const plane = scope.use(
+    createDataPlane({ dirs, snapshotter: ground.snapshotter, workerFile: workerFile(), threads: coreCount() }),
+  );
   const store = createContentStore(dirs.root, clock);
   const images = createImageStore(database, clock);
   const references = createReferenceStore(database, clock);
@@ -54,22 +64,56 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   const imageSource = createImageSource({ images, references, content: store, registry });
   const searchPath = env.PATH ?? DEFAULT_PATH;
   const executor = lazy(async (): Promise<Executor> => {
-    if (options.isolation === "sandbox") throw new EngineError("unsupported", "the built-in sandbox is not there yet", { hint: "use --isolation=oci with runc or crun" });
+    if (options.isolation === "sandbox")
+      throw new EngineError("unsupported", "the built-in sandbox is not there yet", {
+        hint: "use --isolation=oci with runc or crun",
+      });
     const runner = runtimeRunner(findRuntime({ searchPath, only: options.runtime }), readCgroups());
     return createExecutor({ spawner: plane, dirs, owner: owner.id, runner, searchPath });
   });
   const newId = () => randomUUID();
-  const outputs = createOutputs({ plane, layers, store, images, clock, dirs, fetchLayer, cores: coreCount(), owner: caller() });
+  const outputs = createOutputs({
+    plane,
+    layers,
+    store,
+    images,
+    clock,
+    dirs,
+    fetchLayer,
+    cores: coreCount(),
+    owner: caller(),
+  });
   const running = createRunning<FileResult>();
-  const parts = { owner: owner.id, dirs, plane, database, layers, executor, imageSource, cacheMounts, running, outputs, clock, newId };
+  const parts = {
+    owner: owner.id,
+    dirs,
+    plane,
+    database,
+    layers,
+    executor,
+    imageSource,
+    cacheMounts,
+    running,
+    outputs,
+    clock,
+    newId,
+  };
   await sweepDeadOwners({ dirs, database, plane });
   const pruning: PruneEngine = { dirs, database, plane, store, images, references, cacheMounts, clock };
-  return new OpenEngine({ parts, pruning, scope: scope.move(), notice: ground.notice, snapshotter: ground.snapshotter });
+  return new OpenEngine({
+    parts,
+    pruning,
+    scope: scope.move(),
+    notice: ground.notice,
+    snapshotter: ground.snapshotter,
+  });
 }
 
 /** How the environment says the network is reached; the small names win, as in curl. */
 function proxyOf(env: NonNullable<EngineOptions["env"]>): Parameters<typeof createRegistry>[0]["proxy"] {
-  const [http, https, none] = ["http_proxy", "https_proxy", "no_proxy"].map((name) => env[name] ?? env[name.toUpperCase()]);
+  const [http, https, none] = ["http_proxy", "https_proxy", "no_proxy"].map(
+    (name) => env[name] ?? env[name.toUpperCase()],
+  );
   if (!http && !https) return undefined;
   return { ...(http ? { http } : {}), ...(https ? { https } : {}), ...(none ? { none } : {}) };
 }

@@ -1,5 +1,12 @@
 import type { Digest } from "../base/index.js";
-import { type Descriptor, IMAGE_CONFIG_BYTES_MAX, MANIFEST_BYTES_MAX, parseImageConfig, parseManifestOrIndex, readAll } from "../oci/index.js";
+import {
+  type Descriptor,
+  IMAGE_CONFIG_BYTES_MAX,
+  MANIFEST_BYTES_MAX,
+  parseImageConfig,
+  parseManifestOrIndex,
+  readAll,
+} from "../oci/index.js";
 import type { ContentStore, ImageStore } from "../store/index.js";
 import { chainIds } from "./prune.js";
 

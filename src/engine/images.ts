@@ -1,19 +1,42 @@
-import { formatPlatform, IMAGE_CONFIG_BYTES_MAX, MANIFEST_BYTES_MAX, parseImageConfig, parseManifestOrIndex, readAll } from "../oci/index.js";
+import {
+  formatPlatform,
+  IMAGE_CONFIG_BYTES_MAX,
+  MANIFEST_BYTES_MAX,
+  parseImageConfig,
+  parseManifestOrIndex,
+  readAll,
+} from "../oci/index.js";
 import type { ContentStore, ImageStore, NamedImage } from "../store/index.js";
 import type { StoredImage } from "./request.js";
 
 /** The images that have names here, newest first. */
-export async function listImages({ images, store }: { readonly images: ImageStore; readonly store: ContentStore }): Promise<readonly StoredImage[]> {
+export async function listImages({
+  images,
+  store,
+}: {
+  readonly images: ImageStore;
+  readonly store: ContentStore;
+}): Promise<readonly StoredImage[]> {
   const listed = await Promise.all(images.list().map((image) => describe(image, store)));
   return listed.sort((a, b) => (b.createdAt ?? 0) - (a.createdAt ?? 0));
 }
 
 async function describe(image: NamedImage, store: ContentStore): Promise<StoredImage> {
-  const platforms = image.platforms.map(({ manifest }) => (manifest.platform ? formatPlatform(manifest.platform) : "unknown"));
+  const platforms = image.platforms.map(({ manifest }) =>
+    manifest.platform ? formatPlatform(manifest.platform) : "unknown",
+  );
   const [first] = image.platforms;
-  const base = { name: image.name, imageId: first?.imageId ?? image.target.digest, digest: image.target.digest, platforms };
+  const base = {
+    name: image.name,
+    imageId: first?.imageId ?? image.target.digest,
+    digest: image.target.digest,
+    platforms,
+  };
   if (!first || !(await store.info(first.manifest.digest))) return { ...base, sizeBytes: 0, createdAt: undefined };
-  const document = parseManifestOrIndex(await readAll(store, first.manifest, MANIFEST_BYTES_MAX), first.manifest.mediaType);
+  const document = parseManifestOrIndex(
+    await readAll(store, first.manifest, MANIFEST_BYTES_MAX),
+    first.manifest.mediaType,
+  );
   if (document.kind === "index") return { ...base, sizeBytes: 0, createdAt: undefined };
   const { config, layers } = document.manifest;
   const { created } = parseImageConfig(await readAll(store, config, IMAGE_CONFIG_BYTES_MAX));

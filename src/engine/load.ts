@@ -7,8 +7,8 @@ import {
   IMAGE_CONFIG_BYTES_MAX,
   IMAGE_NAME_ANNOTATION,
   type Layout,
-  type Manifest,
   MANIFEST_BYTES_MAX,
+  type Manifest,
   openLayout,
   parseImageConfig,
   parseManifestOrIndex,
@@ -25,14 +25,19 @@ interface LoadTarget {
 }
 
 /** Takes the images of an OCI layout or docker archive (a directory or a tar file) into the image store; the id of the first. */
-export async function loadImages(engine: BuildEngine, target: LoadTarget, from: { readonly path: string; readonly name: string | undefined }): Promise<string> {
+export async function loadImages(
+  engine: BuildEngine,
+  target: LoadTarget,
+  from: { readonly path: string; readonly name: string | undefined },
+): Promise<string> {
   await using scope = new Scope();
   const layout = await openLayout(await directoryOf(engine, from.path, scope));
   let first: string | undefined;
   for (const root of layout.index.manifests) {
     const platforms = await copyImage(layout, root, target.store);
     const names = from.name === undefined ? namesOf(root) : [from.name];
-    if (names.length === 0) throw new EngineError("invalid", `the images in ${from.path} carry no names`, { hint: "give one with -t" });
+    if (names.length === 0)
+      throw new EngineError("invalid", `the images in ${from.path} carry no names`, { hint: "give one with -t" });
     for (const name of names) await target.images.put({ name, target: root, platforms });
     first ??= platforms[0]?.imageId;
   }
@@ -70,7 +75,11 @@ async function copyImage(layout: Layout, root: Descriptor, store: ContentStore):
   return platforms;
 }
 
-async function copyManifest(layout: Layout, { root, manifest }: { readonly root: Descriptor; readonly manifest: Manifest }, store: ContentStore): Promise<PlatformImage> {
+async function copyManifest(
+  layout: Layout,
+  { root, manifest }: { readonly root: Descriptor; readonly manifest: Manifest },
+  store: ContentStore,
+): Promise<PlatformImage> {
   for (const descriptor of [...manifest.layers, manifest.config]) await store.ensure(descriptor, layout);
   const config = parseImageConfig(await readAll(store, manifest.config, IMAGE_CONFIG_BYTES_MAX));
   return { imageId: manifest.config.digest, manifest: { ...root, platform: configPlatform(config) } };

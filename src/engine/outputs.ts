@@ -72,7 +72,9 @@ export function checkOutputs(request: BuildRequest): void {
 
 function attributesOf(output: OutputSpec): unknown {
   const attrs = output.attrs ?? {};
-  return output.type === "oci" || output.type === "docker" ? parseImageOutput(output.type, attrs) : parseTreeOutput(output.type, attrs);
+  return output.type === "oci" || output.type === "docker"
+    ? parseImageOutput(output.type, attrs)
+    : parseTreeOutput(output.type, attrs);
 }
 
 /** Writes every output of the request, then gives the image its names in the store. */
@@ -95,13 +97,27 @@ export async function writeOutputs(outputs: Outputs, built: readonly BuiltImage[
 
 function identity({ root, images }: WrittenImages): Pick<Written, "digest" | "imageId" | "descriptor" | "sizeBytes"> {
   const [first] = images;
-  const layers = new Map(images.flatMap((image) => image.layers.map(({ descriptor }) => [descriptor.digest, descriptor.size] as const)));
-  const sizeBytes = [...layers.values()].reduce((sum, size) => sum + size, images.reduce((sum, { config }) => sum + config.size, 0));
+  const layers = new Map(
+    images.flatMap((image) => image.layers.map(({ descriptor }) => [descriptor.digest, descriptor.size] as const)),
+  );
+  const sizeBytes = [...layers.values()].reduce(
+    (sum, size) => sum + size,
+    images.reduce((sum, { config }) => sum + config.size, 0),
+  );
   const { mediaType, digest, size } = root;
-  return { digest, descriptor: { mediaType, digest, size }, sizeBytes, ...(first ? { imageId: first.config.digest } : {}) };
+  return {
+    digest,
+    descriptor: { mediaType, digest, size },
+    sizeBytes,
+    ...(first ? { imageId: first.config.digest } : {}),
+  };
 }
 
-function store(outputs: Outputs, images: readonly ExportedImage[], writing: Writing & { readonly names: readonly string[] }): ReturnType<typeof storeImage> {
+function store(
+  outputs: Outputs,
+  images: readonly ExportedImage[],
+  writing: Writing & { readonly names: readonly string[] },
+): ReturnType<typeof storeImage> {
   const { names } = writing;
   return exporting("exporting to image", writing, (options) =>
     storeImage(outputs, images, { ...options, names, mediaTypes: "oci", sourceDateEpoch: epochOf(writing.request) }),
@@ -135,19 +151,38 @@ async function writeOutput(outputs: Outputs, { output, images }: OneOutput, writ
       const what = type === "oci" ? "exporting to oci image format" : "exporting to docker image format";
       const write = type === "oci" ? exportOci : exportDocker;
       const written = await exporting(what, writing, (options) =>
-        write(outputs, { ...options, images, names, destination: dest, output: parseImageOutput(type, attrs), sourceDateEpoch }),
+        write(outputs, {
+          ...options,
+          images,
+          names,
+          destination: dest,
+          output: parseImageOutput(type, attrs),
+          sourceDateEpoch,
+        }),
       );
       return { written, result: { ...place, sizeBytes: written.sizeBytes, digest: written.root.digest } };
     }
     case "tar": {
       const sizeBytes = await exporting("exporting to client tarball", writing, (options) =>
-        exportTar(outputs, { ...options, images, destination: dest, output: parseTreeOutput(type, attrs), sourceDateEpoch }),
+        exportTar(outputs, {
+          ...options,
+          images,
+          destination: dest,
+          output: parseTreeOutput(type, attrs),
+          sourceDateEpoch,
+        }),
       );
       return { result: { ...place, sizeBytes } };
     }
     case "local": {
       await exporting("exporting to client directory", writing, (options) =>
-        exportLocal(outputs, { ...options, images, destination: dest, output: parseTreeOutput(type, attrs), sourceDateEpoch }),
+        exportLocal(outputs, {
+          ...options,
+          images,
+          destination: dest,
+          output: parseTreeOutput(type, attrs),
+          sourceDateEpoch,
+        }),
       );
       return { result: place };
     }
@@ -157,7 +192,11 @@ async function writeOutput(outputs: Outputs, { output, images }: OneOutput, writ
 }
 
 /** Shows an export as a step, its parts as statuses. */
-async function exporting<T>(name: string, { progress, signal, clock }: Writing, work: (options: ExportOptions) => Promise<T>): Promise<T> {
+async function exporting<T>(
+  name: string,
+  { progress, signal, clock }: Writing,
+  work: (options: ExportOptions) => Promise<T>,
+): Promise<T> {
   const vertex: VertexInfo = { digest: digestOf(name), name, inputs: [] };
   const started = new Map<string, number>();
   return shownAs(vertex, { progress, clock }, () =>
@@ -168,7 +207,17 @@ async function exporting<T>(name: string, { progress, signal, clock }: Writing, 
         const startedAt = started.get(id) ?? at;
         started.set(id, startedAt);
         const unit = current > 0 || total !== undefined ? ("bytes" as const) : ("none" as const);
-        progress.emit({ type: "status", vertex: vertex.digest, id, at, current, ...(total === undefined ? {} : { total }), unit, startedAt, done });
+        progress.emit({
+          type: "status",
+          vertex: vertex.digest,
+          id,
+          at,
+          current,
+          ...(total === undefined ? {} : { total }),
+          unit,
+          startedAt,
+          done,
+        });
       },
     }),
   );

@@ -23,7 +23,10 @@ export interface PruneEngine {
  * Removes what nobody needs: layers and blobs that no record and no image names, and with ALL every cache record, cache mount and pulled
  * image too. What a running build has leased, and images that have names here, stay.
  */
-export async function prune(engine: PruneEngine, { all, signal }: { readonly all: boolean; readonly signal?: AbortSignal | undefined }): Promise<{ readonly freedBytes: number; readonly records: number }> {
+export async function prune(
+  engine: PruneEngine,
+  { all, signal }: { readonly all: boolean; readonly signal?: AbortSignal | undefined },
+): Promise<{ readonly freedBytes: number; readonly records: number }> {
   const { database, plane, store, dirs } = engine;
   const options = signal ? { signal } : {};
   let records = 0;
@@ -31,7 +34,8 @@ export async function prune(engine: PruneEngine, { all, signal }: { readonly all
     for (const { name } of engine.references.list()) await engine.references.remove(name, options);
     records = await pruneRecords(database, (owner) => ownerIsAlive(dirs.owners, owner), options);
     await engine.cacheMounts.clear();
-    for (const name of fs.readdirSync(dirs.contexts)) fs.rmSync(path.join(dirs.contexts, name), { recursive: true, force: true });
+    for (const name of fs.readdirSync(dirs.contexts))
+      fs.rmSync(path.join(dirs.contexts, name), { recursive: true, force: true });
   }
   const contents = await imageContents(engine.images, store);
   let freedBytes = await pruneLayers(engine, contents.chains);
@@ -43,7 +47,9 @@ export async function prune(engine: PruneEngine, { all, signal }: { readonly all
 
 /** Layers that owners who still run have leased. */
 function leasedLayers({ database, dirs }: PruneEngine): Set<number> {
-  const leases = database.all<{ owner: string; target: string }>("SELECT owner, target FROM lease WHERE kind = 'layer'");
+  const leases = database.all<{ owner: string; target: string }>(
+    "SELECT owner, target FROM lease WHERE kind = 'layer'",
+  );
   return new Set(leases.filter(({ owner }) => ownerIsAlive(dirs.owners, owner)).map(({ target }) => Number(target)));
 }
 
@@ -51,7 +57,13 @@ async function pruneLayers(engine: PruneEngine, imageChains: ReadonlySet<Digest>
   const { database, plane, dirs } = engine;
   const leased = leasedLayers(engine);
   const doomed = await database.transaction(() => {
-    const rows = database.all<{ id: number; chain_id: Digest | null; owner: string | null; size_bytes: number; state: string }>(
+    const rows = database.all<{
+      id: number;
+      chain_id: Digest | null;
+      owner: string | null;
+      size_bytes: number;
+      state: string;
+    }>(
       `SELECT id, chain_id, owner, size_bytes, state FROM layer
        WHERE id NOT IN (SELECT layer FROM record_layer) AND id NOT IN (SELECT layer FROM cache_mount)`,
     );
@@ -73,16 +85,23 @@ function strayLayers({ database, dirs, clock }: PruneEngine): LayerId[] {
     .readdirSync(dirs.layers)
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
-    .filter((id) => !known.has(id) && clock.now() - fs.statSync(path.join(dirs.layers, String(id))).ctimeMs > STRAY_AGE_MS);
+    .filter(
+      (id) => !known.has(id) && clock.now() - fs.statSync(path.join(dirs.layers, String(id))).ctimeMs > STRAY_AGE_MS,
+    );
 }
 
 /** A layer's directory is made right after its row: one that is older than this and has none is nobody's. Milliseconds. */
 const STRAY_AGE_MS = 60_000;
 
-async function pruneBlobs({ store, references, database }: PruneEngine, used: ReadonlySet<Digest>, options: { readonly signal?: AbortSignal }): Promise<number> {
+async function pruneBlobs(
+  { store, references, database }: PruneEngine,
+  used: ReadonlySet<Digest>,
+  options: { readonly signal?: AbortSignal },
+): Promise<number> {
   const kept = new Set(used);
   const layerBlobs = database.all<{ descriptor: string }>("SELECT descriptor FROM layer_blob");
-  for (const { descriptor } of layerBlobs) kept.add((JSON.parse(descriptor) as { descriptor: { digest: Digest } }).descriptor.digest);
+  for (const { descriptor } of layerBlobs)
+    kept.add((JSON.parse(descriptor) as { descriptor: { digest: Digest } }).descriptor.digest);
   for (const { blob } of database.all<{ blob: string | null }>("SELECT blob FROM layer WHERE blob IS NOT NULL")) {
     if (blob) kept.add((JSON.parse(blob) as { digest: Digest }).digest);
   }
@@ -100,7 +119,13 @@ async function pruneBlobs({ store, references, database }: PruneEngine, used: Re
 export async function diskUsage(engine: PruneEngine): Promise<readonly UsageEntry[]> {
   const { database, store } = engine;
   const inUse = leasedRecords(database, (owner) => ownerIsAlive(engine.dirs.owners, owner));
-  const records = database.all<{ id: string; description: string; created_at: number; used_at: number; size: number | null }>(
+  const records = database.all<{
+    id: string;
+    description: string;
+    created_at: number;
+    used_at: number;
+    size: number | null;
+  }>(
     `SELECT record.id, description, record.created_at, record.used_at, (
        SELECT size_bytes FROM layer WHERE layer.id = (SELECT max(layer) FROM record_layer WHERE record = record.id)
      ) AS size FROM record`,
@@ -109,20 +134,49 @@ export async function diskUsage(engine: PruneEngine): Promise<readonly UsageEntr
     const times = { createdAt: created_at, lastUsedAt: used_at };
     return { id, type: "record", description, sizeBytes: size ?? 0, ...times, inUse: inUse.has(id) };
   });
-  const images = database.all<{ id: number; chain_id: string; origin: string | null; size_bytes: number; created_at: number }>(
-    "SELECT id, chain_id, origin, size_bytes, created_at FROM layer WHERE origin IS NOT NULL AND state = 'ready'",
-  );
+  const images = database.all<{
+    id: number;
+    chain_id: string;
+    origin: string | null;
+    size_bytes: number;
+    created_at: number;
+  }>("SELECT id, chain_id, origin, size_bytes, created_at FROM layer WHERE origin IS NOT NULL AND state = 'ready'");
   for (const { id, origin, size_bytes, created_at } of images) {
     const times = { createdAt: created_at, lastUsedAt: created_at };
-    entries.push({ id: String(id), type: "image", description: origin ?? "", sizeBytes: size_bytes, ...times, inUse: false });
+    entries.push({
+      id: String(id),
+      type: "image",
+      description: origin ?? "",
+      sizeBytes: size_bytes,
+      ...times,
+      inUse: false,
+    });
   }
-  const mounts = database.all<{ layer: number; description: string; created_at: number; used_at: number }>("SELECT layer, description, created_at, used_at FROM cache_mount");
+  const mounts = database.all<{ layer: number; description: string; created_at: number; used_at: number }>(
+    "SELECT layer, description, created_at, used_at FROM cache_mount",
+  );
   for (const { layer, description, created_at, used_at } of mounts) {
     const size = await engine.plane.run("measureLayer", { layer });
-    entries.push({ id: String(layer), type: "cachemount", description, sizeBytes: size.sizeBytes, createdAt: created_at, lastUsedAt: used_at, inUse: false });
+    entries.push({
+      id: String(layer),
+      type: "cachemount",
+      description,
+      sizeBytes: size.sizeBytes,
+      createdAt: created_at,
+      lastUsedAt: used_at,
+      inUse: false,
+    });
   }
   for await (const { digest, sizeBytes, createdAt } of store.walk()) {
-    entries.push({ id: digest, type: "blob", description: "", sizeBytes, createdAt, lastUsedAt: createdAt, inUse: false });
+    entries.push({
+      id: digest,
+      type: "blob",
+      description: "",
+      sizeBytes,
+      createdAt,
+      lastUsedAt: createdAt,
+      inUse: false,
+    });
   }
   return entries;
 }

@@ -35,7 +35,11 @@ export async function runImage(engine: RunEngine, request: RunRequest): Promise<
   const user = await plane.run("resolveUser", { tree, user: request.user ?? config.config.User ?? "" });
   const rootfs = await plane.control("mount", { tree, upper: workspace.layer });
   scope.defer(() => plane.control("unmount", { path: rootfs }));
-  const process_ = { ...processOf(config.config, request), user, hostname: id.replaceAll("-", "").slice(0, HOSTNAME_LENGTH) };
+  const process_ = {
+    ...processOf(config.config, request),
+    user,
+    hostname: id.replaceAll("-", "").slice(0, HOSTNAME_LENGTH),
+  };
   const executor = await engine.executor();
   const exit = await executor.run(process_, rootfs, { signal, interactive: true, onOutput: () => {} });
   if (exit.kind === "signaled") throw new EngineError("failed", `the container was killed by ${exit.signal}`);
@@ -44,11 +48,22 @@ export async function runImage(engine: RunEngine, request: RunRequest): Promise<
 }
 
 function processOf(config: RuntimeConfig, request: RunRequest): Omit<StepProcess, "user" | "hostname"> {
-  const entrypoint = request.entrypoint === undefined ? (config.Entrypoint ?? []) : request.entrypoint === "" ? [] : [request.entrypoint];
+  const entrypoint =
+    request.entrypoint === undefined
+      ? (config.Entrypoint ?? [])
+      : request.entrypoint === ""
+        ? []
+        : [request.entrypoint];
   const command = request.args.length > 0 || request.entrypoint !== undefined ? request.args : (config.Cmd ?? []);
   const args = [...entrypoint, ...command];
-  if (args.length === 0) throw new EngineError("invalid", `${request.image} names no command: give one after the image`);
-  const env = new Map([...(config.Env ?? []), ...(request.tty ? ["TERM=xterm"] : []), ...request.env].map((entry) => [entry.split("=", 1)[0], entry]));
+  if (args.length === 0)
+    throw new EngineError("invalid", `${request.image} names no command: give one after the image`);
+  const env = new Map(
+    [...(config.Env ?? []), ...(request.tty ? ["TERM=xterm"] : []), ...request.env].map((entry) => [
+      entry.split("=", 1)[0],
+      entry,
+    ]),
+  );
   return {
     args,
     env: [...env.values()],
@@ -64,8 +79,16 @@ function processOf(config: RuntimeConfig, request: RunRequest): Omit<StepProcess
 
 function volume(text: string): StepMount {
   const [source, destination, mode, ...more] = text.split(":");
-  if (!source || !destination?.startsWith("/") || more.length > 0 || (mode !== undefined && mode !== "ro" && mode !== "rw")) {
-    throw new EngineError("invalid", `invalid volume ${JSON.stringify(text)}: expected SOURCE:DESTINATION[:ro] with an absolute destination`);
+  if (
+    !source ||
+    !destination?.startsWith("/") ||
+    more.length > 0 ||
+    (mode !== undefined && mode !== "ro" && mode !== "rw")
+  ) {
+    throw new EngineError(
+      "invalid",
+      `invalid volume ${JSON.stringify(text)}: expected SOURCE:DESTINATION[:ro] with an absolute destination`,
+    );
   }
   return { kind: "bind", source: path.resolve(source), destination, readonly: mode === "ro" };
 }

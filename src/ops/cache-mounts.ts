@@ -68,11 +68,15 @@ export function createCacheMounts(options: CacheMountOptions): CacheMounts {
       throw new EngineError("unavailable", `more than ${SLOTS_MAX} private directories of one cache mount`);
     },
     async clear() {
-      for (const { key, slot } of options.database.all<{ key: Digest; slot: number }>("SELECT key, slot FROM cache_mount")) {
+      for (const { key, slot } of options.database.all<{ key: Digest; slot: number }>(
+        "SELECT key, slot FROM cache_mount",
+      )) {
         const fd = fs.openSync(lockFile(options, key, slot), "a");
         try {
           if (!tryLock(fd, "exclusive")) continue;
-          await options.database.transaction(() => options.database.run("DELETE FROM cache_mount WHERE key = ? AND slot = ?", key, slot));
+          await options.database.transaction(() =>
+            options.database.run("DELETE FROM cache_mount WHERE key = ? AND slot = ?", key, slot),
+          );
         } finally {
           fs.closeSync(fd);
         }

@@ -26,7 +26,8 @@ export interface OpEnvironment {
   readonly contextDigests: Map<string, Promise<Digest>>;
   /** A local source is about to be read under SCAN_ID. */
   onContext(scanId: string, vertex: VertexInfo): void;
-  onContextRead(scanId: string, amount: { readonly entries: number; readonly bytes: number }): void;
+  /** So many BYTES of it count; undefined: it could not be read. */
+  onContextRead(scanId: string, bytes: number | undefined): void;
 }
 
 /** An image that a source names, as its layers. */

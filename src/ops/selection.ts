@@ -1,5 +1,5 @@
-import { canonicalJson, type Digest } from "../base/index.js";
-import type { ContentDigest, Selector } from "../snapshot/index.js";
+import { canonicalJson, type Digest, EngineError, errorCode, messageOf } from "../base/index.js";
+import type { FileSource, Selector } from "../snapshot/index.js";
 import type { InputKey, OpContext } from "../solver/index.js";
 import { digestOfAll, type OpEnvironment } from "./environment.js";
 import { ensureTree } from "./pull.js";
@@ -34,9 +34,7 @@ export function digestOfSelection(
     const name = `${source.scanId} ${canonicalJson(selector)}`;
     const found = known.get(name);
     if (found) return found;
-    const digest = environment.plane
-      .read("contentDigest", { source, selector }, { ...options, affinity: source.scanId })
-      .then(noted(environment, source.scanId));
+    const digest = digestOfContext(source, selector, { environment, context });
     known.set(name, digest);
     return digest;
   }
@@ -46,12 +44,30 @@ export function digestOfSelection(
   });
 }
 
-/** Remembers how much of a local directory a build has looked at. */
-function noted(environment: OpEnvironment, scanId: string): (found: ContentDigest) => Digest {
-  return ({ digest, entries, bytes }) => {
-    environment.onContextRead(scanId, { entries, bytes });
+/** The digest of a part of a directory of the caller's, which the build is told was looked at. */
+async function digestOfContext(
+  source: Extract<FileSource, { kind: "context" }>,
+  selector: Selector,
+  { environment, context }: Where,
+): Promise<Digest> {
+  const { scanId, directory } = source;
+  try {
+    const options = { signal: context.signal, affinity: scanId };
+    const { digest, bytes } = await environment.plane.read("contentDigest", { source, selector }, options);
+    environment.onContextRead(scanId, bytes);
     return digest;
-  };
+  } catch (error) {
+    environment.onContextRead(scanId, undefined);
+    if (errorCode(error) !== "not-found") throw error;
+    throw new EngineError(
+      "not-found",
+      `failed to compute cache key: failed to calculate checksum: ${messageOf(error)}`,
+      {
+        cause: error,
+        hint: `there is no such file in the build context ${directory}, or its .dockerignore leaves it out`,
+      },
+    );
+  }
 }
 
 /** An input that counts by the content of what all SELECTORS select of it. */

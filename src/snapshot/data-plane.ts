@@ -161,7 +161,8 @@ class Thread {
 
   /** Takes the ground thread's mount namespace, once. */
   join(tid: number): Promise<unknown> {
-    return (this.#joined ??= this.ask({ type: "join", tid }));
+    this.#joined ??= this.ask({ type: "join", tid });
+    return this.#joined;
   }
 
   async job(name: JobName, args: unknown, { signal, onProgress }: JobOptions): Promise<unknown> {

@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Digest, digestOf } from "../../src/base/index.js";
 import { cacheMigrations, createLocalCache, pruneRecords } from "../../src/cache/index.js";
-import { layerMigrations, type LayerStore, type Tree } from "../../src/snapshot/index.js";
+import { type LayerStore, layerMigrations, type Tree } from "../../src/snapshot/index.js";
 import { type CacheManager, type CacheRecord, type ExplainedKey, explainedKey } from "../../src/solver/index.js";
 import { type Database, openDatabase } from "../../src/store/index.js";
 
@@ -37,7 +37,12 @@ const keyOf = (n: number): ExplainedKey => explainedKey({ v: 1, op: digestOf(Str
 
 type Step =
   | { readonly do: "find"; readonly build: number; readonly key: number }
-  | { readonly do: "save"; readonly build: number; readonly keys: readonly number[]; readonly layers: readonly number[] }
+  | {
+      readonly do: "save";
+      readonly build: number;
+      readonly keys: readonly number[];
+      readonly layers: readonly number[];
+    }
   | { readonly do: "link"; readonly build: number; readonly key: number; readonly from: number }
   | { readonly do: "discard"; readonly build: number; readonly key: number }
   | { readonly do: "end"; readonly build: number }
@@ -49,7 +54,12 @@ const build = fc.nat(3);
 const steps = fc.array(
   fc.oneof(
     fc.record({ do: fc.constant("find" as const), build, key }),
-    fc.record({ do: fc.constant("save" as const), build, keys: fc.uniqueArray(key, { minLength: 1, maxLength: 3 }), layers: fc.uniqueArray(fc.nat(9), { maxLength: 4 }) }),
+    fc.record({
+      do: fc.constant("save" as const),
+      build,
+      keys: fc.uniqueArray(key, { minLength: 1, maxLength: 3 }),
+      layers: fc.uniqueArray(fc.nat(9), { maxLength: 4 }),
+    }),
     fc.record({ do: fc.constant("link" as const), build, key, from: key }),
     fc.record({ do: fc.constant("discard" as const), build, key }),
     fc.record({ do: fc.constant("end" as const), build }),
@@ -88,7 +98,15 @@ class World {
     if (known) return known;
     const layers = { info: () => ({ state: "ready" }) } as unknown as LayerStore;
     const newId = () => `r${this.#ids++}`;
-    const cache = createLocalCache<Opened>({ database, layers, clock: { now: () => 0 }, newId, owner: ownerOf(build), build, open: (tree) => ({ tree }) });
+    const cache = createLocalCache<Opened>({
+      database,
+      layers,
+      clock: { now: () => 0 },
+      newId,
+      owner: ownerOf(build),
+      build,
+      open: (tree) => ({ tree }),
+    });
     this.#caches.set(build, cache);
     return cache;
   }
@@ -121,7 +139,10 @@ class World {
         const [contentKey = 0] = step.keys;
         const trees = [step.layers.map((layer) => layer + 1)];
         const results = trees.map((tree) => ({ tree }));
-        const record = await this.cache(build).save({ keys: step.keys.map(keyOf), contentKey: keyOf(contentKey).key, results, description: "step" }, {});
+        const record = await this.cache(build).save(
+          { keys: step.keys.map(keyOf), contentKey: keyOf(contentKey).key, results, description: "step" },
+          {},
+        );
         model.records.set(record.id, { contentKey, trees });
         for (const each of step.keys) model.name(each, record.id);
         model.lease(build, record.id);
@@ -147,14 +168,16 @@ class World {
         return this.end(this.buildOf(step.build));
       case "kill":
         model.dead.add(OWNERS[step.owner] ?? "");
-        for (const n of [0, 1, 2, 3]) if (ownerOf(this.buildOf(n)) === OWNERS[step.owner]) this.#caches.delete(this.buildOf(n));
+        for (const n of [0, 1, 2, 3])
+          if (ownerOf(this.buildOf(n)) === OWNERS[step.owner]) this.#caches.delete(this.buildOf(n));
         return;
       case "prune": {
         const before = model.records.size;
         model.prune();
         expect(await pruneRecords(database, (owner) => !model.dead.has(owner))).toBe(before - model.records.size);
         // A process that was killed does nothing any more: another with its name starts afresh.
-        for (const owner of model.dead) for (const n of [0, 1, 2, 3]) if (ownerOf(this.buildOf(n)) === owner) this.end(this.buildOf(n));
+        for (const owner of model.dead)
+          for (const n of [0, 1, 2, 3]) if (ownerOf(this.buildOf(n)) === owner) this.end(this.buildOf(n));
         model.dead.clear();
       }
     }
@@ -164,10 +187,12 @@ class World {
 test("keys, records, leases and prune behave as the reference model does", async () => {
   await fc.assert(
     fc.asyncProperty(steps, async (history) => {
-      for (const table of ["lease", "key_record", "cache_key", "record_layer", "record"]) database.run(`DELETE FROM ${table}`);
+      for (const table of ["lease", "key_record", "cache_key", "record_layer", "record"])
+        database.run(`DELETE FROM ${table}`);
       const world = new World();
       for (const step of history) {
-        if (step.do !== "kill" && step.do !== "prune" && world.model.dead.has(ownerOf(world.buildOf(step.build)))) continue;
+        if (step.do !== "kill" && step.do !== "prune" && world.model.dead.has(ownerOf(world.buildOf(step.build))))
+          continue;
         await world.perform(step);
       }
       for (const n of [0, 1, 2, 3, 4, 5]) await world.find("a9", n);

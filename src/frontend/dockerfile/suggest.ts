@@ -32,16 +32,19 @@ export function didYouMeanInAnyCase(name: string, options: Iterable<string>): st
   return ` (did you mean ${name === name.toUpperCase() ? meant.toUpperCase() : meant}?)`;
 }
 
-/** Insertions, deletions and replacements that make one of the other (Levenshtein). */
+/** Insertions, deletions, replacements and swaps of neighbours that make one of the other (Damerau-Levenshtein). */
 function editDistance(a: string, b: string): number {
+  let above: number[] = [];
   let previous = Array.from({ length: b.length + 1 }, (_, n) => n);
   for (let i = 1; i <= a.length; i++) {
     const current = [i];
     for (let j = 1; j <= b.length; j++) {
       const replaced = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      current.push(Math.min(replaced, (previous[j] ?? 0) + 1, (current[j - 1] ?? 0) + 1));
+      const swapped =
+        i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1] ? (above[j - 2] ?? 0) + 1 : replaced;
+      current.push(Math.min(replaced, swapped, (previous[j] ?? 0) + 1, (current[j - 1] ?? 0) + 1));
     }
-    previous = current;
+    [above, previous] = [previous, current];
   }
   return previous[b.length] ?? 0;
 }

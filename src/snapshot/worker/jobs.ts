@@ -50,7 +50,8 @@ const placeLayer: Job<{ readonly from: LayerId; readonly to: LayerId }, void> = 
 };
 
 /** The room a layer takes, committed or not. */
-const measureLayer: Job<{ readonly layer: LayerId }, LayerSummary> = ({ layer }, context) => measure(`${layer}/fs`, context);
+const measureLayer: Job<{ readonly layer: LayerId }, LayerSummary> = ({ layer }, context) =>
+  measure(`${layer}/fs`, context);
 
 const mount: Job<MountRequest, string> = (request, context: JobContext) => mountTree(request, context);
 const unmount: Job<{ readonly path: string }, void> = ({ path: target }) => unmountTree(target);

@@ -61,9 +61,15 @@ export function withTree<T>(request: MountRequest, context: JobContext, work: (r
 }
 
 function mountAt(target: string, { tree, upper }: MountRequest, context: JobContext): void {
-  if (upper !== undefined && tree.length === 0) return bind(layerDir(context, upper), target, false);
-  if (tree.length === 0) return bind(path.join(context.dirs.layers, "empty"), target, true);
-  if (context.snapshotter === "native") return bind(materialise({ tree, upper }, context), target, upper === undefined);
+  if (tree.length === 0) {
+    const source = upper === undefined ? path.join(context.dirs.layers, "empty") : layerDir(context, upper);
+    bind(source, target, upper === undefined);
+    return;
+  }
+  if (context.snapshotter === "native") {
+    bind(materialise({ tree, upper }, context), target, upper === undefined);
+    return;
+  }
   const lowers = [...tree].reverse().map((id) => `${id}/fs`);
   if (upper === undefined && lowers.length === 1) lowers.push("empty");
   const options = [
@@ -97,7 +103,5 @@ export function layerDir(context: JobContext, id: LayerId): string {
   return path.join(context.dirs.layers, String(id), "fs");
 }
 
-let serial: number | undefined;
-function threadSerial(): number {
-  return (serial ??= Number(fs.readlinkSync("/proc/thread-self").split("/").at(-1)));
-}
+/** Distinguishes this thread's mount points from other threads'. */
+const threadSerial = lazy(() => fs.readlinkSync("/proc/thread-self").split("/").at(-1));
