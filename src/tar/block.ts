@@ -30,11 +30,14 @@ export const GNU_MAGIC = "ustar  \0";
 /** The sum of a header's bytes, its checksum field counted as blanks; SIGNED as some old programs took bytes for signed. */
 export function checksumOf(block: Uint8Array, kind: "unsigned" | "signed"): number {
   const [start, length] = FIELD.checksum;
-  let sum = 0x20 * length;
+  let sum = BLANK * length;
+  for (let i = 0; i < block.length; i++) sum += block[i] ?? 0;
+  for (let i = start; i < start + length; i++) sum -= block[i] ?? 0;
+  if (kind === "unsigned") return sum;
   for (let i = 0; i < block.length; i++) {
-    if (i >= start && i < start + length) continue;
-    const byte = block[i] ?? 0;
-    sum += kind === "signed" && byte > 127 ? byte - 256 : byte;
+    if ((block[i] ?? 0) > 127 && (i < start || i >= start + length)) sum -= 256;
   }
   return sum;
 }
+
+const BLANK = 0x20;

@@ -74,7 +74,7 @@ function requirements(entry: TarEntry, splittable: boolean): Requirements {
   };
   const number = (key: string, value: number, [, length]: Field) => {
     if (!Number.isSafeInteger(value) || value < 0) throw cannot(entry, `its ${key} is ${value}`);
-    if (fitsOctal(BigInt(value), length)) return;
+    if (fitsOctal(value, length)) return;
     records.set(key, Buffer.from(String(value)));
     pax = true;
   };
@@ -99,7 +99,7 @@ function requirements(entry: TarEntry, splittable: boolean): Requirements {
     [entry.device.major, FIELD.deviceMajor[1]],
     [entry.device.minor, FIELD.deviceMinor[1]],
   ] as const) {
-    if (!fitsOctal(BigInt(value), length)) throw cannot(entry, `the mode or device number ${value} is too large`);
+    if (!fitsOctal(value, length)) throw cannot(entry, `the mode or device number ${value} is too large`);
   }
   return { pax, records };
 }
@@ -122,8 +122,8 @@ function metaEntry(name: TarPath, data: Uint8Array): Uint8Array {
   const block = Buffer.alloc(BLOCK_BYTES);
   putText(block, FIELD.name, asciiOf(metaName(name)).slice(0, FIELD.name[1]).replace(/\/+$/, ""));
   block.write(PAX_TYPE_FLAG, FIELD.type[0], "latin1");
-  for (const field of [FIELD.mode, FIELD.uid, FIELD.gid, FIELD.mtime]) putOctal(block, field, 0n);
-  putOctal(block, FIELD.size, BigInt(data.length));
+  for (const field of [FIELD.mode, FIELD.uid, FIELD.gid, FIELD.mtime]) putOctal(block, field, 0);
+  putOctal(block, FIELD.size, data.length);
   seal(block);
   return Buffer.concat([block, data, Buffer.alloc(paddingOf(data.length))]);
 }
@@ -165,15 +165,15 @@ function ustarBlock(entry: TarEntry, split?: { readonly prefix: TarPath; readonl
   block.write(TYPE_FLAG[entry.type], FIELD.type[0], "latin1");
   putText(block, FIELD.name, split?.name ?? entry.name);
   putText(block, FIELD.linkName, entry.linkName);
-  putOctal(block, FIELD.mode, BigInt(entry.mode));
-  putOctal(block, FIELD.uid, BigInt(entry.uid));
-  putOctal(block, FIELD.gid, BigInt(entry.gid));
-  putOctal(block, FIELD.size, BigInt(entry.size));
+  putOctal(block, FIELD.mode, entry.mode);
+  putOctal(block, FIELD.uid, entry.uid);
+  putOctal(block, FIELD.gid, entry.gid);
+  putOctal(block, FIELD.size, entry.size);
   putOctal(block, FIELD.mtime, secondsOf(entry.mtimeNs));
   putText(block, FIELD.userName, entry.userName);
   putText(block, FIELD.groupName, entry.groupName);
-  putOctal(block, FIELD.deviceMajor, BigInt(entry.device.major));
-  putOctal(block, FIELD.deviceMinor, BigInt(entry.device.minor));
+  putOctal(block, FIELD.deviceMajor, entry.device.major);
+  putOctal(block, FIELD.deviceMinor, entry.device.minor);
   if (split) putText(block, FIELD.prefix, split.prefix);
   seal(block);
   return block;
@@ -183,7 +183,7 @@ function ustarBlock(entry: TarEntry, split?: { readonly prefix: TarPath; readonl
 function seal(block: Buffer): void {
   block.write(USTAR_MAGIC, FIELD.magic[0], "latin1");
   const [start, length] = FIELD.checksum;
-  putOctal(block, [start, length - 1], BigInt(checksumOf(block, "unsigned")));
+  putOctal(block, [start, length - 1], checksumOf(block, "unsigned"));
   block.write(" ", start + length - 1, "latin1");
 }
 
@@ -196,19 +196,19 @@ function putText(block: Buffer, [start, length]: Field, text: TarPath): void {
 }
 
 /** A number that does not fit becomes 0: a PAX record holds it. */
-function putOctal(block: Buffer, [start, length]: Field, value: bigint): void {
-  const digits = (fitsOctal(value, length) ? value : 0n).toString(8).padStart(length - 1, "0");
+function putOctal(block: Buffer, [start, length]: Field, value: number): void {
+  const digits = (fitsOctal(value, length) ? value : 0).toString(8).padStart(length - 1, "0");
   block.write(digits, start, "latin1");
 }
 
-function fitsOctal(value: bigint, length: number): boolean {
-  return value >= 0n && value < 1n << BigInt((length - 1) * 3);
+function fitsOctal(value: number, length: number): boolean {
+  return value >= 0 && value < 8 ** (length - 1);
 }
 
-function secondsOf(ns: bigint): bigint {
-  return (
-    (ns - (((ns % NANOSECONDS_PER_SECOND) + NANOSECONDS_PER_SECOND) % NANOSECONDS_PER_SECOND)) / NANOSECONDS_PER_SECOND
-  );
+/** Whole seconds, rounded down. Beyond 2^53 they are not exact, but then they don't fit into a header either. */
+function secondsOf(ns: bigint): number {
+  const seconds = Number(ns / NANOSECONDS_PER_SECOND);
+  return ns < 0n && ns % NANOSECONDS_PER_SECOND !== 0n ? seconds - 1 : seconds;
 }
 
 function isAscii(text: TarPath): boolean {

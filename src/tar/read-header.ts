@@ -21,7 +21,7 @@ export interface RawHeader {
 }
 
 /** Reads a header block; a text says what is wrong with it. */
-export function readHeader(block: Uint8Array): RawHeader | string {
+export function readHeader(block: Buffer): RawHeader | string {
   const sum = octal(block, FIELD.checksum);
   if (sum !== checksumOf(block, "unsigned") && sum !== checksumOf(block, "signed"))
     return "it is no tar header (wrong checksum)";
@@ -51,33 +51,34 @@ export function readHeader(block: Uint8Array): RawHeader | string {
   };
 }
 
-function formatOf(block: Uint8Array): HeaderFormat {
+function formatOf(block: Buffer): HeaderFormat {
   const magic = raw(block, FIELD.magic);
   if (magic === GNU_MAGIC) return "gnu";
   if (!magic.startsWith(USTAR_MAGIC.slice(0, 6))) return "v7";
   return raw(block, FIELD.starTrailer) === "tar\0" ? "star" : "ustar";
 }
 
-function nameOf(block: Uint8Array, format: HeaderFormat): TarPath {
+function nameOf(block: Buffer, format: HeaderFormat): TarPath {
   const name = text(block, FIELD.name);
   if (format !== "ustar" && format !== "star") return name;
   const prefix = text(block, format === "ustar" ? FIELD.prefix : FIELD.starPrefix);
   return prefix === "" ? name : `${prefix}/${name}`;
 }
 
-function raw(block: Uint8Array, [start, length]: Field): string {
-  return Buffer.from(block.buffer, block.byteOffset + start, length).toString("latin1");
+function raw(block: Buffer, [start, length]: Field): string {
+  return block.toString("latin1", start, start + length);
 }
 
 /** A field's text up to its NUL. */
-export function text(block: Uint8Array, field: Field): TarPath {
+export function text(block: Buffer, field: Field): TarPath {
+  if (block[field[0]] === 0) return "";
   const value = raw(block, field);
   const nul = value.indexOf("\0");
   return nul < 0 ? value : value.slice(0, nul);
 }
 
 /** A number in octal digits or, where the first bit is set, in binary (two's complement, high byte first); NaN for neither. */
-export function number(block: Uint8Array, field: Field): number {
+export function number(block: Buffer, field: Field): number {
   const [start, length] = field;
   const first = block[start] ?? 0;
   if ((first & 0x80) === 0) return octal(block, field);
@@ -88,10 +89,19 @@ export function number(block: Uint8Array, field: Field): number {
   return Number.isSafeInteger(result) ? result : Number.NaN;
 }
 
-function octal(block: Uint8Array, field: Field): number {
-  const digits = raw(block, field)
-    .replace(/^[ \0]+/, "")
-    .replace(/[ \0].*$/s, "");
-  if (digits === "") return 0;
-  return /^[0-7]+$/.test(digits) ? Number.parseInt(digits, 8) : Number.NaN;
+/** Digits after any blanks or NULs, up to the next of those or the field's end; none is 0. */
+function octal(block: Buffer, [start, length]: Field): number {
+  let at = start;
+  const end = start + length;
+  while (at < end && (block[at] === BLANK || block[at] === 0)) at++;
+  let value = 0;
+  for (; at < end && block[at] !== BLANK && block[at] !== 0; at++) {
+    const digit = (block[at] ?? 0) - ASCII_ZERO;
+    if (digit < 0 || digit > 7) return Number.NaN;
+    value = value * 8 + digit;
+  }
+  return value;
 }
+
+const BLANK = 0x20;
+const ASCII_ZERO = 0x30;

@@ -44,11 +44,13 @@ export interface Seen {
 
 const { dirs, snapshotter } = workerData as { dirs: StateDirs; snapshotter: "overlay" | "native" };
 
+const SCRIPT_TIMEOUT_MS = 30_000;
+
 /** Runs a script with the mounted tree as its cwd. */
 function script({ text, ...request }: MountRequest & { text: string }, context: JobContext): string {
   const target = mountTree(request, context);
   try {
-    const result = spawnSync("/bin/sh", ["-euc", text], { cwd: target, encoding: "utf8" });
+    const result = spawnSync("/bin/sh", ["-euc", text], { cwd: target, encoding: "utf8", timeout: SCRIPT_TIMEOUT_MS });
     if (result.status !== 0) throw new Error(`${text}: ${result.stderr}`);
     return result.stdout;
   } finally {

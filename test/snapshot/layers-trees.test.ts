@@ -9,6 +9,8 @@ import type { Seen } from "./layer-worker.js";
 
 const NAMES = ["a", "b", "c", "ü", "sp ace", "new\nline", "back\\slash", "x".repeat(110), ".hidden"];
 const quote = (text: string) => `'${text}'`;
+/** Writing to a pipe would wait for a reader. */
+const writable = (at: string) => `test -f ${quote(at)} -o ! -e ${quote(at)}`;
 const place = fc.array(fc.constantFrom(...NAMES), { minLength: 1, maxLength: 3 }).map((names) => names.join("/"));
 const stamp = fc
   .integer({ min: -1000, max: 2_000_000_000 })
@@ -20,7 +22,7 @@ const change = fc.oneof(
     weight: 4,
     arbitrary: fc
       .tuple(place, fc.string({ unit: "grapheme-ascii", maxLength: 8 }))
-      .map(([at, text]) => `printf %s ${Buffer.from(text).toString("hex")} > ${quote(at)}`),
+      .map(([at, text]) => `${writable(at)} && printf %s ${Buffer.from(text).toString("hex")} > ${quote(at)}`),
   },
   { weight: 4, arbitrary: place.map((at) => `mkdir -p ${quote(at)}`) },
   { weight: 2, arbitrary: place.map((at) => `rm -rf ${quote(at)}`) },
@@ -35,8 +37,8 @@ const change = fc.oneof(
     .map(([at, owner]) => `chown -h ${owner} ${quote(at)}`),
   fc.tuple(place, stamp).map(([at, time]) => `touch -h -c -d ${time} ${quote(at)}`),
   place.map((at) => `mkfifo ${quote(at)}`),
-  place.map((at) => `mknod ${quote(at)} b 7 3`),
-  place.map((at) => `echo more >> ${quote(at)}`),
+  place.map((at) => `mknod ${quote(at)} b 259 70000`),
+  place.map((at) => `${writable(at)} && echo more >> ${quote(at)}`),
   place.map(
     (at) =>
       `test -f ${quote(at)} -a ! -L ${quote(at)} && setfattr -n security.capability -v 0x0100000280000000000000000000000000000000 ${quote(at)}`,

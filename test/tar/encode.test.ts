@@ -2,6 +2,7 @@ import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
+import zlib from "node:zlib";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
@@ -241,6 +242,28 @@ with tarfile.open(sys.argv[1]) as t:
     expect(fs.readlinkSync(path.join(out, "dir/sym"))).toBe(long);
     const value = execFileSync("getfattr", ["-n", "user.odd", "-e", "hex", path.join(out, "x")], { encoding: "utf8" });
     expect(value).toContain("0x00ff0a");
+  });
+
+  it("are byte for byte what Go's archive/tar makes of the same entries", () => {
+    const layout = path.join(dir, "layout");
+    const source = path.join(dir, "go");
+    const script = `
+      umoci init --layout ${layout} && umoci new --image ${layout}:t && mkdir -p ${source}/dir && cd ${source}
+      n=$(printf 'n%.0s' $(seq 120)); d=$(printf 'd%.0s' $(seq 60))
+      mkdir -p $n/$n $d/$d/$d && echo hi > $n/$n/f && touch $d/$d/$d/file && echo x > "ü-file" && ln -s "$n/ü" sym && ln "ü-file" hard
+      mkfifo p && mknod c c 1 3 && mknod b b 259 70000 && chown 3000000:4000000 hard && touch -d 1960-01-01 dir
+      setfattr -n user.bin -v 0x00800a3d $n/$n/f && setcap cap_setuid=ep $n/$n/f
+      umoci insert --image ${layout}:t ${source} /inserted`;
+    execFileSync("sh", ["-euc", script], { stdio: "pipe" });
+    const json = (digest: string) =>
+      JSON.parse(fs.readFileSync(path.join(layout, "blobs", digest.replace(":", "/")), "utf8"));
+    const index = JSON.parse(fs.readFileSync(path.join(layout, "index.json"), "utf8"));
+    const { digest } = json(index.manifests[0].digest).layers[0];
+    const packed = fs.readFileSync(path.join(layout, "blobs", digest.replace(":", "/")));
+    const theirs = zlib.gunzipSync(packed);
+    const ours = archiveOf(read(theirs).map(({ entry, content }) => ({ header: entry, content })));
+    expect(theirs.length).toBeGreaterThan(10_000);
+    expect(ours.subarray(0, theirs.length).equals(theirs)).toBe(true);
   });
 
   const formats = ["v7", "ustar", "oldgnu", "gnu", "posix"];

@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import fs from "node:fs";
-import { type Digest, digestFromHex, getXattr } from "../../base/index.js";
+import { type Digest, digestFromHex } from "../../base/index.js";
 import { type TarHeader, whiteoutName } from "../../tar/index.js";
 import type { LayerId } from "../tree.js";
-import { type BytePath, toBuffer } from "./bytes.js";
+import type { BytePath } from "./bytes.js";
 import type { Job, JobContext } from "./context.js";
 import { createGzip } from "./gzip.js";
 import { TarBlocks } from "./layer-blocks.js";
@@ -11,6 +11,7 @@ import { writeFully } from "./layer-copy.js";
 import { headerOf, wholeSeconds } from "./layer-header.js";
 import { entriesIn, type FileStat, inodeKey } from "./layer-stat.js";
 import { readUnchangedNames } from "./layer-unchanged.js";
+import { xattrsOf } from "./layer-xattrs.js";
 
 /** A committed layer to write as a blob. */
 export interface ExportLayerArgs {
@@ -121,7 +122,7 @@ function* layerBlocks({ layer, epochSeconds }: ExportLayerArgs, context: JobCont
     const header = headerOf(at, path, stat);
     const seconds = stat.mtimeNs - (((stat.mtimeNs % SECOND_NS) + SECOND_NS) % SECOND_NS);
     const mtimeNs = limitNs !== undefined && seconds > limitNs ? limitNs : seconds;
-    const capability = stat.kind === "file" ? getXattr(toBuffer(path), CAPABILITY) : undefined;
+    const capability = stat.kind === "file" ? xattrsOf(path).get(CAPABILITY) : undefined;
     return { ...header, mtimeNs, ...(capability?.length && { xattrs: new Map([[CAPABILITY, capability]]) }) };
   }
 

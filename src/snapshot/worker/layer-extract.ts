@@ -53,6 +53,7 @@ interface OpenFile {
   readonly path: BytePath;
   readonly entry: TarEntry;
   position: number;
+  holes: boolean;
 }
 
 class Extractor implements LayerExtractor {
@@ -81,14 +82,17 @@ class Extractor implements LayerExtractor {
   }
 
   hole(bytes: number): void {
-    if (this.#open) this.#open.position += bytes;
+    if (!this.#open) return;
+    this.#open.position += bytes;
+    this.#open.holes = true;
   }
 
   entryEnd(): void {
     const file = this.#open;
     if (!file) return;
     try {
-      if (fs.fstatSync(file.fd).size < file.position) fs.ftruncateSync(file.fd, file.position);
+      // The hole at the end of a sparse file was not written.
+      if (file.holes) fs.ftruncateSync(file.fd, file.position);
       this.close();
       applyMetadata(file.path, metadataIn(file.entry, "file"));
     } catch (error) {
@@ -149,7 +153,7 @@ class Extractor implements LayerExtractor {
     const at = `/${path}`;
     if (entry.type === "file") {
       const flags = fs.constants.O_WRONLY | fs.constants.O_CREAT | fs.constants.O_EXCL | fs.constants.O_NOFOLLOW;
-      this.#open = { fd: fs.openSync(toBuffer(at), flags, 0o600), path: at, entry, position: 0 };
+      this.#open = { fd: fs.openSync(toBuffer(at), flags, 0o600), path: at, entry, position: 0, holes: false };
       return;
     }
     makeSpecial(entry, at);
@@ -215,6 +219,8 @@ class Extractor implements LayerExtractor {
 
   /** Removes what this archive put at PATH. */
   #clear(path: BytePath): void {
+    // Looking first: that there is nothing is the rule, and an exception for it costs more than a look.
+    if (!statOf(`/${path}`)) return;
     removeTree(`/${path}`);
     this.#lastParent = undefined;
     this.#whiteouts.delete(path);
