@@ -23,6 +23,7 @@ import { checkBuild } from "./check.js";
 import { bootId, coreCount, defaultRoot, prepareGround } from "./ground.js";
 import { listImages } from "./images.js";
 import { loadImages } from "./load.js";
+import { createNotices, type Notices } from "./notices.js";
 import { createOutputs } from "./outputs.js";
 import { diskUsage, type PruneEngine, prune } from "./prune.js";
 import type { BuildRequest, BuildResult, Engine, EngineOptions, RunRequest } from "./request.js";
@@ -39,6 +40,8 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     defaultRoot(process.getuid?.() ?? 0, { xdgDataHome: env.XDG_DATA_HOME, home: env.HOME ?? os.homedir() });
   const ground = prepareGround(root, options.snapshotter);
   const { dirs } = ground;
+  const notices = createNotices();
+  if (ground.copies) notices.say(COPIED_LAYERS);
   const owner = scope.use(createOwner(dirs.owners, `${process.pid}-${randomUUID()}`));
   const migrations = [
     ...imageStoreMigrations,
@@ -51,7 +54,13 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   scope.defer(() => database.close());
   const clock: Clock = systemClock;
   const plane = scope.use(
-    createDataPlane({ dirs, snapshotter: ground.snapshotter, workerFile: workerFile(), threads: coreCount() }),
+    createDataPlane({
+      dirs,
+      snapshotter: ground.snapshotter,
+      workerFile: workerFile(),
+      threads: coreCount(),
+      onFallback: () => notices.say(COPIED_LAYERS),
+    }),
   );
   const store = createContentStore(dirs.root, clock);
   const images = createImageStore(database, clock);
@@ -104,7 +113,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     parts,
     pruning,
     scope: scope.move(),
-    notice: ground.notice,
+    notices,
     snapshotter: ground.snapshotter,
   });
 }
@@ -123,13 +132,15 @@ function caller(): { readonly uid: number; readonly gid: number } {
   return { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
 }
 
+const COPIED_LAYERS =
+  "layers can't be stacked in the state directory (overlay file systems don't work there): they are copied, which is slower; name another place with --root";
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 interface Parts {
   readonly parts: BuildEngine;
   readonly pruning: PruneEngine;
   readonly scope: Scope;
-  readonly notice: string | undefined;
+  readonly notices: Notices;
   readonly snapshotter: string;
 }
 
@@ -140,19 +151,23 @@ class OpenEngine implements Engine {
   readonly #snapshotter: string;
   readonly #closing = new AbortController();
   readonly #working = new Set<Promise<unknown>>();
-  #notice: string | undefined;
+  readonly #notices: Notices;
 
-  constructor({ parts, pruning, scope, notice, snapshotter }: Parts) {
+  constructor({ parts, pruning, scope, notices, snapshotter }: Parts) {
     this.#parts = parts;
     this.#pruning = pruning;
     this.#scope = scope;
-    this.#notice = notice;
+    this.#notices = notices;
     this.#snapshotter = snapshotter;
   }
 
   build(request: BuildRequest): Promise<BuildResult> {
-    const noticed = this.#withNotice(this.#closable(request));
-    return this.#track(noticed.check ? checkBuild(this.#parts, noticed) : runBuild(this.#parts, noticed));
+    return this.#track(this.#build(this.#closable(request)));
+  }
+
+  async #build(request: BuildRequest): Promise<BuildResult> {
+    using _ = this.#notices.listen(request.onProgress);
+    return await (request.check ? checkBuild(this.#parts, request) : runBuild(this.#parts, request));
   }
 
   run(request: RunRequest): Promise<number> {
@@ -193,14 +208,6 @@ class OpenEngine implements Engine {
   #closable<R extends { readonly signal?: AbortSignal }>(request: R): R {
     const signal = request.signal ? AbortSignal.any([request.signal, this.#closing.signal]) : this.#closing.signal;
     return { ...request, signal };
-  }
-
-  /** What is odd about this machine is said once. */
-  #withNotice(request: BuildRequest): BuildRequest {
-    const message = this.#notice;
-    this.#notice = undefined;
-    if (message !== undefined) request.onProgress?.({ type: "warning", vertex: undefined, warning: { message } });
-    return request;
   }
 
   #track<T>(started: Promise<T>): Promise<T> {

@@ -8,8 +8,8 @@ import { type StateDirs, stateDirs } from "../snapshot/index.js";
 export interface Ground {
   readonly dirs: StateDirs;
   readonly snapshotter: "overlay" | "native";
-  /** Why it is the native one although nobody asked for it. */
-  readonly notice: string | undefined;
+  /** Layers are copied although nobody asked for that. */
+  readonly copies: boolean;
 }
 
 /** `f_type` of statfs(2) where locks, ownership or renames cannot be trusted. */
@@ -52,10 +52,9 @@ export function prepareGround(root: string, wanted: "overlay" | "native" | undef
       hint: "name a directory on a local disk with --root or ASHLAR_ROOT",
     });
   }
-  if (wanted) return { dirs, snapshotter: wanted, notice: undefined };
-  if (type !== OVERLAY_FILE_SYSTEM) return { dirs, snapshotter: "overlay", notice: undefined };
-  const notice = `${dirs.root} is on an overlay file system: layers are copied instead of stacked, which is slower; name another place with --root`;
-  return { dirs, snapshotter: "native", notice };
+  if (wanted) return { dirs, snapshotter: wanted, copies: false };
+  const copies = type === OVERLAY_FILE_SYSTEM;
+  return { dirs, snapshotter: copies ? "native" : "overlay", copies };
 }
 
 function makeDirectories(dirs: StateDirs): void {

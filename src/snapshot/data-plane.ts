@@ -5,7 +5,7 @@ import type { ProcessExit, Spawned, Spawner, SpawnRequest } from "./spawn.js";
 import type { StateDirs } from "./state-dirs.js";
 import type { JobContext, JobProgress } from "./worker/context.js";
 import type { jobs } from "./worker/jobs.js";
-import type { FromWorker, PlainError, ToWorker } from "./worker/protocol.js";
+import type { FromWorker, Ground, PlainError, ToWorker } from "./worker/protocol.js";
 
 type Jobs = typeof jobs;
 export type JobName = keyof Jobs;
@@ -37,6 +37,8 @@ export interface DataPlaneOptions {
   /** The worker's bundle. */
   readonly workerFile: string;
   readonly threads: number;
+  /** Told once when layers have to be copied because they can't be stacked. */
+  readonly onFallback?: () => void;
 }
 
 /** Creates the data plane; threads start when they are first needed. */
@@ -55,14 +57,15 @@ class Threads implements DataPlane {
 
   readonly #ground = lazy(async () => {
     const thread = this.#start();
-    const tid = (await thread.ask({ type: "found" })) as number;
-    return { thread, tid };
+    const ground = (await thread.ask({ type: "found" })) as Ground;
+    if (ground.snapshotter !== this.#options.snapshotter) this.#options.onFallback?.();
+    return { thread, ground };
   });
 
   async run<N extends JobName>(name: N, args: JobArgs<N>, options: JobOptions = {}): Promise<JobResult<N>> {
     return this.#pick(options.affinity).queue(async (thread) => {
-      const { tid } = await this.#ground();
-      await thread.join(tid);
+      const { ground } = await this.#ground();
+      await thread.join(ground);
       return thread.job(name, args, options);
     }, options) as Promise<JobResult<N>>;
   }
@@ -160,8 +163,8 @@ class Thread {
   }
 
   /** Takes the ground thread's mount namespace, once. */
-  join(tid: number): Promise<unknown> {
-    this.#joined ??= this.ask({ type: "join", tid });
+  join(ground: Ground): Promise<unknown> {
+    this.#joined ??= this.ask({ type: "join", ...ground });
     return this.#joined;
   }
 

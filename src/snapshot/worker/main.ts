@@ -18,15 +18,17 @@ import {
 import type { StateDirs } from "../state-dirs.js";
 import type { JobContext, JobProgress } from "./context.js";
 import { jobs } from "./jobs.js";
+import { overlayWorks } from "./mounting.js";
 import { Processes } from "./processes.js";
-import type { FromWorker, PlainError, ToWorker } from "./protocol.js";
+import type { FromWorker, Ground, PlainError, Snapshotter, ToWorker } from "./protocol.js";
 import { Root } from "./root.js";
 
 /**
  * A thread of the data plane. Its root, cwd and umask are its own, and after `found` or `join` so is its mount namespace: the process it
  * lives in notices nothing. Jobs are synchronous, or wait for zlib only.
  */
-const { dirs, snapshotter } = workerData as { readonly dirs: StateDirs; readonly snapshotter: "overlay" | "native" };
+const { dirs, snapshotter: wanted } = workerData as { readonly dirs: StateDirs; readonly snapshotter: Snapshotter };
+let snapshotter = wanted;
 const port = parentPort;
 if (!port) throw new Error("this file is the entry of a worker thread");
 const post = (message: FromWorker): void => port.postMessage(message);
@@ -57,7 +59,7 @@ function perform(message: Exclude<ToWorker, { type: "kill" | "taken" }>): unknow
     case "found":
       return foundNamespace();
     case "join":
-      return joinNamespace(message.tid);
+      return joinNamespace(message);
     case "spawn":
       return processes.start(message.id, message.request);
     case "job": {
@@ -85,16 +87,18 @@ function contextOf(id: number, cancel: Int32Array): JobContext {
 }
 
 /** Steps out of the process's shared root and cwd into a mount namespace of this thread's own. */
-function foundNamespace(): number {
+function foundNamespace(): Ground {
   unshare(CLONE_FS | CLONE_NEWNS);
   setUmask(0);
   mount("none", "/", "none", MS_REC | MS_PRIVATE);
   mount("tmpfs", dirs.mounts, "tmpfs", 0, "mode=0700");
   Root.settle(dirs.layers);
-  return threadId();
+  if (snapshotter === "overlay" && !overlayWorks(dirs)) snapshotter = "native";
+  return { tid: threadId(), snapshotter };
 }
 
-function joinNamespace(tid: number): void {
+function joinNamespace({ tid, snapshotter: usable }: Ground): void {
+  snapshotter = usable;
   const fd = fs.openSync(`/proc/${process.pid}/task/${tid}/ns/mnt`, "r");
   try {
     unshare(CLONE_FS);

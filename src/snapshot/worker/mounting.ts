@@ -2,6 +2,7 @@ import fs from "node:fs";
 import path from "node:path";
 import {
   EngineError,
+  lazy,
   MNT_DETACH,
   MS_BIND,
   MS_RDONLY,
@@ -10,9 +11,12 @@ import {
   systemCode,
   unmount,
 } from "../../base/index.js";
+import type { StateDirs } from "../state-dirs.js";
 import type { LayerId, Tree } from "../tree.js";
+import { fromText } from "./bytes.js";
 import type { JobContext } from "./context.js";
 import { materialise } from "./native.js";
+import { removeTree } from "./remove.js";
 import { Root } from "./root.js";
 
 /** What to mount: a tree to read, or a tree with a layer on top to write. */
@@ -96,6 +100,24 @@ function mountAt(target: string, { tree, upper }: MountRequest, context: JobCont
 function bind(source: string, target: string, readonly: boolean): void {
   mount(source, target, "none", MS_BIND);
   if (readonly) mount("none", target, "none", MS_BIND | MS_REMOUNT | MS_RDONLY);
+}
+
+/** Whether layers can be stacked here: an overlay is mounted on two empty directories and taken away again. */
+export function overlayWorks(dirs: StateDirs): boolean {
+  const probe = path.join(dirs.layers, `probe-${process.pid}-${threadSerial()}`);
+  const [upper, work, target] = ["fs", "work", "target"].map((name) => path.join(probe, name));
+  if (!upper || !work || !target) return false;
+  try {
+    for (const directory of [upper, work, target]) fs.mkdirSync(directory, { recursive: true });
+    const lower = path.join(dirs.layers, "empty");
+    mount("overlay", target, "overlay", 0, `lowerdir=${lower},upperdir=${upper},workdir=${work},${OVERLAY_OPTIONS}`);
+    unmount(target, MNT_DETACH);
+    return true;
+  } catch {
+    return false;
+  } finally {
+    removeTree(fromText(probe));
+  }
 }
 
 /** The directory of a layer. */

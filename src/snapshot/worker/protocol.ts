@@ -12,13 +12,22 @@ export type ToWorker =
       readonly cancel: Int32Array;
     }
   /** Takes the mount namespace of the thread TID of this process for its own, before any job that mounts. */
-  | { readonly type: "join"; readonly id: number; readonly tid: number }
-  /** Makes a private mount namespace; answered with the thread's id. */
+  | { readonly type: "join"; readonly id: number; readonly tid: number; readonly snapshotter: Snapshotter }
+  /** Makes a private mount namespace; answered with a `Ground`. */
   | { readonly type: "found"; readonly id: number }
   | { readonly type: "spawn"; readonly id: number; readonly request: SpawnRequest }
   | { readonly type: "kill"; readonly id: number; readonly signal: NodeJS.Signals }
   /** So many bytes of output were taken. */
   | { readonly type: "taken"; readonly id: number; readonly bytes: number };
+
+/** How layers become a file system: stacked by the kernel, or copied. */
+export type Snapshotter = "overlay" | "native";
+
+/** The thread whose mount namespace the others join, and what can be done in it. */
+export interface Ground {
+  readonly tid: number;
+  readonly snapshotter: Snapshotter;
+}
 
 /** What it answers. */
 export type FromWorker =
