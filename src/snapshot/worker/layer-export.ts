@@ -23,10 +23,8 @@ export interface ExportLayerArgs {
   readonly epochSeconds?: number | undefined;
 }
 
-/** LEVEL is 0 to 9; DEFAULT_GZIP_LEVEL where the user names none. */
+/** LEVEL is 0 to 9. */
 export type LayerCompression = { readonly kind: "none" } | { readonly kind: "gzip"; readonly level: number };
-
-export const DEFAULT_GZIP_LEVEL = 6;
 
 /** A blob as it was written: DIFF_ID is the digest of the archive, DIGEST that of the file. */
 export interface ExportedLayer {
