@@ -84,7 +84,9 @@ let bundled: Promise<string> | undefined;
 function bundle(): Promise<string> {
   bundled ??= (async () => {
     const root = fileURLToPath(new URL("../../", import.meta.url));
-    const outfile = path.join(fs.mkdtempSync(path.join(os.tmpdir(), "ashlar-bundle-")), "layer-worker.cjs");
+    const directory = fs.mkdtempSync(path.join(os.tmpdir(), "ashlar-bundle-"));
+    process.once("exit", () => fs.rmSync(directory, { recursive: true, force: true }));
+    const outfile = path.join(directory, "layer-worker.cjs");
     await build({
       entryPoints: [path.join(root, "test/snapshot/layer-worker.ts")],
       outfile,
