@@ -23,12 +23,12 @@ export class Harness implements AsyncDisposable {
     return new Harness(snapshotter, await bundle());
   }
 
-  private constructor(snapshotter: "overlay" | "native", file: string) {
+  private constructor(snapshotter: "overlay" | "native", code: string) {
     this.dirs = stateDirs(fs.mkdtempSync(path.join(os.tmpdir(), "ashlar-layers-")));
     for (const directory of [this.dirs.layers, path.join(this.dirs.layers, "empty"), this.dirs.mounts, this.dirs.tmp]) {
       fs.mkdirSync(directory);
     }
-    this.#worker = new Worker(file, { workerData: { dirs: this.dirs, snapshotter } });
+    this.#worker = new Worker(code, { eval: true, workerData: { dirs: this.dirs, snapshotter } });
     this.#worker.on(
       "message",
       ({ id, value, error }: { id: number; value: never; error?: { code: ErrorCode; message: string } }) => {
@@ -84,12 +84,9 @@ let bundled: Promise<string> | undefined;
 function bundle(): Promise<string> {
   bundled ??= (async () => {
     const root = fileURLToPath(new URL("../../", import.meta.url));
-    const directory = fs.mkdtempSync(path.join(os.tmpdir(), "ashlar-bundle-"));
-    process.once("exit", () => fs.rmSync(directory, { recursive: true, force: true }));
-    const outfile = path.join(directory, "layer-worker.cjs");
-    await build({
+    const { outputFiles } = await build({
       entryPoints: [path.join(root, "test/snapshot/layer-worker.ts")],
-      outfile,
+      write: false,
       bundle: true,
       platform: "node",
       target: "node20",
@@ -98,7 +95,7 @@ function bundle(): Promise<string> {
       // Where `require` looks for packages from.
       define: { "import.meta.url": JSON.stringify(pathToFileURL(path.join(root, "package.json")).href) },
     });
-    return outfile;
+    return outputFiles[0]?.text ?? "";
   })();
   return bundled;
 }
