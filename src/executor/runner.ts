@@ -3,6 +3,7 @@ import type { Cgroups } from "./cgroups.js";
 import type { StepProcess } from "./executor.js";
 import type { Runtime } from "./runtime.js";
 import { hasSyscallNumbers } from "./seccomp-bpf.js";
+import type { StepCommand } from "./spawn-step.js";
 import type { StepDirectory } from "./step-directory.js";
 
 /** A program that runs an OCI bundle and ends with its process's exit code, or 1 and a reason where it cannot start it. */
@@ -14,11 +15,8 @@ export interface StepRunner {
   command(step: StepDirectory, process: StepProcess): RunnerCommand;
 }
 
-/** A program and, beside mount and pid, the namespaces to run it in, as options of unshare(1). */
-export interface RunnerCommand {
-  readonly argv: readonly string[];
-  readonly namespaces?: readonly string[];
-}
+/** A program and how to run it. */
+export type RunnerCommand = Pick<StepCommand, "argv" | "namespaces" | "first">;
 
 /** Runs steps with runc or crun. */
 export function runtimeRunner(runtime: Runtime, cgroups: Cgroups): StepRunner {
@@ -52,7 +50,11 @@ export function sandboxRunner({ node, entry }: SandboxPrograms, nodeArch: string
     name: "the sandbox",
     command(step, { network }) {
       const net = network === "none" ? ["--net"] : [];
-      return { argv: [node, entry, "--bundle", step.path], namespaces: ["--uts", "--ipc", "--cgroup", ...net] };
+      return {
+        argv: [node, entry, "--bundle", step.path],
+        first: true,
+        namespaces: ["--uts", "--ipc", "--cgroup", ...net],
+      };
     },
   };
 }

@@ -3,7 +3,7 @@ import { canceled, EngineError, systemCode } from "../base/index.js";
 import type { ProcessExit, Spawned, Spawner } from "../snapshot/index.js";
 import type { RunOptions } from "./executor.js";
 import { requireProgram } from "./programs.js";
-import { ontoPipes, StepPipes } from "./step-pipes.js";
+import { StepPipes, supervised } from "./step-pipes.js";
 
 /** The programs of util-linux that tie a step's life to the engine's. */
 export interface LifeLine {
@@ -16,6 +16,8 @@ export interface StepCommand {
   readonly argv: readonly string[];
   /** More options of unshare(1), for namespaces beside mount and pid. */
   readonly namespaces?: readonly string[];
+  /** It is to be the first process of a pid namespace; /proc is that of the namespace around. */
+  readonly first?: boolean;
   /** Where its pipes may be made. */
   readonly directory: string;
   readonly user: { readonly uid: number; readonly gid: number };
@@ -46,7 +48,8 @@ export async function spawnStep(
 ): Promise<ProcessExit> {
   const { signal } = options;
   if (signal?.aborted) throw canceled(signal);
-  const { child, outputs, complaint } = await start(spawner, lifeLine, command, options);
+  using started = await start(spawner, lifeLine, command, options);
+  const { child, outputs, complaint } = started;
   let killing: Promise<void> | undefined;
   const abort = () => {
     killing ??= killNamespace(child);
@@ -64,7 +67,7 @@ export async function spawnStep(
   }
 }
 
-interface Started {
+interface Started extends Disposable {
   readonly child: Spawned;
   /** Settles at the end of the step's outputs. */
   readonly outputs: Promise<void>;
@@ -75,29 +78,29 @@ interface Started {
 async function start(
   spawner: Spawner,
   lifeLine: LifeLine,
-  { argv, namespaces = [], directory, user }: StepCommand,
+  command: StepCommand,
   { interactive, onOutput }: RunOptions,
 ): Promise<Started> {
-  const env = { PATH };
-  const line = tied(lifeLine, namespaces);
-  if (interactive) {
-    const child = await spawner.spawn({ argv: [...line, ...argv], env, cwd: "/", stdio: "inherit" }, () => {});
-    return { child, outputs: Promise.resolve(), complaint: () => "" };
-  }
-  using pipes = StepPipes.make(directory, user);
+  const pipes = StepPipes.make(command.directory, command.user);
   let complaint = "";
-  const child = await spawner.spawn(
-    { argv: [...line, ...ontoPipes(argv)], env, cwd: "/", stdio: "pipe", extraFiles: pipes.files },
-    (_, chunk) => {
+  const argv = [...tied(lifeLine, command), ...supervised(command.argv, interactive ? "inherited" : "pipes")];
+  const stdio = interactive ? "inherit" : "pipe";
+  try {
+    const child = await spawner.spawn({ argv, env: { PATH }, cwd: "/", stdio, extraFiles: pipes.files }, (_, chunk) => {
       complaint = (complaint + Buffer.from(chunk).toString("utf8")).slice(0, COMPLAINT_MAX_CHARS);
-    },
-  );
-  return { child, outputs: pipes.read(onOutput), complaint: () => complaint.trim() };
+    });
+    const outputs = interactive ? Promise.resolve() : pipes.read(onOutput);
+    return { child, outputs, complaint: () => complaint.trim(), [Symbol.dispose]: () => pipes[Symbol.dispose]() };
+  } catch (error) {
+    pipes[Symbol.dispose]();
+    throw error;
+  }
 }
 
-function tied({ setpriv, unshare }: LifeLine, namespaces: readonly string[]): string[] {
+function tied({ setpriv, unshare }: LifeLine, { namespaces = [], first }: StepCommand): string[] {
   const line = [setpriv, "--pdeathsig", "KILL", "--", unshare, "--mount", "--pid", ...namespaces];
-  return [...line, "--fork", "--kill-child", "--mount-proc", "--"];
+  // Without --fork the next one to be forked, the command itself, is the first in the inner namespace.
+  return [...line, "--fork", "--kill-child", "--mount-proc", "--", ...(first ? [unshare, "--pid", "--"] : [])];
 }
 
 /**

@@ -20,7 +20,9 @@ async function main(): Promise<void> {
   const executor = createExecutor({ spawner: directSpawner, dirs, owner: owner.id, runner: runner(), searchPath: "" });
   process.stdout.write("started\n");
   const onOutput = (_: number, chunk: Uint8Array) => void process.stdout.write(chunk);
-  const exit = await executor.run(shell(script), `${root}/rootfs`, { onOutput });
+  const exit = await executor.run(shell(script, { user: { uid: 1000, gid: 1000, groups: [] } }), `${root}/rootfs`, {
+    onOutput,
+  });
   process.stdout.write(`${JSON.stringify(exit)}\n`);
 }
 

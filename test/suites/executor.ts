@@ -1,6 +1,6 @@
 import fs from "node:fs";
 import path from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { Executor, StepProcess } from "../../src/executor/index.js";
 import { type Ground, makeGround, type Ran, removeGround, run, shell } from "../executor/ground.js";
 
@@ -41,8 +41,19 @@ export function executorSuite(
         expect((await script("exit 3")).exit).toEqual({ kind: "exited", code: 3 });
         expect((await script("exit 1")).exit).toEqual({ kind: "exited", code: 1 });
       });
-      it("gives 128 and the signal for a killed child and a killed process", async () => {
+      it("gives 128 and the signal for a killed child", async () => {
         expect((await script("sh -c 'kill -TERM $$; sleep 5'; exit $?")).exit).toEqual({ kind: "exited", code: 143 });
+      });
+      it("gives 128 and the signal for a process that is killed from outside", async () => {
+        const marker = `${6_000_000_000 + process.pid}`;
+        const running = script(`exec sleep ${marker}`);
+        const found = await vi.waitUntil(
+          () => processesNaming(marker).find((pid) => commandOf(pid) === `sleep ${marker}`),
+          { timeout: 5000, interval: 5 },
+        );
+        process.kill(Number(found), "SIGTERM");
+        process.kill(Number(found), "SIGKILL");
+        expect((await running).exit).toEqual({ kind: "exited", code: 137 });
       });
       it("ends with the first process, whatever runs in the background", async () => {
         const before = Date.now();
@@ -417,4 +428,8 @@ export function processesNaming(text: string): string[] {
       return false;
     }
   });
+}
+
+function commandOf(pid: string): string {
+  return fs.readFileSync(`/proc/${pid}/cmdline`, "latin1").split("\0").join(" ").trim();
 }
