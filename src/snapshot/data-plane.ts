@@ -1,6 +1,7 @@
 import { Worker } from "node:worker_threads";
 import PQueue from "p-queue";
 import { type AbortOptions, canceled, EngineError, lazy } from "../base/index.js";
+import { glance, isGlance } from "./glance.js";
 import type { ProcessExit, Spawned, Spawner, SpawnRequest } from "./spawn.js";
 import type { StateDirs } from "./state-dirs.js";
 import type { JobContext, JobProgress } from "./worker/context.js";
@@ -71,9 +72,14 @@ class Threads implements DataPlane {
   }
 
   async read<N extends JobName>(name: N, args: JobArgs<N>, options: JobOptions = {}): Promise<JobResult<N>> {
-    return this.#pick(options.affinity).queue((thread) => thread.job(name, args, options), options) as Promise<
-      JobResult<N>
-    >;
+    const { affinity, signal } = options;
+    if (signal?.aborted) throw canceled(signal);
+    // What takes a moment is done at once where no thread is up: starting one costs more.
+    if (isGlance(name) && !this.#data.some((thread) => affinity !== undefined && thread.affinities.has(affinity))) {
+      const seen = glance(name, args, this.#options.dirs);
+      if (seen) return seen.value as JobResult<N>;
+    }
+    return this.#pick(affinity).queue((thread) => thread.job(name, args, options), options) as Promise<JobResult<N>>;
   }
 
   async control<N extends JobName>(name: N, args: JobArgs<N>, options: JobOptions = {}): Promise<JobResult<N>> {
