@@ -4,5 +4,5 @@ export { exitMessage } from "./failure.js";
 export { runtimeRunner, type SandboxPrograms, type StepRunner, sandboxRunner } from "./runner.js";
 export { findRuntime, type Runtime, type RuntimeSearch } from "./runtime.js";
 export { stubPaths } from "./spec-mounts.js";
-export { createExecutor, ownCapabilities, type StepExecutorOptions } from "./step-executor.js";
+export { createExecutor, type StepExecutorOptions } from "./step-executor.js";
 export { sweepExecutor } from "./sweep.js";

@@ -111,7 +111,7 @@ function specHost(cgroupVersion: 1 | 2, userNamespace: boolean): SpecHost {
 }
 
 /** The effective capabilities of this process. */
-export function ownCapabilities(): string[] {
+function ownCapabilities(): string[] {
   const mask = /^CapEff:\s*([0-9a-f]+)$/m.exec(fs.readFileSync("/proc/self/status", "utf8"))?.[1];
   return mask === undefined ? [] : parseCapabilityMask(mask);
 }
