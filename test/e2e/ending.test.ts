@@ -1,0 +1,95 @@
+import fs from "node:fs";
+import path from "node:path";
+import { beforeEach, expect, test } from "vitest";
+import { cgroupsNamed, eventually, owners, type Running, tracesOf, World } from "./world.js";
+
+let world: World;
+
+beforeEach(() => {
+  world = new World();
+  return () => world[Symbol.asyncDispose]();
+});
+
+/** How long after its end a build may have anything left on the machine. Milliseconds. */
+const GONE_WITHIN_MS = 1000;
+
+interface Sleeping {
+  readonly running: Running;
+  readonly marker: string;
+  readonly owner: string;
+  readonly context: string;
+}
+
+/** A build in the middle of a step, with children that would go on sleeping. */
+async function startSleeping(): Promise<Sleeping> {
+  const marker = `31536000.${process.pid}${Math.floor(performance.now())}`;
+  const dockerfile = `FROM base\nRUN echo kept > /kept\nRUN (trap '' TERM INT; sleep ${marker}) & echo up-$((40 + 2)); sleep ${marker}\n`;
+  const context = world.files({ Dockerfile: dockerfile });
+  const running = world.start(world.buildWords([context]));
+  await running.says("up-42");
+  const [owner = ""] = owners(world.root);
+  expect(tracesOf(marker, world.root, owner).length).toBeGreaterThan(1);
+  return { running, marker, owner, context };
+}
+
+for (const [signal, code] of [
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+] as const) {
+  test(`${signal} in the middle of a step ends the build within a second, and leaves nothing`, async () => {
+    const { running, marker, owner } = await startSleeping();
+    const startedAt = performance.now();
+    running.child.kill(signal);
+    const ended = await running.ended;
+    expect(performance.now() - startedAt).toBeLessThan(GONE_WITHIN_MS);
+    expect(ended.code).toBe(code);
+    expect(ended.stderr).toMatch(/cancel/i);
+    expect(tracesOf(marker, world.root, owner)).toEqual([]);
+    expect(owners(world.root)).toEqual([]);
+    expect(fs.readdirSync(path.join(world.root, "tmp"))).toEqual([]);
+    expect(fs.readdirSync(path.join(world.root, "mnt"))).toEqual([]);
+    const bundles = fs.readdirSync(path.join(world.root, "run"), { recursive: true, encoding: "utf8" });
+    expect(bundles.filter((name) => name.includes("config.json"))).toEqual([]);
+  });
+}
+
+test("kill -9 takes processes and mounts along at once, and the next command sweeps the rest", async () => {
+  const { running, marker, owner, context } = await startSleeping();
+  running.child.kill("SIGKILL");
+  await running.ended;
+  await eventually(() => {
+    const left = tracesOf(marker, world.root, undefined);
+    return left.length === 0 || left.join("\n");
+  }, GONE_WITHIN_MS);
+  const next = await world.ashlar(["images"]);
+  expect(next).toMatchObject({ code: 0 });
+  expect(owners(world.root)).toEqual([]);
+  expect(cgroupsNamed(owner)).toEqual([]);
+  expect(fs.readdirSync(path.join(world.root, "tmp"))).toEqual([]);
+  fs.writeFileSync(path.join(context, "Dockerfile"), "FROM base\nRUN echo kept > /kept\nRUN echo fine\n");
+  const again = await world.build([context]);
+  expect(again).toMatchObject({ code: 0 });
+  expect(again.stderr).toMatch(/RUN echo kept > \/kept\n#\d+ CACHED/);
+});
+
+test("two builds at once on one state directory both succeed, and a step they share may run once", async () => {
+  const dockerfile = "FROM base\nARG WHO\nRUN cat /proc/sys/kernel/random/uuid > /shared\nRUN echo $WHO > /who\n";
+  const context = world.files({ Dockerfile: dockerfile.replace("ARG WHO\n", "") });
+  const other = world.files({ Dockerfile: dockerfile }, "other");
+  const [one, two] = await Promise.all([
+    world.build(["-t", "one", context]),
+    world.build(["-t", "two", "--build-arg", "WHO=two", other]),
+  ]);
+  expect(one).toMatchObject({ code: 0 });
+  expect(two).toMatchObject({ code: 0 });
+  expect(await world.ashlar(["run", "two", "cat", "/who"])).toMatchObject({ code: 0, stdout: "two\n" });
+});
+
+test("four equal builds at once make one image", async () => {
+  const context = world.files({ Dockerfile: "FROM base\nRUN echo a > /a\nRUN echo b > /b\nCOPY file /\n", file: "x" });
+  const ended = await Promise.all([1, 2, 3, 4].map((n) => world.build(["-q", "-t", `image${n}`, context])));
+  expect(ended.map(({ code }) => code)).toEqual([0, 0, 0, 0]);
+  const image = await world.build(["-q", context]);
+  expect(image).toMatchObject({ code: 0 });
+  expect(ended.map(({ stdout }) => stdout)).toContain(image.stdout);
+});

@@ -1,0 +1,150 @@
+import fs from "node:fs";
+import path from "node:path";
+import { beforeEach, expect, test } from "vitest";
+import { BASE_LAYOUT, type Ended, needs, run, World } from "./world.js";
+
+let world: World;
+
+beforeEach(() => {
+  world = new World();
+  return () => world[Symbol.asyncDispose]();
+});
+
+/** A failed build says why in its own words, on standard error, without a stack. */
+function expectSentence(ended: Ended, words: RegExp, code = 1): void {
+  expect(ended.stderr).toMatch(words);
+  expect(ended.stderr).toMatch(/^ERROR: /m);
+  expect(ended.stderr).not.toMatch(/^ {4}at .+:\d+:\d+\)?$/m);
+  expect(ended).toMatchObject({ code, signal: null });
+}
+
+test("a mistyped instruction is refused with its line and with what was meant", async () => {
+  const context = world.files({ Dockerfile: "FROM base\nCOPPY a b\n" });
+  const ended = await world.build([context]);
+  expectSentence(ended, /unknown instruction: COPPY \(did you mean COPY\?\)/);
+  expect(ended.stderr).toMatch(/^ +2 \| >>> COPPY a b$/m);
+});
+
+test("a mistyped stage and a mistyped flag of an instruction are told with what was meant", async () => {
+  const context = world.files({ Dockerfile: "FROM base AS builder\nRUN --mont=type=cache,target=/x true\n" });
+  expectSentence(await world.build([context]), /did you mean mount\?/i);
+  const other = world.files({ Dockerfile: "FROM base AS builder\n" }, "other");
+  expectSentence(await world.build(["--target", "bilder", other]), /did you mean builder\?/);
+});
+
+test("a wrong command line ends with 125", async () => {
+  const context = world.files({ Dockerfile: "FROM base\n" });
+  expectSentence(await world.ashlar(["build", "--tga", "x", context]), /--tga.*\(did you mean --tag\?\)/s, 125);
+  expectSentence(await world.ashlar(["build"]), /context/, 125);
+  expectSentence(await world.ashlar(["biuld", context]), /biuld/, 125);
+  expectSentence(await world.ashlar(["build", "-t", "Not A Name", context]), /Not A Name/i);
+});
+
+test("a step that fails shows its last lines and its exit code", async () => {
+  const context = world.files({ Dockerfile: "FROM base\nRUN echo first; echo last words >&2; exit 3\n" });
+  const ended = await world.build([context]);
+  expectSentence(ended, /exit code: 3/);
+  expect(ended.stderr.slice(ended.stderr.indexOf("------\n >"))).toContain("last words");
+  expect(ended.stderr).toMatch(/^ +2 \| >>> RUN echo first/m);
+  const quiet = await world.build(["-q", context]);
+  expectSentence(quiet, /exit code: 3/);
+});
+
+test("a failed step is not cached, and what came before it is", async () => {
+  const context = world.files({ Dockerfile: "FROM base\nRUN echo before\nRUN exit 3\n" });
+  await world.build([context]);
+  const again = await world.build([context]);
+  expect(again.code).toBe(1);
+  expect(again.stderr).toMatch(/RUN echo before\n#\d+ CACHED/);
+});
+
+test("a COPY of what is not there names it", async () => {
+  const context = world.files({ Dockerfile: "FROM base\nCOPY no-such-file /\n" });
+  expectSentence(await world.build([context]), /\/no-such-file.*not found/);
+});
+
+test("an empty Dockerfile, one of comments, and one without FROM are refused", async () => {
+  expectSentence(await world.build([world.files({ Dockerfile: "" }, "a")]), /empty/);
+  expectSentence(await world.build([world.files({ Dockerfile: "# nothing\n" }, "b")]), /no instructions/);
+  expectSentence(await world.build([world.files({ Dockerfile: "RUN true\n" }, "c")]), /no build stage/);
+});
+
+test("a Dockerfile of ten megabytes is built or refused, in words", async () => {
+  const context = world.files({ Dockerfile: `FROM base\n${"# a comment that says nothing\n".repeat(350_000)}` });
+  const ended = await world.build([context]);
+  if (ended.code !== 0) expectSentence(ended, /Dockerfile/);
+});
+
+test("a missing context, Dockerfile or named context is told by its name", async () => {
+  expectSentence(await world.build([world.path("nowhere")]), /nowhere/);
+  expectSentence(await world.build([world.files({ a: "" }, "none")]), /Dockerfile.*no such file/);
+  const context = world.files({ Dockerfile: "FROM scratch\nCOPY --from=other a /\n" });
+  expectSentence(await world.build(["--build-context", "other=/no/such/dir", context]), /\/no\/such\/dir/);
+});
+
+test("sockets, pipes and dangling links in a context stop nobody", async (context) => {
+  needs(context, "mkfifo", "python3");
+  const directory = world.files({ Dockerfile: "FROM base\nCOPY . /all\nRUN ls -a /all > /list\n", file: "content" });
+  fs.symlinkSync("/nowhere/at/all", path.join(directory, "dangling"));
+  await run(["mkfifo", path.join(directory, "pipe")]);
+  const socket = path.join(directory, "socket");
+  await run(["python3", "-c", `import socket; socket.socket(socket.AF_UNIX).bind(${JSON.stringify(socket)})`]);
+  const out = world.path("out");
+  expect(await world.build(["-o", out, directory])).toMatchObject({ code: 0 });
+  expect(world.read("out", "all", "file")).toBe("content");
+  expect(fs.readlinkSync(world.path("out", "all", "dangling"))).toBe("/nowhere/at/all");
+});
+
+test("a layout whose blob has other bytes than its digest says is refused", async () => {
+  const layout = world.path("layout");
+  fs.cpSync(BASE_LAYOUT, layout, { recursive: true });
+  const blobs = path.join(layout, "blobs/sha256");
+  const largest = fs
+    .readdirSync(blobs)
+    .sort((a, b) => fs.statSync(path.join(blobs, b)).size - fs.statSync(path.join(blobs, a)).size)[0];
+  const bytes = fs.readFileSync(path.join(blobs, `${largest}`));
+  bytes[bytes.length >> 1] = 1 + (bytes[bytes.length >> 1] ?? 0);
+  fs.writeFileSync(path.join(blobs, `${largest}`), bytes);
+  const context = world.files({ Dockerfile: "FROM bad\nRUN true\n" });
+  const words = ["build", "--progress=plain", "--build-context", `bad=oci-layout://${layout}:latest`, context];
+  expectSentence(await world.ashlar(words), new RegExp(`${largest}`));
+});
+
+test("a database that is none is told by its path, and left alone", async () => {
+  const context = world.files({ Dockerfile: "FROM base\nRUN true\n" });
+  await world.build([context]);
+  const database = path.join(world.root, "ashlar.db");
+  for (const suffix of ["-wal", "-shm"]) fs.rmSync(`${database}${suffix}`, { force: true });
+  fs.writeFileSync(database, "this is no database\n".repeat(1000));
+  expectSentence(await world.build([context]), new RegExp(database));
+});
+
+test("a full state directory ends the build with a sentence", async (context) => {
+  needs(context, "mount", "umount");
+  fs.mkdirSync(world.root);
+  const mounted = await run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", world.root]);
+  if (mounted.code !== 0) context.skip(`no tmpfs can be mounted here: ${mounted.stderr.trim()}`);
+  try {
+    const directory = world.files({ Dockerfile: "FROM base\nRUN dd if=/dev/zero of=/big bs=1000 count=20000\n" });
+    expectSentence(await world.build([directory]), /no space left/i);
+    const copied = world.files({ Dockerfile: "FROM base\nCOPY big /big\n", big: Buffer.alloc(20_000_000) }, "copied");
+    expectSentence(await world.build([copied]), /no space left/i);
+    fs.writeFileSync(path.join(directory, "Dockerfile"), "FROM base\nRUN echo small > /small\n");
+    await world.ashlar(["prune", "--all", "--force"]);
+    expect(await world.build([directory])).toMatchObject({ code: 0 });
+  } finally {
+    await run(["umount", world.root]);
+  }
+});
+
+test("nobody but root is told so in one sentence", async (context) => {
+  needs(context, "setpriv");
+  const directory = world.files({ Dockerfile: "FROM base\n" });
+  fs.chmodSync(world.dir, 0o755);
+  const under = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+  const probe = await run([process.execPath, "-e", "require('fs').readFileSync(process.argv[1])", BASE_LAYOUT], {
+    under,
+  });
+  if (probe.stderr.includes("EACCES")) context.skip("another user can't read this directory");
+  expectSentence(await world.build([directory], { under }), /needs to be root/);
+});
