@@ -1,17 +1,21 @@
 "use strict";
-// Runs a bundle with V8's compiled code from a file beside it: compiling is half of what starting costs. The file is made by the build, and
-// V8 itself refuses what another version or other text made; then the bundle is compiled as ever. Nothing is written here.
+// Runs the bundle with V8's compiled code from a file beside it: compiling is half of what starting costs. The first build that finds none
+// writes it, where it may write there at all. Whoever can change that file can change the bundle itself.
 const fs = require("node:fs");
 const Module = require("node:module");
 const path = require("node:path");
 const vm = require("node:vm");
 
-/** Where the compiled code of FILE lies for this Node. */
-function cacheFile(file) {
-  return file.replace(/\.cjs$/, `.${process.version}-${process.arch}.v8`);
+/** The command whose start is worth it. */
+const COMMAND = "build";
+
+/** Where the compiled code lies. V8 tells another version or other flags by itself, but of another text only its length: the time is in the name. */
+function codeFile(bundle) {
+  const { size, mtimeMs } = fs.statSync(bundle);
+  return `${bundle}.${process.version}-${process.arch}-${size}-${Math.round(mtimeMs)}.v8`;
 }
 
-function read(file) {
+function readIfThere(file) {
   try {
     return fs.readFileSync(file);
   } catch {
@@ -19,26 +23,33 @@ function read(file) {
   }
 }
 
-/** Compiles FILE as require does. */
-function compile(file) {
-  const cachedData = read(cacheFile(file));
-  return new vm.Script(Module.wrap(fs.readFileSync(file, "utf8")), {
-    filename: file,
+/** Keeps the code of all functions that were compiled so far. Not being able to is no failure. */
+function keep(script, file) {
+  const temporary = `${file}.${process.pid}`;
+  try {
+    fs.writeFileSync(temporary, script.createCachedData());
+    fs.renameSync(temporary, file);
+  } catch {
+    fs.rmSync(temporary, { force: true });
+  }
+}
+
+/** Runs BUNDLE as the main module. */
+function start(bundle) {
+  const file = process.argv[2] === COMMAND ? codeFile(bundle) : undefined;
+  const cachedData = file === undefined ? undefined : readIfThere(file);
+  const script = new vm.Script(Module.wrap(fs.readFileSync(bundle, "utf8")), {
+    filename: bundle,
     cachedData,
     importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   });
+  if (file !== undefined && (cachedData === undefined || script.cachedDataRejected)) {
+    process.on("exit", (code) => code === 0 && keep(script, file));
+  }
+  const main = new Module(bundle, null);
+  main.filename = bundle;
+  main.paths = Module._nodeModulePaths(path.dirname(bundle));
+  script.runInThisContext().call(main.exports, main.exports, Module.createRequire(bundle), main, bundle, path.dirname(bundle));
 }
 
-/** Runs FILE as the main module. */
-function start(file) {
-  const script = compile(file);
-  const main = new Module(file, null);
-  main.filename = file;
-  main.paths = Module._nodeModulePaths(path.dirname(file));
-  const require_ = Module.createRequire(file);
-  script.runInThisContext().call(main.exports, main.exports, require_, main, file, path.dirname(file));
-  if (process.env.ASHLAR_TRACE_START) console.error("rejected:", script.cachedDataRejected);
-  return script;
-}
-
-module.exports = { start, cacheFile };
+module.exports = { start };

@@ -32,6 +32,8 @@ const entries = [
   },
 ];
 fs.mkdirSync(path.join(root, "dist"), { recursive: true });
+// Compiled code of older bundles (bin/start.cjs).
+for (const name of fs.readdirSync(path.join(root, "dist"))) if (name.endsWith(".v8")) fs.rmSync(path.join(root, "dist", name));
 await Promise.all(
   entries.filter((entry) => fs.existsSync(path.join(root, entry.entryPoints[0]))).map((entry) => build(entry)),
 );
