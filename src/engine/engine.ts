@@ -2,7 +2,14 @@ import { randomUUID } from "node:crypto";
 import os from "node:os";
 import { type Clock, EngineError, firstError, lazy, Scope, systemClock } from "../base/index.js";
 import { cacheMigrations } from "../cache/index.js";
-import { createExecutor, type Executor, findRuntime, readCgroups, runtimeRunner } from "../executor/index.js";
+import {
+  createExecutor,
+  type Executor,
+  findRuntime,
+  readCgroups,
+  runtimeRunner,
+  sandboxRunner,
+} from "../executor/index.js";
 import { cacheMountMigrations, createCacheMounts, type FileResult } from "../ops/index.js";
 import { createRegistry } from "../registry/index.js";
 import { dockerCredentials } from "../session/index.js";
@@ -18,6 +25,7 @@ import {
   referenceStoreMigrations,
 } from "../store/index.js";
 import { type BuildEngine, runBuild } from "./build.js";
+import { bundleFile } from "./bundles.js";
 import { createLayerFetcher } from "./catalog.js";
 import { checkBuild } from "./check.js";
 import { bootId, coreCount, defaultRoot, prepareGround } from "./ground.js";
@@ -29,7 +37,6 @@ import { diskUsage, type PruneEngine, prune } from "./prune.js";
 import type { BuildRequest, BuildResult, Engine, EngineOptions, RunRequest } from "./request.js";
 import { runImage } from "./run.js";
 import { sweepDeadOwners } from "./sweep.js";
-import { workerFile } from "./worker-file.js";
 
 /** Opens an engine on a state directory, which it makes where it is missing. The caller disposes of it. */
 export async function createEngine(options: EngineOptions = {}): Promise<Engine> {
@@ -57,7 +64,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     createDataPlane({
       dirs,
       snapshotter: ground.snapshotter,
-      workerFile: workerFile(),
+      workerFile: bundleFile("worker"),
       threads: coreCount(),
       onFallback: () => notices.say(COPIED_LAYERS),
     }),
@@ -73,11 +80,10 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   const imageSource = createImageSource({ images, references, content: store, registry });
   const searchPath = env.PATH ?? DEFAULT_PATH;
   const executor = lazy(async (): Promise<Executor> => {
-    if (options.isolation === "sandbox")
-      throw new EngineError("unsupported", "the built-in sandbox is not there yet", {
-        hint: "use --isolation=oci with runc or crun",
-      });
-    const runner = runtimeRunner(findRuntime({ searchPath, only: options.runtime }), readCgroups());
+    const runner =
+      options.isolation === "sandbox"
+        ? sandboxRunner({ node: process.execPath, entry: bundleFile("sandbox") }, process.arch)
+        : runtimeRunner(findRuntime({ searchPath, only: options.runtime }), readCgroups());
     return createExecutor({ spawner: plane, dirs, owner: owner.id, runner, searchPath });
   });
   const newId = () => randomUUID();

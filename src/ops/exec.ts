@@ -166,6 +166,8 @@ async function runIn(
   const rootfs = await plane.control("mount", { tree: workspace.parents, upper: workspace.layer });
   try {
     const root = { kind: "mounted", path: rootfs } as const;
+    // A working directory that is gone comes back, as the user's own.
+    await plane.control("makeMountpoints", { root, paths: [{ path: process.cwd, kind: "dir", owner: process.user }] });
     const made = await plane.control("makeMountpoints", { root, paths });
     const exit = await executor.run(process, rootfs, {
       signal: context.signal,

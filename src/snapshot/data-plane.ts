@@ -76,7 +76,7 @@ class Threads implements DataPlane {
     if (signal?.aborted) throw canceled(signal);
     // What takes a moment is done at once where no thread is up: starting one costs more.
     if (isGlance(name) && !this.#data.some((thread) => affinity !== undefined && thread.affinities.has(affinity))) {
-      const seen = glance(name, args, this.#options.dirs);
+      const seen = await glance(name, args, this.#options.dirs);
       if (seen) return seen.value as JobResult<N>;
     }
     return this.#pick(affinity).queue((thread) => thread.job(name, args, options), options) as Promise<JobResult<N>>;

@@ -16,7 +16,11 @@ export function isGlance(name: string): name is GlanceName {
 }
 
 /** Does a job here if that takes no time; undefined if it would. Errors are the job's. */
-export function glance(name: GlanceName, args: unknown, dirs: StateDirs): { readonly value: unknown } | undefined {
+export async function glance(
+  name: GlanceName,
+  args: unknown,
+  dirs: StateDirs,
+): Promise<{ readonly value: unknown } | undefined> {
   const until = performance.now() + GLANCE_MS;
   let late = false;
   const context: JobContext = {
@@ -30,7 +34,7 @@ export function glance(name: GlanceName, args: unknown, dirs: StateDirs): { read
   };
   try {
     const job = GLANCES[name] as (args: unknown, context: JobContext) => unknown;
-    return { value: job(args, context) };
+    return { value: await job(args, context) };
   } catch (error) {
     if (late) return undefined;
     throw error;

@@ -20,6 +20,7 @@ export interface Mountpoint {
   readonly kind: "dir" | "file";
   /** Of a directory that has to be made. */
   readonly mode?: number;
+  readonly owner?: { readonly uid: number; readonly gid: number };
 }
 
 const DIRECTORY_MODE = 0o755;
@@ -35,13 +36,14 @@ export const makeMountpoints: Job<
 > = ({ root, paths }, context) =>
   withRoot(root, context, (target) => {
     const made: BytePath[] = [];
-    for (const { path, kind, mode = DIRECTORY_MODE } of paths) {
+    for (const { path, kind, mode = DIRECTORY_MODE, owner } of paths) {
       const plain = target.resolve(cleanPath(fromText(path)));
       const missing: BytePath[] = [];
       for (let at = plain; at !== "" && !target.lstat(at); at = parentOf(at)) missing.push(at);
       for (const at of missing.reverse()) {
         if (at === plain && kind === "file") fs.closeSync(target.create(at, FILE_MODE));
         else target.makeDirectory(at, at === plain ? mode : DIRECTORY_MODE);
+        if (owner) target.chown(at, owner);
         made.push(at);
       }
     }
