@@ -28,6 +28,7 @@ import { type BuildEngine, runBuild } from "./build.js";
 import { bundleFile } from "./bundles.js";
 import { createLayerFetcher } from "./catalog.js";
 import { checkBuild } from "./check.js";
+import { forgetUnsynced, syncSettled } from "./durability.js";
 import { bootId, coreCount, defaultRoot, prepareGround } from "./ground.js";
 import { listImages } from "./images.js";
 import { loadImages } from "./load.js";
@@ -47,6 +48,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     defaultRoot(process.getuid?.() ?? 0, { xdgDataHome: env.XDG_DATA_HOME, home: env.HOME ?? os.homedir() });
   const ground = prepareGround(root, options.snapshotter);
   const { dirs } = ground;
+  const boot = bootId();
   const notices = createNotices();
   if (ground.copies) notices.say(COPIED_LAYERS);
   const owner = scope.use(createOwner(dirs.owners, `${process.pid}-${randomUUID()}`));
@@ -75,7 +77,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   const credentials = dockerCredentials(options.dockerConfig ?? `${os.homedir()}/.docker/config.json`);
   const registry = scope.use(createRegistry({ clock, credentials, proxy: proxyOf(env) }));
   const fetchLayer = createLayerFetcher(store, registry);
-  const layers = createLayerStore({ database, plane, owner: owner.id, bootId: bootId(), clock, fetch: fetchLayer });
+  const layers = createLayerStore({ database, plane, owner: owner.id, bootId: boot, clock, fetch: fetchLayer });
   const cacheMounts = createCacheMounts({ database, layers, dirs, clock });
   const imageSource = createImageSource({ images, references, content: store, registry });
   const searchPath = env.PATH ?? DEFAULT_PATH;
@@ -114,12 +116,14 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     newId,
   };
   await sweepDeadOwners({ dirs, database, plane });
+  await forgetUnsynced({ database, plane, clock, bootId: boot });
   const pruning: PruneEngine = { dirs, database, plane, store, images, references, cacheMounts, clock };
   return new OpenEngine({
     parts,
     pruning,
     scope: scope.move(),
     notices,
+    sync: () => syncSettled({ database, plane, clock, bootId: boot }),
     snapshotter: ground.snapshotter,
   });
 }
@@ -147,6 +151,8 @@ interface Parts {
   readonly pruning: PruneEngine;
   readonly scope: Scope;
   readonly notices: Notices;
+  /** Notes what has reached the disk. */
+  readonly sync: () => Promise<void>;
   readonly snapshotter: string;
 }
 
@@ -158,13 +164,15 @@ class OpenEngine implements Engine {
   readonly #closing = new AbortController();
   readonly #working = new Set<Promise<unknown>>();
   readonly #notices: Notices;
+  readonly #sync: () => Promise<void>;
 
-  constructor({ parts, pruning, scope, notices, snapshotter }: Parts) {
+  constructor({ parts, pruning, scope, notices, sync, snapshotter }: Parts) {
     this.#parts = parts;
     this.#pruning = pruning;
     this.#scope = scope;
     this.#notices = notices;
     this.#snapshotter = snapshotter;
+    this.#sync = lazy(sync);
   }
 
   build(request: BuildRequest): Promise<BuildResult> {
@@ -173,6 +181,7 @@ class OpenEngine implements Engine {
 
   async #build(request: BuildRequest): Promise<BuildResult> {
     using _ = this.#notices.listen(request.onProgress);
+    if (request.check !== true) this.#track(this.#sync()).catch(() => {}); // the next engine tries again
     return await (request.check ? checkBuild(this.#parts, request) : runBuild(this.#parts, request));
   }
 

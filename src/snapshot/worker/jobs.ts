@@ -1,6 +1,6 @@
 import fs from "node:fs";
 import path from "node:path";
-import { EngineError, systemCode } from "../../base/index.js";
+import { EngineError, syncFileSystem, systemCode } from "../../base/index.js";
 import type { LayerId } from "../tree.js";
 import { bindSelected, removeSecret, writeSecret } from "./bind.js";
 import { fromText } from "./bytes.js";
@@ -53,6 +53,16 @@ const placeLayer: Job<{ readonly from: LayerId; readonly to: LayerId }, void> = 
 const measureLayer: Job<{ readonly layer: LayerId }, LayerSummary> = ({ layer }, context) =>
   measure(`${layer}/fs`, context);
 
+/** Makes everything in the state directory's file system durable. */
+const syncState: Job<object, void> = (_, { dirs }) => {
+  const fd = fs.openSync(dirs.root, "r");
+  try {
+    syncFileSystem(fd);
+  } finally {
+    fs.closeSync(fd);
+  }
+};
+
 const mount: Job<MountRequest, string> = (request, context: JobContext) => mountTree(request, context);
 const unmount: Job<{ readonly path: string }, void> = ({ path: target }) => unmountTree(target);
 
@@ -62,6 +72,7 @@ export const jobs = {
   removeLayers,
   placeLayer,
   measureLayer,
+  syncState,
   mount,
   unmount,
   bindSelected,
