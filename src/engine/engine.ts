@@ -1,5 +1,7 @@
 import { randomUUID } from "node:crypto";
+import fs from "node:fs";
 import os from "node:os";
+import path from "node:path";
 import { type Clock, EngineError, firstError, lazy, Scope, systemClock } from "../base/index.js";
 import { cacheMigrations } from "../cache/index.js";
 import {
@@ -48,6 +50,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     defaultRoot(process.getuid?.() ?? 0, { xdgDataHome: env.XDG_DATA_HOME, home: env.HOME ?? os.homedir() });
   const ground = prepareGround(root, options.snapshotter);
   const { dirs } = ground;
+  scope.defer(() => fs.rmSync(path.join(dirs.run, owner.id), { recursive: true, force: true }));
   const boot = bootId();
   const notices = createNotices();
   if (ground.copies) notices.say(COPIED_LAYERS);

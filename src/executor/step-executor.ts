@@ -28,7 +28,8 @@ export interface StepExecutorOptions {
 
 /** What runtimes exit with when they give up. */
 const START_FAILURE = 1;
-const DEFAULT_CGROUP_PARENT = "/ashlar";
+/** Of its own name at the top, unless the user names a parent: so nothing of ours is left when the step's is removed. */
+const CGROUP_PREFIX = "ashlar-";
 
 /** Creates the executor that runs steps as OCI bundles with RUNNER. Throws EngineError `unavailable` without util-linux. */
 export function createExecutor(options: StepExecutorOptions): Executor {
@@ -85,7 +86,7 @@ class StepExecutor implements Executor {
 
   #cgroupsPath({ cgroupParent }: StepProcess, step: StepDirectory): string | undefined {
     if (this.#userNamespace || !this.#runner.cgroups || this.#runner.cgroups.mounts.length === 0) return undefined;
-    return path.posix.join("/", cgroupParent ?? DEFAULT_CGROUP_PARENT, step.id);
+    return path.posix.join("/", cgroupParent ?? "", `${CGROUP_PREFIX}${step.id}`);
   }
 }
 
