@@ -9,6 +9,8 @@ export type ErrorCode =
   | "canceled"
   | "no-space"
   | "data-loss"
+  /** Something changed while it was read: it may work when tried again. */
+  | "changed"
   | "failed"
   | "internal";
 

@@ -59,6 +59,7 @@ const XATTR_LIST_MAX_BYTES = 65_536;
 const NANOSECONDS_PER_SECOND = 1_000_000_000n;
 
 export const S_IFMT = 0o170000;
+export const S_IFREG = 0o100000;
 export const S_IFCHR = 0o020000;
 export const S_IFBLK = 0o060000;
 export const S_IFIFO = 0o010000;
@@ -166,7 +167,7 @@ export function setTimes(path: Path, atimeNs: bigint, mtimeNs: bigint): void {
 
 /** An extended attribute's bytes, never following a link; undefined where it is not set or the file system has none. */
 export function getXattr(path: Path, name: string): Buffer | undefined {
-  const value = Buffer.allocUnsafe(XATTR_SIZE_MAX_BYTES);
+  const value = xattrBytes();
   const size = Number(library().lgetxattr(bytes(path), bytes(name), value, value.length));
   if (size >= 0) return Buffer.from(value.subarray(0, size));
   const errno = library().errno();
@@ -174,12 +175,12 @@ export function getXattr(path: Path, name: string): Buffer | undefined {
   throw new SystemCallError("lgetxattr", errno, `${name} of ${path}`);
 }
 
-/** One buffer for all lists of names: asking for them is much of the work of a copy. */
-const xattrNames = lazy(() => Buffer.allocUnsafe(XATTR_LIST_MAX_BYTES));
+/** One buffer for all values and lists of names: asking for them is much of the work of a copy. */
+const xattrBytes = lazy(() => Buffer.allocUnsafeSlow(Math.max(XATTR_SIZE_MAX_BYTES, XATTR_LIST_MAX_BYTES)));
 
 /** The names of a file's extended attributes, never following a link. */
 export function listXattrs(path: Path): string[] {
-  const names = xattrNames();
+  const names = xattrBytes();
   const size = Number(library().llistxattr(bytes(path), names, names.length));
   if (size < 0) {
     const errno = library().errno();

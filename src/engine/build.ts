@@ -5,22 +5,16 @@ import {
   EngineError,
   errorCode,
   type Flight,
-  messageOf,
+  firstError,
   Scope,
 } from "../base/index.js";
 import { createLocalCache } from "../cache/index.js";
 import type { Executor } from "../executor/index.js";
-import {
-  createDockerfileFrontend,
-  type Diagnostic,
-  DiagnosticError,
-  type FrontendImage,
-  type FrontendRequest,
-} from "../frontend/index.js";
-import type { OpNode, SourceRange } from "../llb/index.js";
-import { formatPlatform, hostPlatform, type Platform, parsePlatform } from "../oci/index.js";
+import { createDockerfileFrontend, type FrontendImage } from "../frontend/index.js";
+import type { OpNode } from "../llb/index.js";
+import { hostPlatform } from "../oci/index.js";
 import { type CacheMounts, createOp, createResult, type FileResult, type OpEnvironment } from "../ops/index.js";
-import type { ProgressEvent, ProgressSink, VertexInfo, Warning } from "../progress/index.js";
+import type { VertexInfo } from "../progress/index.js";
 import type { Secrets } from "../session/index.js";
 import { openSecrets } from "../session/index.js";
 import type { DataPlane, LayerStore, StateDirs } from "../snapshot/index.js";
@@ -29,10 +23,13 @@ import type { ImageSource } from "../sources/index.js";
 import type { Database } from "../store/index.js";
 import { createBridge, internalVertex, shownAs } from "./bridge.js";
 import { type Catalog, createCatalog } from "./catalog.js";
+import { failureAt, located } from "./failure.js";
+import { frontendRequest } from "./frontend-request.js";
 import { rootOf } from "./graph.js";
 import { type BuildInputs, readInputs } from "./inputs.js";
 import { type BuiltImage, checkOutputs, type Outputs, writeOutputs } from "./outputs.js";
-import { BuildFailure, type BuildRequest, type BuildResult, type BuildWarning } from "./request.js";
+import { BuildReport } from "./report.js";
+import type { BuildRequest, BuildResult } from "./request.js";
 import { openStreamContext } from "./stream-context.js";
 
 /** What all builds of an engine share. */
@@ -51,8 +48,20 @@ export interface BuildEngine {
   readonly newId: () => string;
 }
 
-/** Runs one build. Settles when everything it started has ended. */
+/**
+ * Runs one build. Settles when everything it started has ended. Where a file of the context was changed under it, everything is looked
+ * at once more: what had been made is found in the cache.
+ */
 export async function runBuild(engine: BuildEngine, request: BuildRequest): Promise<BuildResult> {
+  try {
+    return await runOnce(engine, request);
+  } catch (error) {
+    if (errorCode(firstError(error)) !== "changed" || typeof request.context !== "string") throw error;
+    return runOnce(engine, request);
+  }
+}
+
+async function runOnce(engine: BuildEngine, request: BuildRequest): Promise<BuildResult> {
   await using build = new Build(engine, request);
   return await build.run();
 }
@@ -64,15 +73,13 @@ class Build implements AsyncDisposable {
   readonly #scope = new Scope();
   readonly #signal: AbortSignal;
   readonly #catalog: Catalog;
-  readonly #warnings: BuildWarning[] = [];
-  readonly #times = new Map<Digest, { startedAt: number; durationMs: number }>();
-  readonly #cached = new Set<Digest>();
-  readonly #progress: ProgressSink = { emit: (event) => this.#emit(event) };
+  readonly #report: BuildReport;
 
   constructor(engine: BuildEngine, request: BuildRequest) {
     this.#engine = engine;
     this.#request = request;
     this.#id = engine.newId();
+    this.#report = new BuildReport(engine.clock, request.onProgress);
     const closing = new AbortController();
     this.#scope.defer(() => closing.abort(new EngineError("canceled", "the build has ended")));
     this.#signal = request.signal ? AbortSignal.any([request.signal, closing.signal]) : closing.signal;
@@ -100,10 +107,8 @@ class Build implements AsyncDisposable {
   #load(): Promise<BuildInputs> {
     const { plane, layers, dirs, owner } = this.#engine;
     const options = { plane, layers, dirs, owner, signal: this.#signal, scope: this.#scope };
-    return shownAs(
-      internalVertex("load build definition"),
-      { progress: this.#progress, clock: this.#engine.clock },
-      () => readInputs(this.#request, (stream) => openStreamContext(stream, options)),
+    return shownAs(internalVertex("load build definition"), { progress: this.#report, clock: this.#engine.clock }, () =>
+      readInputs(this.#request, (stream) => openStreamContext(stream, options)),
     );
   }
 
@@ -113,10 +118,10 @@ class Build implements AsyncDisposable {
       catalog: this.#catalog,
       plane,
       directories: inputs.directories,
-      progress: this.#progress,
+      progress: this.#report,
       clock,
       signal: this.#signal,
-      onWarning: (diagnostic) => this.#warn(diagnostic, inputs),
+      onWarning: (diagnostic) => this.#report.warn(diagnostic, inputs.dockerfile.text),
     });
     const { images } = await createDockerfileFrontend().solve(frontendRequest(this.#request, inputs), bridge, {
       signal: this.#signal,
@@ -127,11 +132,11 @@ class Build implements AsyncDisposable {
     const built = await this.#solved(images, { job, environment, inputs });
     const written = await writeOutputs(this.#engine.outputs, built, {
       request: this.#request,
-      progress: this.#progress,
+      progress: this.#report,
       signal: this.#signal,
       clock,
     });
-    return { ...written, steps: this.#steps(job), warnings: this.#warnings };
+    return { ...written, steps: this.#report.steps(job.steps), warnings: this.#report.warnings };
   }
 
   async #environment(inputs: BuildInputs, secrets: Secrets): Promise<OpEnvironment> {
@@ -152,30 +157,13 @@ class Build implements AsyncDisposable {
       pulledBy: new Map(),
       contextDigests: new Map(),
       onContext: (scanId, vertex) => this.#openContext(scanId, vertex),
-      onContextRead: (scanId, bytes) => this.#showContext(scanId, bytes),
+      onContextRead: (scanId, bytes) => this.#report.contextRead(scanId, bytes),
     };
   }
 
-  readonly #contexts = new Map<string, VertexInfo>();
-
-  /** A local source is read in place: its step begins with the first look and ends with it. */
   #openContext(scanId: string, vertex: VertexInfo): void {
-    if (this.#contexts.has(scanId)) return;
-    this.#contexts.set(scanId, vertex);
-    this.#progress.emit({ type: "vertex-started", vertex, at: this.#engine.clock.now() });
+    if (!this.#report.contextOpened(scanId, vertex)) return;
     this.#scope.defer(() => this.#engine.plane.read("forgetScan", { scanId }, { affinity: scanId }));
-  }
-
-  #showContext(scanId: string, bytes: number | undefined): void {
-    const vertex = this.#contexts.get(scanId);
-    if (!vertex) return;
-    const at = this.#engine.clock.now();
-    if (bytes !== undefined) {
-      const count = { current: bytes, unit: "bytes", startedAt: at, done: true } as const;
-      this.#progress.emit({ type: "status", vertex: vertex.digest, id: "reading context", at, ...count });
-    }
-    const outcome = bytes === undefined ? ({ kind: "canceled" } as const) : ({ kind: "done" } as const);
-    this.#progress.emit({ type: "vertex-completed", vertex: vertex.digest, at, outcome });
   }
 
   #job(environment: OpEnvironment): Job<OpNode, FileResult> {
@@ -195,7 +183,7 @@ class Build implements AsyncDisposable {
       resolveOp: (vertex) => createOp(vertex.definition, platform, environment),
       caches: [cache],
       running,
-      progress: this.#progress,
+      progress: this.#report,
       clock,
       signal: this.#signal,
     });
@@ -231,84 +219,6 @@ class Build implements AsyncDisposable {
       }),
     );
   }
-
-  #steps(job: Job<OpNode, FileResult>): BuildResult["steps"] {
-    return job.steps.map(({ vertex, cached }) => ({
-      name: vertex.name,
-      cached,
-      durationMs: this.#times.get(vertex.digest)?.durationMs ?? 0,
-    }));
-  }
-
-  #emit(event: ProgressEvent): void {
-    if (event.type === "vertex-cached") {
-      if (this.#cached.has(event.vertex.digest)) return;
-      this.#cached.add(event.vertex.digest);
-    }
-    if (event.type === "vertex-started") this.#times.set(event.vertex.digest, { startedAt: event.at, durationMs: 0 });
-    if (event.type === "vertex-completed") {
-      const time = this.#times.get(event.vertex);
-      if (time) time.durationMs = event.at - time.startedAt;
-    }
-    this.#request.onProgress?.(event);
-  }
-
-  #warn({ rule, message, description, url, location }: Diagnostic, inputs: BuildInputs): void {
-    const lines = location && inputs.dockerfile.text.split("\n").slice(location.startLine - 1, location.endLine);
-    const warning: Warning = {
-      message,
-      ...(rule === undefined ? {} : { rule }),
-      ...(description === undefined ? {} : { description }),
-      ...(url === undefined ? {} : { url }),
-      ...(location ? { file: location.file, startLine: location.startLine, endLine: location.endLine } : {}),
-      ...(lines ? { excerpt: lines } : {}),
-    };
-    this.#warnings.push(warning);
-    this.#progress.emit({ type: "warning", vertex: undefined, warning });
-  }
-}
-
-/** The platforms a request names; `local` is this machine's. */
-export function platformsOf(request: BuildRequest): readonly Platform[] {
-  const host = hostPlatform(process.arch);
-  const platforms = (request.platforms ?? []).map((text) => parsePlatform(text, host));
-  return [...new Map(platforms.map((platform) => [formatPlatform(platform), platform])).values()];
-}
-
-export function frontendRequest(request: BuildRequest, inputs: BuildInputs): FrontendRequest {
-  return {
-    dockerfile: inputs.dockerfile,
-    dockerignore: inputs.dockerignore,
-    target: request.target,
-    buildArgs: new Map(Object.entries(request.buildArgs ?? {})),
-    labels: new Map(Object.entries(request.labels ?? {})),
-    contexts: inputs.contexts,
-    platforms: platformsOf(request),
-    buildPlatform: hostPlatform(process.arch),
-    noCache: request.noCache ?? false,
-    network: request.network ?? "default",
-    extraHosts: request.extraHosts ?? [],
-    ulimits: request.ulimits ?? [],
-    shmSizeBytes: request.shmSizeBytes,
-    cgroupParent: request.cgroupParent,
-  };
-}
-
-/** An error with its place in the Dockerfile, where it has one. */
-function located(error: unknown, inputs: BuildInputs): unknown {
-  if (!(error instanceof DiagnosticError)) return error;
-  const place = error.diagnostics.find(({ location }) => location?.file === inputs.dockerfile.name)?.location;
-  if (!place) return error;
-  return failureAt(error, inputs, place);
-}
-
-function failureAt(error: unknown, { dockerfile }: BuildInputs, { startLine, endLine }: SourceRange): BuildFailure {
-  const source = { file: dockerfile.name, text: dockerfile.text, startLine, endLine };
-  const hint = error instanceof EngineError ? error.hint : undefined;
-  return new BuildFailure(errorCode(error), messageOf(error), source, {
-    cause: error,
-    ...(hint === undefined ? {} : { hint }),
-  });
 }
 
 interface Solving {

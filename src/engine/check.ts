@@ -1,8 +1,9 @@
 import { Scope } from "../base/index.js";
 import { checkDockerfile } from "../frontend/index.js";
 import { createBridge } from "./bridge.js";
-import { type BuildEngine, frontendRequest } from "./build.js";
+import type { BuildEngine } from "./build.js";
 import { createCatalog } from "./catalog.js";
+import { frontendRequest } from "./frontend-request.js";
 import { readInputs } from "./inputs.js";
 import type { BuildRequest, BuildResult } from "./request.js";
 import { openStreamContext } from "./stream-context.js";

@@ -309,7 +309,7 @@ describe("a copy", () => {
     if (source.kind !== "context") throw new Error("a context");
     fs.writeFileSync(`${source.directory}/f`, "two");
     await expect(bench.apply([], { action: copyAction("/f", "/x"), source })).rejects.toMatchObject({
-      code: "data-loss",
+      code: "changed",
       message: "/f of the build context changed during the build",
     });
   });

@@ -237,7 +237,7 @@ const ROOT_ENTRY: Entry = {
 
 /** An entry is not what it was when the build looked at it first. */
 function changed(path: BytePath): EngineError {
-  return new EngineError("data-loss", `${shown(path)} of the build context changed during the build`);
+  return new EngineError("changed", `${shown(path)} of the build context changed during the build`);
 }
 
 function stampOf(stat: fs.BigIntStats): string {

@@ -1,0 +1,74 @@
+import type { Clock, Digest } from "../base/index.js";
+import type { Diagnostic } from "../frontend/index.js";
+import type { ProgressEvent, ProgressSink, VertexInfo, Warning } from "../progress/index.js";
+import type { BuildWarning, StepResult } from "./request.js";
+
+/** What one build tells of itself: events to whoever listens, and from them the times and warnings of the result. */
+export class BuildReport implements ProgressSink {
+  readonly warnings: BuildWarning[] = [];
+  readonly #clock: Clock;
+  readonly #listener: ProgressSink["emit"] | undefined;
+  readonly #times = new Map<Digest, { readonly startedAt: number; durationMs: number }>();
+  readonly #cached = new Set<Digest>();
+  readonly #contexts = new Map<string, VertexInfo>();
+
+  constructor(clock: Clock, listener: ProgressSink["emit"] | undefined) {
+    this.#clock = clock;
+    this.#listener = listener;
+  }
+
+  emit(event: ProgressEvent): void {
+    if (event.type === "vertex-cached") {
+      if (this.#cached.has(event.vertex.digest)) return;
+      this.#cached.add(event.vertex.digest);
+    }
+    if (event.type === "vertex-started") this.#times.set(event.vertex.digest, { startedAt: event.at, durationMs: 0 });
+    if (event.type === "vertex-completed") {
+      const time = this.#times.get(event.vertex);
+      if (time) time.durationMs = event.at - time.startedAt;
+    }
+    this.#listener?.(event);
+  }
+
+  /** The steps with their times. */
+  steps(steps: readonly { readonly vertex: VertexInfo; readonly cached: boolean }[]): readonly StepResult[] {
+    return steps.map(({ vertex, cached }) => {
+      return { name: vertex.name, cached, durationMs: this.#times.get(vertex.digest)?.durationMs ?? 0 };
+    });
+  }
+
+  /** A finding of the build checks, with the lines of TEXT that it is about. */
+  warn({ rule, message, description, url, location }: Diagnostic, text: string): void {
+    const warning: Warning = {
+      message,
+      ...(rule === undefined ? {} : { rule }),
+      ...(description === undefined ? {} : { description }),
+      ...(url === undefined ? {} : { url }),
+      ...(location ? { file: location.file, startLine: location.startLine, endLine: location.endLine } : {}),
+      ...(location ? { excerpt: text.split("\n").slice(location.startLine - 1, location.endLine) } : {}),
+    };
+    this.warnings.push(warning);
+    this.emit({ type: "warning", vertex: undefined, warning });
+  }
+
+  /** A local source is read in place: its step begins with the first look. False if it has begun before. */
+  contextOpened(scanId: string, vertex: VertexInfo): boolean {
+    if (this.#contexts.has(scanId)) return false;
+    this.#contexts.set(scanId, vertex);
+    this.emit({ type: "vertex-started", vertex, at: this.#clock.now() });
+    return true;
+  }
+
+  /** So many BYTES of a local source count; undefined: it could not be read. */
+  contextRead(scanId: string, bytes: number | undefined): void {
+    const vertex = this.#contexts.get(scanId);
+    if (!vertex) return;
+    const at = this.#clock.now();
+    if (bytes !== undefined) {
+      const count = { current: bytes, unit: "bytes", startedAt: at, done: true } as const;
+      this.emit({ type: "status", vertex: vertex.digest, id: "reading context", at, ...count });
+    }
+    const outcome = bytes === undefined ? ({ kind: "canceled" } as const) : ({ kind: "done" } as const);
+    this.emit({ type: "vertex-completed", vertex: vertex.digest, at, outcome });
+  }
+}
