@@ -14,6 +14,8 @@ const common = { bundle: true, platform: "node", target: "node20", external, abs
 const cjs = {
   ...common,
   format: "cjs",
+  // import() becomes require(): code that V8 takes from a file (bin/start.cjs) cannot import.
+  supported: { "dynamic-import": false },
   banner: { js: "const __moduleUrl = require('node:url').pathToFileURL(__filename).href;" },
   define: { "import.meta.url": "__moduleUrl" },
 };
@@ -34,7 +36,8 @@ const entries = [
 ];
 fs.mkdirSync(path.join(root, "dist"), { recursive: true });
 // Compiled code of older bundles (bin/start.cjs).
-for (const name of fs.readdirSync(path.join(root, "dist"))) if (name.endsWith(".v8")) fs.rmSync(path.join(root, "dist", name));
+for (const name of fs.readdirSync(path.join(root, "dist")))
+  if (name.endsWith(".v8")) fs.rmSync(path.join(root, "dist", name));
 await Promise.all(
   entries.filter((entry) => fs.existsSync(path.join(root, entry.entryPoints[0]))).map((entry) => build(entry)),
 );
