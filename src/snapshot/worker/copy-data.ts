@@ -7,7 +7,7 @@ import { naming } from "./file-errors.js";
 import { CHUNK_BYTES, fill, readBuffer, sha256 } from "./file-read.js";
 import type { FileView } from "./file-view.js";
 
-/** Copies the content of a regular file into the open file TO; throws `data-loss` where it is not what the scan saw. */
+/** Copies the content of a regular file into the open file TO; throws `changed` where it is not what the scan saw. */
 export function copyContent(view: FileView, { path, entry, to }: ContentCopy, context: JobContext): void {
   const from = view.open(path);
   try {

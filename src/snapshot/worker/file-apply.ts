@@ -17,7 +17,7 @@ const NS_PER_SECOND = 1_000_000_000n;
 const EMPTY: FileSource = { kind: "tree", tree: [] };
 
 /**
- * Applies one file action to a workspace. A context file that is not what the scan saw throws `data-loss`: ask for its digest once more
+ * Applies one file action to a workspace. A context file that is not what the scan saw throws `changed`: ask for its digest once more
  * after `forgetScan`, in a new workspace.
  */
 export const applyFileAction: Job<FileActionRequest, void> = async (request, context) => {

@@ -25,7 +25,7 @@ export interface FileView extends Lookup {
   sha256(path: BytePath): string;
   /** Whether what is read of a file can be checked, with `checkContent`. */
   knowsContent(path: BytePath): boolean;
-  /** Throws `data-loss` where the sha256 of what was read is not what it should be. */
+  /** Throws `changed` where the sha256 of what was read is not what it should be. */
   checkContent(path: BytePath, readSha256: string): void;
 }
 

@@ -96,7 +96,7 @@ export class ContextScan implements Disposable {
     return node.sha256;
   }
 
-  /** Throws `data-loss` where a file's content is not what its digest says, which is then forgotten for good. */
+  /** Throws `changed` where a file's content is not what its digest says, which is then forgotten for good. */
   checkContent(node: ScanNode, readSha256: string): void {
     if (node.sha256 === undefined || node.sha256 === readSha256) return;
     this.#manifest.drop(node.path);
