@@ -116,7 +116,7 @@ class Layers implements LayerStore {
 
   async create(parents: Tree): Promise<Workspace> {
     const layer = await this.#allocate();
-    await this.#options.plane.control("createLayer", { layer });
+    await this.#options.plane.control("createLayer", { layer, parents });
     return { layer, parents };
   }
 

@@ -3,7 +3,8 @@ export type LayerId = number;
 
 /**
  * A file system as layers, bottom first; empty is an empty file system. Layers are immutable once committed: an upper directory in
- * overlayfs form (whiteouts are char devices 0:0; no opaque directory in layers we made, they are explicit whiteouts there).
+ * overlayfs form (whiteouts are char devices 0:0, or marked files where those are refused; no opaque directory in layers we made, they
+ * are explicit whiteouts there).
  */
 export type Tree = readonly LayerId[];
 

@@ -41,7 +41,7 @@ describe.each(["runc", "crun", "sandbox"] as const)("%s below the data plane", (
 
   it("runs a step in a root that only the data plane's namespace has mounted", async () => {
     const upper = LAYER + 1;
-    await plane.control("createLayer", { layer: upper });
+    await plane.control("createLayer", { layer: upper, parents: [] });
     const rootfs = await plane.control("mount", { tree: [LAYER], upper });
     const ran = await run(executor, shell("echo made > /made; umask; pwd; echo late >&2; exit 4"), rootfs);
     expect(ran).toEqual({ exit: { kind: "exited", code: 4 }, stdout: "0022\n/\n", stderr: "late\n" });
@@ -51,7 +51,7 @@ describe.each(["runc", "crun", "sandbox"] as const)("%s below the data plane", (
   });
   it("ends a step on abort and can unmount its root at once", async () => {
     const upper = LAYER + 2;
-    await plane.control("createLayer", { layer: upper });
+    await plane.control("createLayer", { layer: upper, parents: [] });
     const rootfs = await plane.control("mount", { tree: [LAYER], upper });
     const controller = new AbortController();
     const running = executor.run(shell("echo ready; sleep 1000"), rootfs, {

@@ -46,7 +46,7 @@ export class Bench implements AsyncDisposable {
   /** A new layer that SCRIPT fills, run by sh with the layer as its working directory. */
   async layer(script = ""): Promise<LayerId> {
     const layer = ++this.#layers;
-    await this.plane.run("createLayer", { layer });
+    await this.plane.run("createLayer", { layer, parents: [] });
     if (script !== "") execFileSync("/bin/sh", ["-euc", `umask 022; ${script}`], { cwd: this.layerDirectory(layer) });
     return layer;
   }

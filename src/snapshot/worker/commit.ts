@@ -4,12 +4,12 @@ import type { LayerId, Tree } from "../tree.js";
 import { type BytePath, join, toBuffer } from "./bytes.js";
 import type { Job, JobContext } from "./context.js";
 import { isUnchanged } from "./layer-compare.js";
-import { makeWhiteout } from "./layer-copy.js";
 import { type LayerSummary, measure } from "./layer-measure.js";
 import { list, lookUp, NOTHING, type StackDir, stackOf } from "./layer-stack.js";
 import { entriesIn, type FileStat, inodeKey, statOf } from "./layer-stat.js";
 import { writeUnchangedNames } from "./layer-unchanged.js";
-import { stripOverlayXattrs } from "./layer-xattrs.js";
+import { dropWhiteoutMark, makeWhiteout } from "./layer-whiteout.js";
+import { stripReservedXattrs } from "./layer-xattrs.js";
 import { commitFull, hasFull } from "./native.js";
 import { removeTree } from "./remove.js";
 
@@ -21,12 +21,13 @@ export interface CommitArgs {
 
 /**
  * Turns what was written on top of a tree into the layer's committed form: nothing in it that equals what is below, explicit whiteouts
- * instead of opaque directories, none for what is not there, no attributes of overlayfs's own, no sockets. The same whichever
+ * instead of opaque directories, none for what is not there, no reserved attributes, no sockets. The same whichever
  * snapshotter took the writes. Repeating it changes nothing.
  */
 export const commitLayer: Job<CommitArgs, LayerSummary> = ({ layer, parents }, context) => {
   if (hasFull(layer)) commitFull({ layer, parents }, context);
-  else commitUpper({ layer, parents }, context);
+  // Without its full copy, a layer over others that was written in one was committed before.
+  else if (context.snapshotter === "overlay" || parents.length === 0) commitUpper({ layer, parents }, context);
   removeTree(`${layer}/work`);
   return measure(`${layer}/fs`, context);
 };
@@ -65,7 +66,7 @@ interface LinkGroup {
 function commitUpper({ layer, parents }: CommitArgs, context: JobContext): void {
   const top = `${layer}/fs`;
   const pass = new UpperPass(context);
-  stripOverlayXattrs(top);
+  stripReservedXattrs(top);
   pass.visit(top, stackOf(parents), false);
   const groups = [...pass.groups.values()];
   // Only after the first pass is it known which groups have no changed name.
@@ -111,8 +112,12 @@ class UpperPass {
   #keep(name: BytePath, path: BytePath, stat: FileStat, around: { lower: StackDir; opaque: boolean }): boolean {
     if (stat.kind === "socket") return false;
     const below = around.lower.parts.length === 0 ? undefined : lookUp(around.lower, name);
-    if (stat.kind === "whiteout") return below !== undefined;
-    const marks = stripOverlayXattrs(path);
+    if (stat.kind === "whiteout") {
+      // Only a step can have marked a file here: it is a file like any other.
+      const file = dropWhiteoutMark(path) ? statOf(path) : undefined;
+      return file ? this.#keep(name, path, file, around) : below !== undefined;
+    }
+    const marks = stripReservedXattrs(path);
     if (stat.kind === "directory") {
       const left = this.visit(path, below?.dir ?? NOTHING, around.opaque || marks.opaque);
       return left || !below || !isUnchanged(below, { path, stat });

@@ -1,7 +1,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import { EngineError, syncFileSystem, systemCode } from "../../base/index.js";
-import type { LayerId } from "../tree.js";
+import type { LayerId, Tree } from "../tree.js";
 import { bindSelected, removeSecret, writeSecret } from "./bind.js";
 import { fromText } from "./bytes.js";
 import { commitLayer } from "./commit.js";
@@ -15,18 +15,23 @@ import { exportTree } from "./layer-checkout.js";
 import { diffTrees } from "./layer-diff.js";
 import { exportLayer } from "./layer-export.js";
 import { type LayerSummary, measure } from "./layer-measure.js";
-import { type MountRequest, mountTree, unmountTree } from "./mounting.js";
+import { layerDir, type MountRequest, mountTree, unmountTree } from "./mounting.js";
 import { removeTree } from "./remove.js";
 import { forgetScan, readSourceFile, scanSummary, statSource } from "./scan-jobs.js";
 import { settleLayers } from "./settle.js";
 import { unpackLayer } from "./unpack.js";
 
-/** Makes the directories of a new layer. */
-const createLayer: Job<{ readonly layer: LayerId }, void> = ({ layer }, { dirs }) => {
-  const directory = path.join(dirs.layers, String(layer));
+/** Makes the directories of a new layer. As with containerd, its root has the owner of the root below, but not the mode. */
+const createLayer: Job<{ readonly layer: LayerId; readonly parents: Tree }, void> = ({ layer, parents }, context) => {
+  const directory = path.join(context.dirs.layers, String(layer));
+  const root = path.join(directory, "fs");
   fs.mkdirSync(directory, { mode: 0o700 });
-  fs.mkdirSync(path.join(directory, "fs"), { mode: 0o755 });
+  fs.mkdirSync(root, { mode: 0o755 });
   fs.mkdirSync(path.join(directory, "work"), { mode: 0o700 });
+  const below = parents.at(-1);
+  if (below === undefined) return;
+  const { uid, gid } = fs.lstatSync(layerDir(context, below));
+  if (uid !== 0 || gid !== 0) fs.chownSync(root, uid, gid);
 };
 
 /** Removes layers, committed or not; ones that are gone already are fine. */

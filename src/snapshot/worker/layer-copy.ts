@@ -4,6 +4,7 @@ import { type BytePath, toBuffer, toText } from "./bytes.js";
 import { readLink } from "./layer-compare.js";
 import type { StackEntry } from "./layer-stack.js";
 import type { FileStat } from "./layer-stat.js";
+import { makeWhiteout } from "./layer-whiteout.js";
 import { setXattrs, xattrsOf } from "./layer-xattrs.js";
 
 type Copied = Pick<StackEntry, "path" | "stat">;
@@ -53,11 +54,6 @@ export function copyContent({ path, stat }: Copied, target: BytePath, onBytes: (
     case "socket":
       throw new EngineError("internal", `copying the ${stat.kind} ${toText(path)}`);
   }
-}
-
-/** Hides a name of lower layers. */
-export function makeWhiteout(path: BytePath): void {
-  makeNode(toBuffer(path), S_IFCHR, 0);
 }
 
 const CHUNK_BYTES = 256 << 10;

@@ -4,11 +4,12 @@ import type { LayerId, Tree } from "../tree.js";
 import { type BytePath, join, toBuffer } from "./bytes.js";
 import type { Job, JobContext } from "./context.js";
 import { isUnchanged } from "./layer-compare.js";
-import { applyMetadata, copyContent, makeWhiteout, metadataOf } from "./layer-copy.js";
+import { applyMetadata, copyContent, metadataOf } from "./layer-copy.js";
 import { type LayerSummary, measure } from "./layer-measure.js";
 import { list, lookUpPath, NOTHING, type StackDir, type StackEntry, stackOf } from "./layer-stack.js";
 import { inodeKey, statOf } from "./layer-stat.js";
 import { writeUnchangedNames } from "./layer-unchanged.js";
+import { makeWhiteout } from "./layer-whiteout.js";
 
 /** Two trees, and the layer that becomes their difference: on top of LOWER it gives UPPER. */
 export interface DiffArgs {

@@ -14,9 +14,10 @@ import {
 import { parseLayerName, type TarEntry, type TarHandler } from "../../tar/index.js";
 import { type BytePath, toBuffer, toText } from "./bytes.js";
 import { readLink } from "./layer-compare.js";
-import { applyMetadata, makeWhiteout, writeFully } from "./layer-copy.js";
+import { applyMetadata, writeFully } from "./layer-copy.js";
 import { resolveLinks } from "./layer-stack.js";
 import { type FileKind, statOf } from "./layer-stat.js";
+import { makeWhiteout } from "./layer-whiteout.js";
 import { removeTree } from "./remove.js";
 
 /**

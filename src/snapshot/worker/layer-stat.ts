@@ -1,8 +1,9 @@
 import fs from "node:fs";
-import { S_IFBLK, S_IFCHR, S_IFIFO, S_IFMT } from "../../base/index.js";
+import { S_IFBLK, S_IFCHR, S_IFIFO, S_IFMT, S_IFREG } from "../../base/index.js";
 import { type BytePath, join, toBuffer } from "./bytes.js";
+import { isWhiteout } from "./layer-whiteout.js";
 
-/** What a directory entry is; `whiteout` is overlayfs's mark (char device 0:0) that a name of lower layers is gone. */
+/** What a directory entry is; `whiteout` says that a name of lower layers is gone (see `makeWhiteout`). */
 export type FileKind = "file" | "directory" | "symlink" | "char" | "block" | "fifo" | "socket" | "whiteout";
 
 /** What lstat(2) says of a file. */
@@ -29,17 +30,22 @@ export function statOf(path: BytePath): FileStat | undefined {
   const stat = fs.lstatSync(toBuffer(path), { bigint: true, throwIfNoEntry: false });
   if (!stat) return undefined;
   const mode = Number(stat.mode);
-  const rdev = Number(stat.rdev);
-  return {
-    kind: kindOf(mode & S_IFMT, rdev),
+  const look = {
+    type: mode & S_IFMT,
     mode: mode & 0o7777,
+    rdev: Number(stat.rdev),
+    sizeBytes: Number(stat.size),
+  };
+  return {
+    kind: isWhiteout(path, look) ? "whiteout" : kindOf(look.type),
+    mode: look.mode,
     uid: Number(stat.uid),
     gid: Number(stat.gid),
-    sizeBytes: Number(stat.size),
+    sizeBytes: look.sizeBytes,
     allocatedBytes: Number(stat.blocks) * STAT_BLOCK_BYTES,
     mtimeNs: stat.mtimeNs,
     ctimeNs: stat.ctimeNs,
-    rdev,
+    rdev: look.rdev,
     nlink: Number(stat.nlink),
     dev: stat.dev,
     ino: stat.ino,
@@ -66,11 +72,10 @@ export function* entriesIn(directory: BytePath): Generator<{ name: BytePath; pat
 }
 
 const STAT_BLOCK_BYTES = 512;
-const S_IFREG = 0o100000;
 const S_IFDIR = 0o040000;
 const S_IFLNK = 0o120000;
 
-function kindOf(type: number, rdev: number): FileKind {
+function kindOf(type: number): Exclude<FileKind, "whiteout"> {
   switch (type) {
     case S_IFREG:
       return "file";
@@ -79,7 +84,7 @@ function kindOf(type: number, rdev: number): FileKind {
     case S_IFLNK:
       return "symlink";
     case S_IFCHR:
-      return rdev === 0 ? "whiteout" : "char";
+      return "char";
     case S_IFBLK:
       return "block";
     case S_IFIFO:

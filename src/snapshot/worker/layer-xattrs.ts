@@ -1,19 +1,23 @@
 import { getXattr, listXattrs, removeXattr, setXattr, systemCode } from "../../base/index.js";
 import { type BytePath, toBuffer } from "./bytes.js";
+import { isWhiteoutXattr } from "./layer-whiteout.js";
 
-/** overlayfs's own attributes mean something only to the mount that made them; from elsewhere they could mislead one. */
-export function isOverlayXattr(name: string): boolean {
-  return name.startsWith("trusted.overlay.") || name.startsWith("user.overlay.");
+/**
+ * overlayfs's own attributes mean something only to the mount that made them; from elsewhere they could mislead one. So could a mark of
+ * whiteouts that we didn't set.
+ */
+export function isReservedXattr(name: string): boolean {
+  return name.startsWith("trusted.overlay.") || name.startsWith("user.overlay.") || isWhiteoutXattr(name);
 }
 
-/** A file's extended attributes other than overlayfs's, by name. */
+/** A file's extended attributes other than reserved ones, by name. */
 export function xattrsOf(path: BytePath): ReadonlyMap<string, Uint8Array> {
   const file = toBuffer(path);
   const names = listXattrs(file);
   if (names.length === 0) return NONE;
   const xattrs = new Map<string, Uint8Array>();
   for (const name of names.sort()) {
-    const value = isOverlayXattr(name) ? undefined : getXattr(file, name);
+    const value = isReservedXattr(name) ? undefined : getXattr(file, name);
     if (value) xattrs.set(name, value);
   }
   return xattrs;
@@ -24,7 +28,7 @@ const NONE: ReadonlyMap<string, Uint8Array> = new Map();
 /** Sets what it can: a file system or a user that may not have an attribute goes without, as with other engines. */
 export function setXattrs(path: BytePath, xattrs: ReadonlyMap<string, Uint8Array>): void {
   for (const [name, value] of xattrs) {
-    if (isOverlayXattr(name)) continue;
+    if (isReservedXattr(name)) continue;
     try {
       setXattr(toBuffer(path), name, value);
     } catch (error) {
@@ -34,12 +38,12 @@ export function setXattrs(path: BytePath, xattrs: ReadonlyMap<string, Uint8Array
   }
 }
 
-/** Takes overlayfs's attributes from a file; whether it was marked opaque (nothing of lower layers shows through). */
-export function stripOverlayXattrs(path: BytePath): { readonly opaque: boolean } {
+/** Takes reserved attributes from a file; whether it was marked opaque (nothing of lower layers shows through). */
+export function stripReservedXattrs(path: BytePath): { readonly opaque: boolean } {
   const file = toBuffer(path);
   let opaque = false;
   for (const name of listXattrs(file)) {
-    if (!isOverlayXattr(name)) continue;
+    if (!isReservedXattr(name)) continue;
     if (OPAQUE_XATTRS.has(name) && getXattr(file, name)?.toString("latin1") === "y") opaque = true;
     removeXattr(file, name);
   }
@@ -48,7 +52,7 @@ export function stripOverlayXattrs(path: BytePath): { readonly opaque: boolean }
 
 const OPAQUE_XATTRS = new Set(["trusted.overlay.opaque", "user.overlay.opaque"]);
 
-/** Whether two files have equal attributes, overlayfs's aside. */
+/** Whether two files have equal attributes, reserved ones aside. */
 export function sameXattrs(a: BytePath, b: BytePath): boolean {
   const [first, second] = [xattrsOf(a), xattrsOf(b)];
   if (first.size !== second.size) return false;

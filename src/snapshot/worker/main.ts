@@ -18,7 +18,7 @@ import {
 import type { StateDirs } from "../state-dirs.js";
 import type { JobContext, JobProgress } from "./context.js";
 import { jobs } from "./jobs.js";
-import { overlayWorks } from "./mounting.js";
+import { usableSnapshotter } from "./mounting.js";
 import { Processes } from "./processes.js";
 import type { FromWorker, Ground, PlainError, Snapshotter, ToWorker } from "./protocol.js";
 import { Root } from "./root.js";
@@ -93,7 +93,7 @@ function foundNamespace(): Ground {
   mount("none", "/", "none", MS_REC | MS_PRIVATE);
   mount("tmpfs", dirs.mounts, "tmpfs", 0, "mode=0700");
   Root.settle(dirs.layers);
-  if (snapshotter === "overlay" && !overlayWorks(dirs)) snapshotter = "native";
+  snapshotter = usableSnapshotter(dirs, snapshotter);
   return { tid: threadId(), snapshotter };
 }
 

@@ -15,7 +15,9 @@ import type { StateDirs } from "../state-dirs.js";
 import type { LayerId, Tree } from "../tree.js";
 import { fromText } from "./bytes.js";
 import type { JobContext } from "./context.js";
+import { whiteoutsAreMarked } from "./layer-whiteout.js";
 import { materialise } from "./native.js";
+import type { Snapshotter } from "./protocol.js";
 import { removeTree } from "./remove.js";
 import { Root } from "./root.js";
 
@@ -102,9 +104,18 @@ function bind(source: string, target: string, readonly: boolean): void {
   if (readonly) mount("none", target, "none", MS_BIND | MS_REMOUNT | MS_RDONLY);
 }
 
-/** Whether layers can be stacked here: an overlay is mounted on two empty directories and taken away again. */
-export function overlayWorks(dirs: StateDirs): boolean {
-  const probe = path.join(dirs.layers, `probe-${process.pid}-${threadSerial()}`);
+/**
+ * How layers become a file system here, WANTED if that can be: to be asked before any layer is made. Once whiteouts are marked files,
+ * layers are copied ever after.
+ */
+export function usableSnapshotter(dirs: StateDirs, wanted: Snapshotter): Snapshotter {
+  const marked = whiteoutsAreMarked(dirs.layers, probeName());
+  return wanted === "overlay" && !marked && overlayWorks(dirs) ? "overlay" : "native";
+}
+
+/** Whether layers can be stacked: an overlay is mounted on two empty directories and taken away again. */
+function overlayWorks(dirs: StateDirs): boolean {
+  const probe = path.join(dirs.layers, probeName());
   const [upper, work, target] = ["fs", "work", "target"].map((name) => path.join(probe, name));
   if (!upper || !work || !target) return false;
   try {
@@ -118,6 +129,10 @@ export function overlayWorks(dirs: StateDirs): boolean {
   } finally {
     removeTree(fromText(probe));
   }
+}
+
+function probeName(): string {
+  return `probe-${process.pid}-${threadSerial()}`;
 }
 
 /** The directory of a layer. */

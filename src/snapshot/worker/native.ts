@@ -10,7 +10,8 @@ import { diffInto, placeFile } from "./layer-diff.js";
 import { list, type StackDir, type StackEntry, stackOf } from "./layer-stack.js";
 import { entriesIn, inodeKey, statOf } from "./layer-stat.js";
 import { writeUnchangedNames } from "./layer-unchanged.js";
-import { stripOverlayXattrs } from "./layer-xattrs.js";
+import { dropWhiteoutMark } from "./layer-whiteout.js";
+import { stripReservedXattrs } from "./layer-xattrs.js";
 import { removeTree } from "./remove.js";
 
 /** What a mount without overlayfs shows: a tree to read, or one that the layer UPPER is made of. */
@@ -21,13 +22,12 @@ export interface MaterialiseRequest {
 
 /**
  * The real directory to mount (its absolute path). To write: a full copy of the tree beside the layer, made once. To read: a tree of
- * directories whose files are other names of the layers' own, made once per tree beside its topmost layer; never write to that.
+ * directories whose files are other names of the layers' own, made once per tree beside its topmost layer; never write to that. A layer
+ * alone that hides nothing is its own view.
  */
 export function materialise({ tree, upper }: MaterialiseRequest, context: JobContext): string {
-  const [first] = tree;
   const at = (relative: string) => path.join(context.dirs.layers, relative);
   if (upper !== undefined) return at(copyOf(tree, upper, context));
-  if (first !== undefined && tree.length === 1) return at(`${first}/fs`);
   return at(viewOf(tree, context));
 }
 
@@ -44,6 +44,7 @@ export function commitFull(
   const full = `${layer}/${FULL}`;
   const target = `${layer}/fs`;
   const snapshot = readSnapshot(layer);
+  dropMarks(full);
   // What an interrupted attempt left.
   removeTree(target, () => context.checkCanceled());
   fs.mkdirSync(target, { mode: 0o755 });
@@ -79,7 +80,7 @@ function copyOf(tree: Tree, upper: LayerId, context: JobContext): string {
   removeTree(made, () => context.checkCanceled());
   const copies = new Map<string, BytePath>();
   let bytes = 0;
-  populate(stackOf(tree), made, context, (entry, target) => {
+  populate({ source: stackOf(tree), target: made, root: `${upper}/fs` }, context, (entry, target) => {
     const key = entry.stat.nlink > 1 ? inodeKey(entry.stat) : undefined;
     const copy = key === undefined ? undefined : copies.get(key);
     if (copy !== undefined) {
@@ -103,8 +104,13 @@ function viewOf(tree: Tree, context: JobContext): string {
   const key = createHash("sha256").update(tree.join(",")).digest("hex").slice(0, VIEW_KEY_DIGITS);
   const view = `${tree.at(-1)}/view-${key}`;
   if (fs.existsSync(view)) return view;
+  const top = `${tree.at(-1)}/fs`;
   const made = fs.mkdtempSync(`${view}.`);
-  populate(stackOf(tree), `${made}/fs`, context, (entry, target) => placeFile(entry, target, undefined));
+  if (tree.length === 1 && !hidesAnything(top, context)) fs.symlinkSync("fs", `${made}/fs`);
+  else {
+    const target = `${made}/fs`;
+    populate({ source: stackOf(tree), target, root: top }, context, (entry, to) => placeFile(entry, to, undefined));
+  }
   try {
     fs.renameSync(`${made}/fs`, view);
   } catch (error) {
@@ -117,26 +123,42 @@ function viewOf(tree: Tree, context: JobContext): string {
 
 const VIEW_KEY_DIGITS = 16;
 
-/** Makes the directories of a stack below TARGET (which must not exist) and lets PLACE put the files. */
+/** Whether a layer has a whiteout. */
+function hidesAnything(directory: BytePath, context: JobContext): boolean {
+  context.checkCanceled();
+  for (const { path: at, stat } of entriesIn(directory)) {
+    if (stat.kind === "whiteout" || (stat.kind === "directory" && hidesAnything(at, context))) return true;
+  }
+  return false;
+}
+
+/** What to make directories of, and where. */
+interface Copying {
+  readonly source: StackDir;
+  /** Must not exist. */
+  readonly target: BytePath;
+  /** The real directory whose metadata the topmost one gets. */
+  readonly root: BytePath;
+}
+
+/** Makes the directories of a stack and lets PLACE put the files. */
 function populate(
-  source: StackDir,
-  target: BytePath,
+  { source, target, root }: Copying,
   context: JobContext,
   place: (entry: StackEntry, target: BytePath) => void,
 ): void {
-  const fill = (directory: StackDir, into: BytePath): void => {
+  const fill = (directory: StackDir, into: BytePath, like: BytePath): void => {
     context.checkCanceled();
     fs.mkdirSync(toBuffer(into), { mode: 0o755 });
     for (const [name, entry] of list(directory)) {
       const path = join(into, name);
-      if (entry.dir) fill(entry.dir, path);
+      if (entry.dir) fill(entry.dir, path, entry.path);
       else if (entry.stat.kind !== "socket") place(entry, path);
     }
-    const [top] = directory.parts;
-    const stat = top === undefined ? undefined : statOf(top);
-    if (top !== undefined && stat) applyMetadata(into, metadataOf({ path: top, stat }));
+    const stat = statOf(like);
+    if (stat) applyMetadata(into, metadataOf({ path: like, stat }));
   };
-  fill(source, target);
+  fill(source, target, root);
 }
 
 /** Notes what every file of the copy looks like before anybody writes. */
@@ -158,9 +180,18 @@ function readSnapshot(layer: LayerId): ReadonlyMap<BytePath, string> {
   return new Map(fs.existsSync(file) ? (JSON.parse(fs.readFileSync(file, "utf8")) as [BytePath, string][]) : []);
 }
 
+/** Only a step can have marked a file in a full copy: it is a file like any other. */
+function dropMarks(directory: BytePath): void {
+  for (const { path: at, stat } of entriesIn(directory)) {
+    if (stat.kind === "whiteout") dropWhiteoutMark(at);
+    else if (stat.kind === "directory") dropMarks(at);
+  }
+}
+
 function stripAll(directory: BytePath): void {
   for (const { path: at, stat } of entriesIn(directory)) {
-    stripOverlayXattrs(at);
+    if (stat.kind === "whiteout") continue;
+    stripReservedXattrs(at);
     if (stat.kind === "directory") stripAll(at);
   }
 }
