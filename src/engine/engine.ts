@@ -120,7 +120,17 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   };
   await sweepDeadOwners({ dirs, database, plane });
   await forgetUnsynced({ database, plane, clock, bootId: boot });
-  const pruning: PruneEngine = { dirs, database, plane, store, images, references, cacheMounts, clock };
+  const pruning: PruneEngine = {
+    dirs,
+    database,
+    plane,
+    store,
+    images,
+    references,
+    cacheMounts,
+    clock,
+    owner: owner.id,
+  };
   return new OpenEngine({
     parts,
     pruning,

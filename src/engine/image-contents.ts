@@ -7,18 +7,18 @@ import {
   parseManifestOrIndex,
   readAll,
 } from "../oci/index.js";
-import type { ContentStore, ImageStore } from "../store/index.js";
+import type { ContentStore } from "../store/index.js";
 import { chainIds } from "./prune.js";
 
-/** What the named images consist of. */
+/** What images consist of. */
 export interface ImageContents {
   readonly blobs: ReadonlySet<Digest>;
   /** The chain ids of their layers. */
   readonly chains: ReadonlySet<Digest>;
 }
 
-/** Every blob and layer that an image of the store names, whether it is on this disk or not. */
-export async function imageContents(images: ImageStore, store: ContentStore): Promise<ImageContents> {
+/** Every blob and layer that the images under ROOTS name, whether it is on this disk or not. */
+export async function imageContents(roots: readonly Descriptor[], store: ContentStore): Promise<ImageContents> {
   const blobs = new Set<Digest>();
   const chains = new Set<Digest>();
   const visit = async (descriptor: Descriptor): Promise<void> => {
@@ -36,6 +36,6 @@ export async function imageContents(images: ImageStore, store: ContentStore): Pr
     const { rootfs } = parseImageConfig(await readAll(store, config, IMAGE_CONFIG_BYTES_MAX));
     for (const chain of chainIds(rootfs.diff_ids)) chains.add(chain);
   };
-  for (const { target } of images.list()) await visit(target);
+  for (const root of roots) await visit(root);
   return { blobs, chains };
 }

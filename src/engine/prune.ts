@@ -17,6 +17,8 @@ export interface PruneEngine {
   readonly references: ReferenceStore;
   readonly cacheMounts: CacheMounts;
   readonly clock: Clock;
+  /** This engine's own id. */
+  readonly owner: string;
 }
 
 /**
@@ -37,7 +39,8 @@ export async function prune(
     for (const name of fs.readdirSync(dirs.contexts))
       fs.rmSync(path.join(dirs.contexts, name), { recursive: true, force: true });
   }
-  const contents = await imageContents(engine.images, store);
+  const named = [...engine.images.list(), ...engine.references.list()].map(({ target }) => target);
+  const contents = await imageContents(named, store);
   let freedBytes = await pruneLayers(engine, contents.chains);
   freedBytes += await pruneBlobs(engine, contents.blobs, options);
   freedBytes += await store.sweep(options);
@@ -55,8 +58,8 @@ function leasedLayers({ database, dirs }: PruneEngine): Set<number> {
 
 async function pruneLayers(engine: PruneEngine, imageChains: ReadonlySet<Digest>): Promise<number> {
   const { database, plane, dirs } = engine;
-  const leased = leasedLayers(engine);
   const doomed = await database.transaction(() => {
+    const leased = leasedLayers(engine);
     const rows = database.all<{
       id: number;
       chain_id: Digest | null;
@@ -93,8 +96,11 @@ function strayLayers({ database, dirs, clock }: PruneEngine): LayerId[] {
 /** A layer's directory is made right after its row: one that is older than this and has none is nobody's. Milliseconds. */
 const STRAY_AGE_MS = 60_000;
 
+/** While another engine runs, younger blobs may be of an image that has no name yet. Milliseconds. */
+const BLOB_GRACE_MS = 10 * 60_000;
+
 async function pruneBlobs(
-  { store, references, database }: PruneEngine,
+  { store, database, dirs, owner, clock }: PruneEngine,
   used: ReadonlySet<Digest>,
   options: { readonly signal?: AbortSignal },
 ): Promise<number> {
@@ -105,10 +111,11 @@ async function pruneBlobs(
   for (const { blob } of database.all<{ blob: string | null }>("SELECT blob FROM layer WHERE blob IS NOT NULL")) {
     if (blob) kept.add((JSON.parse(blob) as { digest: Digest }).digest);
   }
-  if (references.list().length > 0) return 0;
+  const alone = fs.readdirSync(dirs.owners).every((id) => id === owner || !ownerIsAlive(dirs.owners, id));
+  const youngFrom = alone ? Number.POSITIVE_INFINITY : clock.now() - BLOB_GRACE_MS;
   let freed = 0;
-  for await (const { digest, sizeBytes } of store.walk(options)) {
-    if (kept.has(digest)) continue;
+  for await (const { digest, sizeBytes, createdAt } of store.walk(options)) {
+    if (kept.has(digest) || createdAt >= youngFrom) continue;
     await store.delete(digest, options);
     freed += sizeBytes;
   }
