@@ -1,10 +1,10 @@
 import fs from "node:fs";
 import { EngineError } from "../../base/index.js";
 import { createTarParser, type TarHandler } from "../../tar/index.js";
-import { type Compression, detectCompression, plainChunks } from "./archive-bytes.js";
 import { Extractor } from "./archive-extract.js";
 import { type BytePath, toText } from "./bytes.js";
 import type { JobContext } from "./context.js";
+import { decompressed, detectCompression } from "./decompress.js";
 import { shown } from "./file-errors.js";
 import type { Ids, Target } from "./file-target.js";
 import type { FileView } from "./file-view.js";
@@ -77,8 +77,7 @@ async function withArchive<T>(
 ): Promise<T> {
   const fd = view.open(archive);
   try {
-    const compression: Compression = detectCompression(fd);
-    return await work(plainChunks(fd, compression, shown(archive)));
+    return await work(decompressed({ fd, compression: detectCompression(fd), name: shown(archive) }));
   } finally {
     fs.closeSync(fd);
   }

@@ -4,7 +4,7 @@ import { type Digest, digestFromHex, EngineError } from "../../base/index.js";
 import { createTarParser } from "../../tar/index.js";
 import type { LayerId } from "../tree.js";
 import type { Job } from "./context.js";
-import { unpackedBytes } from "./layer-decompress.js";
+import { type Compression, decompressed, detectCompression } from "./decompress.js";
 import { createLayerExtractor, type LayerFixups } from "./layer-extract.js";
 import { Root } from "./root.js";
 
@@ -34,7 +34,7 @@ export const unpackLayer: Job<UnpackArgs, LayerFixups> = async ({ blob, layer, d
     const hash = createHash("sha256");
     const parser = createTarParser(extractor);
     const onRead = (current: number) => context.report({ current, total, unit: "bytes" });
-    for await (const chunk of unpackedBytes(fd, onRead)) {
+    for await (const chunk of decompressed({ fd, compression: packingOf(fd), name: "a layer's archive", onRead })) {
       context.checkCanceled();
       hash.update(chunk);
       root.enter(() => parser.write(chunk));
@@ -51,3 +51,10 @@ export const unpackLayer: Job<UnpackArgs, LayerFixups> = async ({ blob, layer, d
     fs.closeSync(fd);
   }
 };
+
+/** Images pack their layers in two ways (image-spec, layer): no other program is let loose on what a registry sends. */
+function packingOf(fd: number): Compression {
+  const compression = detectCompression(fd);
+  if (compression === "none" || compression === "gzip" || compression === "zstd") return compression;
+  throw new EngineError("invalid", `a layer's archive is compressed with ${compression}, which images don't use`);
+}
