@@ -1,7 +1,8 @@
-import { type AbortOptions, type Clock, type Digest, digestOf, EngineError, Flight } from "../base/index.js";
+import { type AbortOptions, type Clock, type Digest, digestOf, EngineError } from "../base/index.js";
 import type { Descriptor, Layer } from "../oci/index.js";
 import type { Database } from "../store/index.js";
-import type { DataPlane, JobResult } from "./data-plane.js";
+import type { DataPlane } from "./data-plane.js";
+import { LayerPuller } from "./layer-pull.js";
 import type { LayerId, Tree, Workspace } from "./tree.js";
 import type { JobProgress } from "./worker/context.js";
 
@@ -78,19 +79,6 @@ type LayerRow = {
   readonly created_at: number;
 };
 
-/** An image's layer in a directory of its own, not yet fitted to what lies below it. */
-interface Unpacked {
-  readonly layer: LayerId;
-  readonly fixups: JobResult<"unpackLayer">;
-  placed: boolean;
-}
-
-interface Unpacking {
-  readonly tree: Tree;
-  readonly made: ReadonlyMap<LayerId, Promise<Unpacked>>;
-  readonly signal: AbortSignal;
-}
-
 export interface LayerStoreOptions {
   readonly database: Database;
   readonly plane: DataPlane;
@@ -107,11 +95,12 @@ export function createLayerStore(options: LayerStoreOptions): LayerStore {
 class Layers implements LayerStore {
   readonly #options: LayerStoreOptions;
   readonly #database: Database;
-  readonly #pulling = new Flight<string, void>();
+  readonly #puller: LayerPuller;
 
   constructor(options: LayerStoreOptions) {
     this.#options = options;
     this.#database = options.database;
+    this.#puller = new LayerPuller(this, options);
   }
 
   async create(parents: Tree): Promise<Workspace> {
@@ -179,70 +168,7 @@ class Layers implements LayerStore {
   }
 
   ensure(tree: Tree, options: EnsureOptions = {}): Promise<void> {
-    const isLazy = (id: LayerId) => this.#row(id).state === "lazy";
-    if (!tree.some(isLazy)) return Promise.resolve();
-    // One after the other where they share layers: the second finds them there.
-    return this.#pulling.do(tree.join("."), (signal) => this.#ensure(tree, { ...options, signal }), options);
-  }
-
-  async #ensure(tree: Tree, options: EnsureOptions): Promise<void> {
-    const lazy = tree.filter((id) => this.#row(id).state === "lazy");
-    const made = new Map<LayerId, Promise<Unpacked>>();
-    const scope = new AbortController();
-    const signal = options.signal ? AbortSignal.any([options.signal, scope.signal]) : scope.signal;
-    try {
-      for (const id of lazy) {
-        const work = this.#fetchAndUnpack(id, { ...options, signal });
-        work.catch(() => {});
-        made.set(id, work);
-      }
-      for (const id of lazy) await this.#publish(id, { tree, made, signal });
-    } catch (error) {
-      scope.abort(error);
-      const layers = await Promise.allSettled(made.values());
-      for (const each of layers)
-        if (each.status === "fulfilled" && !each.value.placed)
-          await this.abandon({ layer: each.value.layer, parents: [] });
-      throw error;
-    }
-  }
-
-  /** Unpacks an image's layer into a new one; lower layers are not looked at yet. */
-  async #fetchAndUnpack(id: LayerId, options: EnsureOptions): Promise<Unpacked> {
-    const { image } = this.info(id);
-    if (!image) throw new EngineError("data-loss", `layer ${id} is neither on this disk nor known to any image`);
-    const tell = (step: "download" | "extract" | "done") => (progress?: JobProgress) =>
-      options.onPull?.(id, image.descriptor, step, progress);
-    const blob = await this.#options.fetch(image, { signal: options.signal, onProgress: tell("download") });
-    const workspace = await this.create([]);
-    try {
-      const args = { layer: workspace.layer, blob, diffId: image.diffId };
-      const fixups = await this.#options.plane.run("unpackLayer", args, {
-        signal: options.signal,
-        onProgress: tell("extract"),
-      });
-      tell("done")();
-      return { layer: workspace.layer, fixups, placed: false };
-    } catch (error) {
-      await this.abandon(workspace);
-      throw error;
-    }
-  }
-
-  /** Fits an unpacked layer to those below it and gives it its place; somebody else may have been faster. */
-  async #publish(id: LayerId, { tree, made, signal }: Unpacking): Promise<void> {
-    const unpacked = await made.get(id);
-    if (!unpacked) return;
-    const { plane, bootId } = this.#options;
-    const base = tree.slice(0, tree.indexOf(id));
-    const [summary] = await plane.run("settleLayers", { base, layers: [unpacked] }, { signal });
-    await plane.control("placeLayer", { from: unpacked.layer, to: id });
-    unpacked.placed = true;
-    await this.#database.transaction(() => {
-      const update = "UPDATE layer SET state = 'ready', size_bytes = ?, boot_id = ?, durable = 0 WHERE id = ?";
-      this.#database.run(update, summary?.sizeBytes ?? 0, bootId, id);
-      this.#database.run("DELETE FROM layer WHERE id = ?", unpacked.layer);
-    });
+    return this.#puller.ensure(tree, options);
   }
 
   info(layer: LayerId): LayerInfo {

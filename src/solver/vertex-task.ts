@@ -55,7 +55,7 @@ interface Input<R extends Result> {
 
 /**
  * One vertex within one build. Each question is answered at most once, and only if someone asks it, so that nothing is loaded, pulled
- * or run that a hit further up makes needless.
+ * or run that a hit further up makes needless. Past 300 lines because its questions share their private answers.
  */
 export class VertexTask<R extends Result> {
   readonly info: VertexInfo;
