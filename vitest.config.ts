@@ -3,7 +3,10 @@ import { defineConfig } from "vitest/config";
 const E2E = "test/e2e/**/*.test.ts";
 /** Tests that take minutes: `npm run test:deep`. */
 const DEEP = "test/**/*.deep.test.ts";
+/** Tests that are short, but for a part that only ASHLAR_TEST_DEEP asks for. */
+const DEEPER = "test/executor/kill.test.ts";
 const BASE_IMAGE = ["test/global-setup.ts", "test/e2e/setup.ts"];
+const DEEP_OPTIONS = { globalSetup: BASE_IMAGE, testTimeout: 900_000, env: { ASHLAR_TEST_DEEP: "1" } };
 
 export default defineConfig({
   test: {
@@ -13,7 +16,7 @@ export default defineConfig({
     projects: [
       { extends: true, test: { name: "unit", include: ["test/**/*.test.ts"], exclude: [E2E, DEEP] } },
       { extends: true, test: { name: "e2e", include: [E2E], exclude: [DEEP], globalSetup: BASE_IMAGE } },
-      { extends: true, test: { name: "deep", include: [DEEP], globalSetup: BASE_IMAGE, testTimeout: 900_000 } },
+      { extends: true, test: { name: "deep", include: [DEEP, DEEPER], ...DEEP_OPTIONS } },
     ],
   },
 });

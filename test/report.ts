@@ -24,5 +24,5 @@ export default class Report implements Reporter {
 
 function reasonOf(test: TestCase): string {
   const result = test.result();
-  return (result.state === "skipped" && result.note) || "no reason was given";
+  return (result.state === "skipped" && result.note) || "see its name";
 }
