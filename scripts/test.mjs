@@ -119,7 +119,7 @@ function vitest(title, project) {
   const work = () => {
     const directory = fs.mkdtempSync(path.join(os.tmpdir(), "ashlar-test-"));
     const file = path.join(directory, "counts.json");
-    const words = ["run", "--project", project, "--reporter=./test/report.ts"];
+    const words = ["run", "--project", project, "--reporter=default", "--reporter=./test/report.ts"];
     const env = { ...process.env, ASHLAR_TEST_COUNTS: file };
     const { status } = spawnSync(bin("vitest"), words, { cwd: root, env, stdio: ["ignore", "inherit", "inherit"] });
     const counts = fs.existsSync(file)
