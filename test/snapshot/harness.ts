@@ -11,6 +11,9 @@ import type { testJobs } from "./layer-worker.js";
 
 type Jobs = typeof testJobs;
 
+/** How layers become file systems; where they are copied, also on a file system that refuses whiteouts as devices. */
+export type Ground = "overlay" | "native" | "native on overlay";
+
 /** A thread like the data plane's, with a state directory of its own and jobs that only tests need. */
 export class Harness implements AsyncDisposable {
   readonly dirs: StateDirs;
@@ -19,16 +22,16 @@ export class Harness implements AsyncDisposable {
   #ids = 0;
   #layers = 0;
 
-  static async start(snapshotter: "overlay" | "native"): Promise<Harness> {
-    return new Harness(snapshotter, await bundle());
+  static async start(ground: Ground): Promise<Harness> {
+    return new Harness(ground, await bundle());
   }
 
-  private constructor(snapshotter: "overlay" | "native", code: string) {
+  private constructor(ground: Ground, code: string) {
     this.dirs = stateDirs(fs.mkdtempSync(path.join(os.tmpdir(), "ashlar-layers-")));
     for (const directory of [this.dirs.layers, path.join(this.dirs.layers, "empty"), this.dirs.mounts, this.dirs.tmp]) {
       fs.mkdirSync(directory);
     }
-    this.#worker = new Worker(code, { eval: true, workerData: { dirs: this.dirs, snapshotter } });
+    this.#worker = new Worker(code, { eval: true, workerData: { dirs: this.dirs, ground } });
     this.#worker.on(
       "message",
       ({ id, value, error }: { id: number; value: never; error?: { code: ErrorCode; message: string } }) => {
@@ -58,7 +61,7 @@ export class Harness implements AsyncDisposable {
   /** A committed layer on PARENTS that a shell script made. */
   async layer(parents: Tree, text: string): Promise<LayerId> {
     const layer = this.newLayer();
-    await this.run("createLayer", { layer });
+    await this.run("createLayer", { layer, parents });
     await this.run("script", { tree: parents, upper: layer, text });
     await this.run("commitLayer", { layer, parents });
     return layer;

@@ -1,12 +1,14 @@
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import fs from "node:fs";
+import path from "node:path";
 import { parentPort, workerData } from "node:worker_threads";
 import {
   CLONE_FS,
   CLONE_NEWNS,
   EngineError,
   errorCode,
+  listXattrs,
   MS_PRIVATE,
   MS_REC,
   mount,
@@ -16,6 +18,7 @@ import {
 import type { StateDirs } from "../../src/snapshot/state-dirs.js";
 import { commitLayer } from "../../src/snapshot/worker/commit.js";
 import type { JobContext } from "../../src/snapshot/worker/context.js";
+import { jobs } from "../../src/snapshot/worker/jobs.js";
 import { tarTree } from "../../src/snapshot/worker/layer-archive.js";
 import { exportTree } from "../../src/snapshot/worker/layer-checkout.js";
 import { readLink } from "../../src/snapshot/worker/layer-compare.js";
@@ -27,6 +30,7 @@ import { type MountRequest, mountTree, unmountTree } from "../../src/snapshot/wo
 import { Root } from "../../src/snapshot/worker/root.js";
 import { settleLayers } from "../../src/snapshot/worker/settle.js";
 import { unpackLayer } from "../../src/snapshot/worker/unpack.js";
+import type { Ground } from "./harness.js";
 
 /** What a test sees of a file. */
 export interface Seen {
@@ -42,7 +46,7 @@ export interface Seen {
   readonly same?: string;
 }
 
-const { dirs, snapshotter } = workerData as { dirs: StateDirs; snapshotter: "overlay" | "native" };
+const { dirs, ground } = workerData as { dirs: StateDirs; ground: Ground };
 
 const SCRIPT_TIMEOUT_MS = 30_000;
 
@@ -101,18 +105,34 @@ function lookAt({ directory }: { directory: string }): Map<string, Seen> {
   return seen;
 }
 
-function createLayer({ layer }: { layer: number }): void {
-  fs.mkdirSync(`${layer}/fs`, { recursive: true, mode: 0o755 });
-  fs.mkdirSync(`${layer}/work`, { mode: 0o700 });
+/** Mounts an overlay file system over the layers' directory, as only this thread sees it: whiteouts can't be devices there. */
+function coverWithOverlay(): void {
+  const [upper, work] = ["upper", "work"].map((name) => path.join(dirs.root, name));
+  if (!upper || !work) return;
+  for (const directory of [upper, work]) fs.mkdirSync(directory);
+  mount("overlay", dirs.layers, "overlay", 0, `lowerdir=${dirs.layers},upperdir=${upper},workdir=${work}`);
+}
+
+/** Each file of a layer as it is on disk: its type as `ls -l` shows it, and the names of its attributes. */
+function rawFiles({ layer }: { layer: number }): Record<string, { type: string; xattrs: string[] }> {
+  const names = fs.readdirSync(`${layer}/fs`, { recursive: true, encoding: "utf8" });
+  return Object.fromEntries(
+    names.sort().map((name) => {
+      const at = `${layer}/fs/${name}`;
+      const stat = fs.lstatSync(at);
+      return [name, { type: stat.isFile() ? "-" : stat.isDirectory() ? "d" : "other", xattrs: listXattrs(at) }];
+    }),
+  );
 }
 
 const rootMtime = ({ path }: { path: string }) => String(statOf(path)?.mtimeNs);
 
 export const testJobs = {
-  createLayer,
+  createLayer: jobs.createLayer,
   script,
   look,
   lookAt,
+  rawFiles,
   rootMtime,
   commitLayer,
   exportLayer,
@@ -127,7 +147,9 @@ unshare(CLONE_FS | CLONE_NEWNS);
 setUmask(0);
 mount("none", "/", "none", MS_REC | MS_PRIVATE);
 mount("tmpfs", dirs.mounts, "tmpfs", 0, "mode=0700");
+if (ground === "native on overlay") coverWithOverlay();
 Root.settle(dirs.layers);
+const snapshotter = ground === "overlay" ? "overlay" : "native";
 const context: JobContext = { dirs, snapshotter, checkCanceled: () => {}, report: () => {} };
 
 parentPort?.on("message", async ({ id, name, args }: { id: number; name: keyof typeof testJobs; args: never }) => {

@@ -71,7 +71,7 @@ async function writtenLayer(
   text: string,
 ): Promise<{ layer: LayerId; seen: Map<string, Seen> }> {
   const layer = harness.newLayer();
-  await harness.run("createLayer", { layer });
+  await harness.run("createLayer", { layer, parents });
   await harness.run("script", { tree: parents, upper: layer, text });
   const seen = await harness.run("look", { tree: parents, upper: layer });
   await harness.run("commitLayer", { layer, parents });
@@ -95,7 +95,7 @@ async function throughArchives(harness: Harness, tree: Tree): Promise<Tree> {
   return layers.map(({ layer }) => layer);
 }
 
-describe.each(["overlay", "native"] as const)("with the %s snapshotter", (snapshotter) => {
+describe.each(["overlay", "native", "native on overlay"] as const)("with the %s snapshotter", (snapshotter) => {
   let harness: Harness;
   beforeAll(async () => {
     harness = await Harness.start(snapshotter);

@@ -40,15 +40,14 @@ export interface WhiteoutLook {
 export function isWhiteout(at: BytePath, { type, mode, rdev, sizeBytes }: WhiteoutLook): boolean {
   if (type === S_IFCHR) return rdev === 0;
   // Attributes are only asked for where hardly a file gets to.
-  return type === S_IFREG && sizeBytes === 0 && mode === 0 && markOf(at) !== undefined;
+  return type === S_IFREG && sizeBytes === 0 && mode === 0 && isMarked(at);
 }
 
 /** Makes a whiteout that is a file an ordinary one; false where it is a device. For layers in which whiteouts can't be ours. */
 export function dropWhiteoutMark(at: BytePath): boolean {
-  const name = markOf(at);
-  if (name === undefined) return false;
-  removeXattr(toBuffer(at), name);
-  return true;
+  const set = marksOf(at);
+  for (const name of set) removeXattr(toBuffer(at), name);
+  return set.length > 0;
 }
 
 /** Whether an attribute is the mark. Archives and steps must not set it: it is left out when files are unpacked and committed. */
@@ -64,7 +63,7 @@ export function isWhiteoutXattr(name: string): boolean {
 export function whiteoutsAreMarked(layers: string, probe: string): boolean {
   const sample = fromText(path.join(layers, SAMPLE));
   if (fs.existsSync(toBuffer(sample))) {
-    if (markOf(sample) !== undefined) return true;
+    if (isMarked(sample)) return true;
     throw new EngineError("data-loss", `the layers in ${layers} were copied without their extended attributes`, {
       hint: "remove the state directory, or copy it again with all attributes (cp -a, rsync -aX, tar --xattrs)",
     });
@@ -72,7 +71,7 @@ export function whiteoutsAreMarked(layers: string, probe: string): boolean {
   const made = fromText(path.join(layers, probe));
   fs.rmSync(toBuffer(made), { force: true });
   makeWhiteout(made);
-  if (markOf(made) === undefined) {
+  if (!isMarked(made)) {
     fs.unlinkSync(toBuffer(made));
     return false;
   }
@@ -85,8 +84,12 @@ const MARKS = ["trusted.ashlar.whiteout", "user.ashlar.whiteout"] as const;
 const VALUE = Buffer.from("y");
 const SAMPLE = "marked-whiteout";
 
-function markOf(at: BytePath): string | undefined {
-  return MARKS.find((name) => getXattr(toBuffer(at), name) !== undefined);
+function isMarked(at: BytePath): boolean {
+  return marksOf(at).length > 0;
+}
+
+function marksOf(at: BytePath): readonly string[] {
+  return MARKS.filter((name) => getXattr(toBuffer(at), name) !== undefined);
 }
 
 function makeMarked(at: BytePath): void {
