@@ -200,19 +200,3 @@ test("keys, records, leases and prune behave as the reference model does", async
     { numRuns: 200 },
   );
 });
-
-test("the keys of known vertices stay what they are: a cache made by an older version is found by a newer one", () => {
-  const op = (n: number): Digest => digestOf(`op ${n}`);
-  const source = explainedKey({ v: 1, op: op(1), inputs: [] });
-  const copy = explainedKey({ v: 1, op: op(2), inputs: [{ key: source.key, index: 0 }, { content: op(3) }] });
-  const run = explainedKey({ v: 1, op: op(4), inputs: [{ key: copy.key, index: 1, selector: "/app" }] });
-  const fresh = explainedKey({ v: 1, result: op(5) });
-  expect([source, copy, run, fresh].map(({ key }) => key)).toMatchInlineSnapshot(`
-    [
-      "sha256:f5e76cc099480b22156b4564ff2066a213f5ab9f7b74568500ff09ba60cda716",
-      "sha256:ce016d841618010ca772df9c1b844c3701a57b61c4d97d6742cedab75f7620ba",
-      "sha256:c2004e7e6088d36256666e0754a1e739e25c4291565823b0426ccd587156df38",
-      "sha256:32b0d68fc9a4689a970ac8db7a5aa3be1e4cfcd2c0e0ce9a0ced9a8ad3d5b592",
-    ]
-  `);
-});
