@@ -3,7 +3,7 @@ import os from "node:os";
 import path from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Digest, digestOf } from "../../src/base/index.js";
+import { digestOf } from "../../src/base/index.js";
 import { cacheMigrations, createLocalCache, pruneRecords } from "../../src/cache/index.js";
 import { type LayerStore, layerMigrations, type Tree } from "../../src/snapshot/index.js";
 import { type CacheManager, type CacheRecord, type ExplainedKey, explainedKey } from "../../src/solver/index.js";
