@@ -11,9 +11,14 @@ export interface ImageLayer extends Layer {
   readonly origin: string;
 }
 
+/** A layer that is known of images: every place its blob was seen at, the first ones first. */
+export interface KnownLayer extends Layer {
+  readonly origins: readonly string[];
+}
+
 /** Brings a layer's blob onto this disk; gives the path of the file, verified. */
 export type FetchLayer = (
-  layer: ImageLayer,
+  layer: KnownLayer,
   options: AbortOptions & { readonly onProgress?: (progress: JobProgress) => void },
 ) => Promise<string>;
 
@@ -63,7 +68,7 @@ export interface LayerInfo {
   readonly state: "active" | "ready" | "lazy";
   readonly diffId: Digest | undefined;
   /** Of an image's layer: its own blob. */
-  readonly image: ImageLayer | undefined;
+  readonly image: KnownLayer | undefined;
   readonly sizeBytes: number;
   /** Milliseconds since the epoch. */
   readonly createdAt: number;
@@ -78,6 +83,14 @@ type LayerRow = {
   readonly size_bytes: number;
   readonly created_at: number;
 };
+
+const LAYER_COLUMNS = "id, state, diff_id, blob, origin, size_bytes, created_at";
+/** More places of one blob are not remembered. */
+const ORIGINS_MAX = 8;
+
+function originsOf(row: LayerRow): readonly string[] {
+  return row.origin === null ? [] : (JSON.parse(row.origin) as string[]);
+}
 
 export interface LayerStoreOptions {
   readonly database: Database;
@@ -150,11 +163,12 @@ class Layers implements LayerStore {
         chain = chainOf(chain, diffId);
         this.#database.run(
           `INSERT INTO layer (state, chain_id, diff_id, blob, origin, boot_id, created_at) VALUES ('lazy', ?, ?, ?, ?, ?, ?)
-           ON CONFLICT (chain_id) DO UPDATE SET blob = excluded.blob, origin = excluded.origin WHERE state = 'lazy'`,
-          ...[chain, diffId, JSON.stringify(descriptor), origin, bootId, clock.now()],
+           ON CONFLICT (chain_id) DO NOTHING`,
+          ...[chain, diffId, JSON.stringify(descriptor), JSON.stringify([origin]), bootId, clock.now()],
         );
-        const row = this.#database.get<{ id: number }>("SELECT id FROM layer WHERE chain_id = ?", chain);
+        const row = this.#database.get<LayerRow>(`SELECT ${LAYER_COLUMNS} FROM layer WHERE chain_id = ?`, chain);
         if (!row) throw new EngineError("internal", `no layer for chain ${chain}`);
+        if (row.state === "lazy") this.#addOrigin(row, { descriptor, origin });
         tree.push(row.id);
         this.#database.run(
           "INSERT OR IGNORE INTO lease (owner, build, kind, target) VALUES (?, ?, 'layer', ?)",
@@ -171,21 +185,26 @@ class Layers implements LayerStore {
     return this.#puller.ensure(tree, options);
   }
 
+  /** The same content may have other blobs elsewhere: a place counts only if it has this one. */
+  #addOrigin(row: LayerRow, { descriptor, origin }: Pick<ImageLayer, "descriptor" | "origin">): void {
+    const known = originsOf(row);
+    const blob = row.blob === null ? undefined : (JSON.parse(row.blob) as Descriptor);
+    if (blob?.digest !== descriptor.digest || known.includes(origin) || known.length >= ORIGINS_MAX) return;
+    this.#database.run("UPDATE layer SET origin = ? WHERE id = ?", JSON.stringify([...known, origin]), row.id);
+  }
+
   info(layer: LayerId): LayerInfo {
     const row = this.#row(layer);
     const diffId = row.diff_id ?? undefined;
     const image =
       row.blob && diffId
-        ? { descriptor: JSON.parse(row.blob) as Descriptor, diffId, origin: row.origin ?? "" }
+        ? { descriptor: JSON.parse(row.blob) as Descriptor, diffId, origins: originsOf(row) }
         : undefined;
     return { state: row.state, diffId, image, sizeBytes: row.size_bytes, createdAt: row.created_at };
   }
 
   #row(layer: LayerId): LayerRow {
-    const row = this.#database.get<LayerRow>(
-      "SELECT id, state, diff_id, blob, origin, size_bytes, created_at FROM layer WHERE id = ?",
-      layer,
-    );
+    const row = this.#database.get<LayerRow>(`SELECT ${LAYER_COLUMNS} FROM layer WHERE id = ?`, layer);
     if (!row) throw new EngineError("data-loss", `layer ${layer} is gone`);
     return row;
   }

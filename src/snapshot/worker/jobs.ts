@@ -30,8 +30,8 @@ const createLayer: Job<{ readonly layer: LayerId; readonly parents: Tree }, void
   fs.mkdirSync(path.join(directory, "work"), { mode: 0o700 });
   const below = parents.at(-1);
   if (below === undefined) return;
-  const { uid, gid } = fs.lstatSync(layerDir(context, below));
-  if (uid !== 0 || gid !== 0) fs.chownSync(root, uid, gid);
+  const owner = fs.lstatSync(layerDir(context, below), { throwIfNoEntry: false });
+  if (owner && (owner.uid !== 0 || owner.gid !== 0)) fs.chownSync(root, owner.uid, owner.gid);
 };
 
 /** Removes layers, committed or not; ones that are gone already are fine. */

@@ -11,6 +11,7 @@ import {
   systemCode,
 } from "../../base/index.js";
 import { type BytePath, fromText, toBuffer } from "./bytes.js";
+import { removeTree } from "./remove.js";
 
 /**
  * Hides a name of lower layers: with overlayfs's mark, the char device 0:0. Where the kernel refuses that device (on an overlay file
@@ -57,10 +58,10 @@ export function isWhiteoutXattr(name: string): boolean {
 
 /**
  * Whether whiteouts are, or once were, marked files in the directory of layers LAYERS. That is remembered beside them, so that they are
- * never mounted as overlay wherever they are moved. PROBE is a file name of this thread's own. Throws `data-loss` where the marks got
- * lost in a move: what the layers deleted would be back.
+ * never mounted as overlay wherever they are moved. Throws `data-loss` where the marks got lost in a move: what the layers deleted
+ * would be back.
  */
-export function whiteoutsAreMarked(layers: string, probe: string): boolean {
+export function whiteoutsAreMarked(layers: string): boolean {
   const sample = fromText(path.join(layers, SAMPLE));
   if (fs.existsSync(toBuffer(sample))) {
     if (isMarked(sample)) return true;
@@ -68,15 +69,16 @@ export function whiteoutsAreMarked(layers: string, probe: string): boolean {
       hint: "remove the state directory, or copy it again with all attributes (cp -a, rsync -aX, tar --xattrs)",
     });
   }
-  const made = fromText(path.join(layers, probe));
-  fs.rmSync(toBuffer(made), { force: true });
-  makeWhiteout(made);
-  if (!isMarked(made)) {
-    fs.unlinkSync(toBuffer(made));
-    return false;
+  const probe = fs.mkdtempSync(path.join(layers, "probe-"));
+  try {
+    const made = fromText(path.join(probe, SAMPLE));
+    makeWhiteout(made);
+    if (!isMarked(made)) return false;
+    fs.renameSync(toBuffer(made), toBuffer(sample));
+    return true;
+  } finally {
+    removeTree(fromText(probe));
   }
-  fs.renameSync(toBuffer(made), toBuffer(sample));
-  return true;
 }
 
 /** Only root of the machine may set the first; root of a user namespace has to take the second. */

@@ -109,13 +109,13 @@ function bind(source: string, target: string, readonly: boolean): void {
  * layers are copied ever after.
  */
 export function usableSnapshotter(dirs: StateDirs, wanted: Snapshotter): Snapshotter {
-  const marked = whiteoutsAreMarked(dirs.layers, probeName());
+  const marked = whiteoutsAreMarked(dirs.layers);
   return wanted === "overlay" && !marked && overlayWorks(dirs) ? "overlay" : "native";
 }
 
 /** Whether layers can be stacked: an overlay is mounted on two empty directories and taken away again. */
 function overlayWorks(dirs: StateDirs): boolean {
-  const probe = path.join(dirs.layers, probeName());
+  const probe = path.join(dirs.layers, `probe-${process.pid}-${threadSerial()}`);
   const [upper, work, target] = ["fs", "work", "target"].map((name) => path.join(probe, name));
   if (!upper || !work || !target) return false;
   try {
@@ -129,10 +129,6 @@ function overlayWorks(dirs: StateDirs): boolean {
   } finally {
     removeTree(fromText(probe));
   }
-}
-
-function probeName(): string {
-  return `probe-${process.pid}-${threadSerial()}`;
 }
 
 /** The directory of a layer. */
