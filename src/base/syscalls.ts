@@ -50,7 +50,6 @@ export const CLONE_NEWNS = 0x20000;
 const LOCK_SH = 1;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
-const LOCK_UN = 8;
 const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const SYS_OPENAT2 = 437;
@@ -210,19 +209,12 @@ export function tryLock(fd: number, kind: "shared" | "exclusive"): boolean {
   }
 }
 
-/** Gives a lock of `tryLock` back. */
-export function unlock(fd: number): void {
-  check(library().flock(fd, LOCK_UN), "flock", () => `fd ${fd}`);
-}
-
 /** Makes everything written to FD's file system durable. Blocks: call it off the main thread. */
 export function syncFileSystem(fd: number): void {
   check(library().syncfs(fd), "syncfs", () => `fd ${fd}`);
 }
 
 export const RESOLVE_IN_ROOT = 0x10;
-export const RESOLVE_NO_SYMLINKS = 0x04;
-export const RESOLVE_BENEATH = 0x08;
 
 /** openat2(2): opens PATH below DIRFD under RESOLVE rules; the caller closes the descriptor. */
 export function openAt2(

@@ -53,6 +53,8 @@ const surroundings: Surroundings = {
   exit: (code) => process.exit(code),
 };
 
+// Where nothing is left to wait for, nothing will come: that is a failure, not an end.
+process.on("beforeExit", () => onBug(new Error("the command stopped without an end")));
 runCli(surroundings).then((code) => process.exit(code), onBug);
 
 function onBug(error: unknown): void {

@@ -143,7 +143,7 @@ function addStoreCommands(program: Command, surroundings: Surroundings, done: (c
     });
   addCommon(program.command("prune"))
     .description("remove build cache")
-    .option("-a, --all", "all of it, and images that nothing uses")
+    .option("-a, --all", "every cached step and cache mount too; images that have names stay")
     .option("-f, --force", "do not ask")
     .action(async (_options: unknown, command: Command) => {
       const { pruneCommand } = await import("./commands/prune.js");

@@ -8,12 +8,12 @@ import {
   firstError,
   Scope,
 } from "../base/index.js";
-import { createLocalCache } from "../cache/index.js";
+import { type CacheMounts, createLocalCache } from "../cache/index.js";
 import type { Executor } from "../executor/index.js";
 import { createDockerfileFrontend, type FrontendImage } from "../frontend/index.js";
 import type { OpNode } from "../llb/index.js";
 import { hostPlatform } from "../oci/index.js";
-import { type CacheMounts, createOp, createResult, type FileResult, type OpEnvironment } from "../ops/index.js";
+import { createOp, createResult, type FileResult, type OpEnvironment } from "../ops/index.js";
 import type { VertexInfo } from "../progress/index.js";
 import type { Secrets } from "../session/index.js";
 import { openSecrets } from "../session/index.js";

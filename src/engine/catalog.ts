@@ -1,4 +1,4 @@
-import { EngineError } from "../base/index.js";
+import { EngineError, errorCode, messageOf } from "../base/index.js";
 import type { ResolvedImage } from "../frontend/index.js";
 import {
   formatPlatform,
@@ -13,7 +13,7 @@ import type { ImageResolver, ResolvedLayers } from "../ops/index.js";
 import type { Registry } from "../registry/index.js";
 import type { FetchLayer } from "../snapshot/index.js";
 import { type ImageSource, parseLayoutIdentifier, resolveLayoutImage, type SourceImage } from "../sources/index.js";
-import { type ContentStore, tiered } from "../store/index.js";
+import type { ContentStore } from "../store/index.js";
 
 const IMAGE_SCHEME = "docker-image://";
 const LAYOUT_SCHEME = "oci-layout://";
@@ -67,23 +67,41 @@ function pin(identifier: string, image: SourceImage): string {
   return `${IMAGE_SCHEME}${formatReference({ ...reference, digest: image.root.digest })}`;
 }
 
-/** Fetches layers from where their origin says, into the content store. */
+/** Whether a layer's place is a directory of this machine. */
+export function isLocalOrigin(origin: string): boolean {
+  return origin.startsWith(LAYOUT_SCHEME);
+}
+
+/** Fetches layers from where they were seen, into the content store: the first place that has the blob. */
 export function createLayerFetcher(store: ContentStore, registry: Registry): FetchLayer {
-  return async ({ descriptor, origin }, { signal, onProgress }) => {
+  return async ({ descriptor, origins }, { signal, onProgress }) => {
     const total = descriptor.size;
-    if (!(await store.info(descriptor.digest))) {
-      const provider = counted(await providerOf(origin, store, registry), (current) =>
-        onProgress?.({ current, total, unit: "bytes" }),
-      );
-      await store.ensure(descriptor, provider, { signal });
+    let failure: unknown = new EngineError("not-found", `layer ${descriptor.digest} is nowhere to be had`);
+    if (await store.info(descriptor.digest)) return store.path(descriptor.digest);
+    for (const [i, origin] of origins.entries()) {
+      try {
+        const provider = counted(await providerOf(origin, registry), (current) =>
+          onProgress?.({ current, total, unit: "bytes" }),
+        );
+        await store.ensure(descriptor, provider, { signal });
+        return store.path(descriptor.digest);
+      } catch (error) {
+        if (errorCode(error) === "canceled" || errorCode(error) === "no-space") throw error;
+        if (i === 0)
+          failure = new EngineError(
+            errorCode(error),
+            `fetching layer ${descriptor.digest} of ${origin}: ${messageOf(error)}`,
+            { cause: error },
+          );
+      }
     }
-    return store.path(descriptor.digest);
+    throw failure;
   };
 }
 
-async function providerOf(origin: string, store: ContentStore, registry: Registry): Promise<Provider> {
+async function providerOf(origin: string, registry: Registry): Promise<Provider> {
   if (origin.startsWith(LAYOUT_SCHEME)) return openLayout(parseLayoutIdentifier(origin).dir);
-  return tiered(store, registry.repository(parseReference(imageName(origin))));
+  return registry.repository(parseReference(imageName(origin)));
 }
 
 function counted(provider: Provider, report: (bytes: number) => void): Provider {

@@ -3,7 +3,7 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { type Clock, EngineError, firstError, lazy, Scope, systemClock } from "../base/index.js";
-import { cacheMigrations } from "../cache/index.js";
+import { cacheMigrations, cacheMountMigrations, createCacheMounts } from "../cache/index.js";
 import {
   createExecutor,
   type Executor,
@@ -12,7 +12,7 @@ import {
   runtimeRunner,
   sandboxRunner,
 } from "../executor/index.js";
-import { cacheMountMigrations, createCacheMounts, type FileResult } from "../ops/index.js";
+import type { FileResult } from "../ops/index.js";
 import { createRegistry } from "../registry/index.js";
 import { dockerCredentials } from "../session/index.js";
 import { createDataPlane, createLayerStore, createOwner, layerMigrations } from "../snapshot/index.js";

@@ -1,4 +1,4 @@
-import type { Digest } from "../base/index.js";
+import { type Digest, digestOf } from "../base/index.js";
 import {
   type Descriptor,
   IMAGE_CONFIG_BYTES_MAX,
@@ -8,7 +8,6 @@ import {
   readAll,
 } from "../oci/index.js";
 import type { ContentStore } from "../store/index.js";
-import { chainIds } from "./prune.js";
 
 /** What images consist of. */
 export interface ImageContents {
@@ -38,4 +37,14 @@ export async function imageContents(roots: readonly Descriptor[], store: Content
   };
   for (const root of roots) await visit(root);
   return { blobs, chains };
+}
+
+/** The chain ids of an image's layers, bottom first (image-spec, config, "Layer ChainID"). */
+function chainIds(diffIds: readonly Digest[]): Digest[] {
+  const chains: Digest[] = [];
+  for (const diffId of diffIds) {
+    const below = chains.at(-1);
+    chains.push(below ? digestOf(`${below} ${diffId}`) : diffId);
+  }
+  return chains;
 }

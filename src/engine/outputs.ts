@@ -19,6 +19,7 @@ import type { ProgressSink, VertexInfo } from "../progress/index.js";
 import type { DataPlane, FetchLayer, LayerStore, StateDirs, Tree } from "../snapshot/index.js";
 import type { ContentStore, ImageStore } from "../store/index.js";
 import { shownAs } from "./bridge.js";
+import { isLocalOrigin } from "./catalog.js";
 import type { BuildRequest, BuildResult, OutputSpec } from "./request.js";
 
 /** What a build made for one platform. */
@@ -37,17 +38,17 @@ export interface Outputs {
   readonly images: ImageStore;
   readonly clock: Clock;
   readonly dirs: StateDirs;
+  readonly fetchLayer: FetchLayer;
   /** Who owns files that are written to a directory. */
   readonly owner: { readonly uid: number; readonly gid: number };
 }
 
 export interface OutputsOptions extends Omit<Outputs, "writer"> {
-  readonly fetchLayer: FetchLayer;
   readonly cores: number;
 }
 
-export function createOutputs({ fetchLayer, cores, ...parts }: OutputsOptions): Outputs {
-  const { plane, layers, store, dirs } = parts;
+export function createOutputs({ cores, ...parts }: OutputsOptions): Outputs {
+  const { plane, layers, store, dirs, fetchLayer } = parts;
   return { ...parts, writer: createImageWriter({ plane, layers, store, dirs, fetchLayer, concurrency: cores }) };
 }
 
@@ -119,9 +120,23 @@ function store(
   writing: Writing & { readonly names: readonly string[] },
 ): ReturnType<typeof storeImage> {
   const { names } = writing;
-  return exporting("exporting to image", writing, (options) =>
-    storeImage(outputs, images, { ...options, names, mediaTypes: "oci", sourceDateEpoch: epochOf(writing.request) }),
-  );
+  return exporting("exporting to image", writing, async (options) => {
+    await keepLocalLayers(outputs, images, options);
+    const sourceDateEpoch = epochOf(writing.request);
+    return storeImage(outputs, images, { ...options, names, mediaTypes: "oci", sourceDateEpoch });
+  });
+}
+
+/** A stored image must not depend on a directory of the caller's: what was never unpacked is copied from there. Registries stay. */
+async function keepLocalLayers(
+  { layers, fetchLayer }: Outputs,
+  images: readonly ExportedImage[],
+  options: ExportOptions,
+): Promise<void> {
+  for (const layer of new Set(images.flatMap(({ tree }) => tree))) {
+    const { state, image } = layers.info(layer);
+    if (state === "lazy" && image?.origins.some(isLocalOrigin)) await fetchLayer(image, { signal: options.signal });
+  }
 }
 
 function describe(outputs: Outputs, images: readonly ExportedImage[], writing: Writing): Promise<WrittenImages> {

@@ -1,8 +1,7 @@
 import fs from "node:fs";
 import path from "node:path";
-import { type Clock, type Digest, digestOf } from "../base/index.js";
-import { leasedRecords, pruneRecords } from "../cache/index.js";
-import type { CacheMounts } from "../ops/index.js";
+import type { Clock, Digest } from "../base/index.js";
+import { type CacheMounts, leasedRecords, pruneRecords } from "../cache/index.js";
 import { type DataPlane, type LayerId, ownerIsAlive, type StateDirs } from "../snapshot/index.js";
 import type { ContentStore, Database, ImageStore, ReferenceStore } from "../store/index.js";
 import { imageContents } from "./image-contents.js";
@@ -153,7 +152,7 @@ export async function diskUsage(engine: PruneEngine): Promise<readonly UsageEntr
     entries.push({
       id: String(id),
       type: "image",
-      description: origin ?? "",
+      description: (JSON.parse(origin ?? "[]") as string[])[0] ?? "",
       sizeBytes: size_bytes,
       ...times,
       inUse: false,
@@ -186,14 +185,4 @@ export async function diskUsage(engine: PruneEngine): Promise<readonly UsageEntr
     });
   }
   return entries;
-}
-
-/** The chain ids of an image's layers, bottom first (image-spec, config, "Layer ChainID"). */
-export function chainIds(diffIds: readonly Digest[]): Digest[] {
-  const chains: Digest[] = [];
-  for (const diffId of diffIds) {
-    const below = chains.at(-1);
-    chains.push(below ? digestOf(`${below} ${diffId}`) : diffId);
-  }
-  return chains;
 }

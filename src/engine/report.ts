@@ -11,6 +11,7 @@ export class BuildReport implements ProgressSink {
   readonly #times = new Map<Digest, { readonly startedAt: number; durationMs: number }>();
   readonly #cached = new Set<Digest>();
   readonly #contexts = new Map<string, VertexInfo>();
+  readonly #read = new Set<Digest>();
 
   constructor(clock: Clock, listener: ProgressSink["emit"] | undefined) {
     this.#clock = clock;
@@ -62,7 +63,8 @@ export class BuildReport implements ProgressSink {
   /** So many BYTES of a local source count; undefined: it could not be read. */
   contextRead(scanId: string, bytes: number | undefined): void {
     const vertex = this.#contexts.get(scanId);
-    if (!vertex) return;
+    if (!vertex || this.#read.has(vertex.digest)) return;
+    this.#read.add(vertex.digest);
     const at = this.#clock.now();
     if (bytes !== undefined) {
       const count = { current: bytes, unit: "bytes", startedAt: at, done: true } as const;

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import path from "node:path";
 import { type AbortOptions, createLimiter, type Digest, EngineError, Flight, type Limiter } from "../base/index.js";
 import { type Descriptor, type Layer, layerCompression, MediaType } from "../oci/index.js";
-import type { DataPlane, FetchLayer, ImageLayer, LayerId, LayerStore, StateDirs } from "../snapshot/index.js";
+import type { DataPlane, FetchLayer, KnownLayer, LayerId, LayerStore, StateDirs } from "../snapshot/index.js";
 import type { ContentStore } from "../store/index.js";
 import { type BlobCompression, convertBlob } from "./convert-blob.js";
 
@@ -152,7 +152,7 @@ class Blobs implements LayerBlobs {
     return { descriptor: descriptorOf(compression, digest, sizeBytes), diffId };
   }
 
-  async #convert(layer: LayerId, image: ImageLayer, form: BlobForm, options: BlobOptions): Promise<Layer> {
+  async #convert(layer: LayerId, image: KnownLayer, form: BlobForm, options: BlobOptions): Promise<Layer> {
     const { layers, store } = this.#options;
     const { compression } = form;
     await this.bring(layer, image, options);

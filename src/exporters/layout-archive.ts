@@ -1,24 +1,55 @@
+import { once } from "node:events";
+import { type Pack, pack } from "tar-stream";
 import type { AbortOptions } from "../base/index.js";
 import type { Bytes } from "../oci/index.js";
-import { END_OF_ARCHIVE, encodeHeader, paddingOf } from "../tar/index.js";
 import type { LayoutFile } from "./layout-files.js";
+
+/** How much of the archive is made ahead of its reader. */
+const AHEAD_BYTES = 1 << 20;
 
 /** FILES and the directories they are in as a tar archive, sorted by name and dated 1970: the same files are the same bytes. */
 export async function* layoutArchive(files: readonly LayoutFile[], options: AbortOptions): Bytes {
+  const archive = pack({ highWaterMark: AHEAD_BYTES });
+  const filling = fill(archive, files, options);
+  filling.catch((error) => archive.destroy(error));
+  try {
+    yield* archive as AsyncIterable<Uint8Array>;
+    await filling;
+  } finally {
+    archive.destroy();
+    await filling.catch(() => {}); // its error has ended the archive, or nobody waits for it any more
+  }
+}
+
+async function fill(archive: Pack, files: readonly LayoutFile[], options: AbortOptions): Promise<void> {
   const names = new Set(files.flatMap(({ name }) => parentsOf(name)));
   const directories = [...names].map((name) => ({ name: `${name}/`, file: undefined }));
   const entries = [...directories, ...files.map((file) => ({ name: file.name, file }))];
   entries.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
   for (const { name, file } of entries) {
-    if (file === undefined) {
-      yield encodeHeader({ name, type: "directory", mode: 0o755 });
-      continue;
-    }
-    yield encodeHeader({ name, type: "file", mode: file.mode, size: file.size });
-    yield* file.read(options);
-    yield END_OF_ARCHIVE.subarray(0, paddingOf(file.size));
+    if (file === undefined) archive.entry({ name, type: "directory", mode: 0o755, mtime: EPOCH });
+    else await add(archive, file, options);
   }
-  yield END_OF_ARCHIVE;
+  archive.finalize();
+}
+
+const EPOCH = new Date(0);
+
+async function add(archive: Pack, { name, mode, size, read }: LayoutFile, options: AbortOptions): Promise<void> {
+  let done: (error?: Error | null) => void = () => {};
+  const written = new Promise<void>((resolve, reject) => {
+    done = (error) => (error ? reject(error) : resolve());
+  });
+  const entry = archive.entry({ name, mode, size, mtime: EPOCH }, done) as unknown as NodeJS.WritableStream;
+  const closed = once(archive as unknown as NodeJS.EventEmitter, "close");
+  closed.catch(() => {}); // it only matters to who waits for it
+  for await (const chunk of read(options)) {
+    if (entry?.write(chunk) === false)
+      await Promise.race([once(entry as unknown as NodeJS.EventEmitter, "drain"), closed]);
+    if (archive.destroyed) return;
+  }
+  entry.end();
+  await Promise.race([written, closed]);
 }
 
 /** `a/b/c` lies in `a` and `a/b`. */

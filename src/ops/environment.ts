@@ -1,9 +1,9 @@
 import { type Clock, type Digest, digestOf, EngineError, type Limiter } from "../base/index.js";
+import type { CacheMounts } from "../cache/index.js";
 import type { Executor } from "../executor/index.js";
 import type { VertexInfo } from "../progress/index.js";
 import type { Secrets } from "../session/index.js";
 import type { DataPlane, LayerId, LayerStore, StateDirs } from "../snapshot/index.js";
-import type { CacheMounts } from "./cache-mounts.js";
 
 /** What the ops of one build work with. */
 export interface OpEnvironment {

@@ -1,3 +1,4 @@
+import fs from "node:fs";
 import { canonicalJson, digestOf, EngineError } from "../base/index.js";
 import { exitMessage, type StepMount, type StepProcess, stubPaths } from "../executor/index.js";
 import type { ExecMount, ExecOp, OpNode } from "../llb/index.js";
@@ -178,10 +179,20 @@ async function runIn(
     const valid = op.meta.validExitCodes ?? [0];
     if (exit.kind === "exited" && valid.includes(exit.code)) return;
     const reason = exit.kind === "exited" && exit.reason ? `: ${exit.reason}` : "";
-    throw new EngineError("failed", exitMessage(process.args, exit) + reason);
+    const hint = diskHint(environment.dirs.root);
+    throw new EngineError("failed", exitMessage(process.args, exit) + reason, hint === undefined ? {} : { hint });
   } finally {
     await plane.control("unmount", { path: rootfs });
   }
+}
+
+/** With less room than this a failed step most likely failed for want of it. */
+const FULL_DISK_BYTES = 1 << 20;
+
+function diskHint(root: string): string | undefined {
+  const { bavail, bsize } = fs.statfsSync(root);
+  if (bavail * bsize > FULL_DISK_BYTES) return undefined;
+  return `the disk of the state directory ${root} is full: make room there (ashlar prune --all), or name another place with --root`;
 }
 
 function inputOf(inputs: readonly FileResult[], index: number): FileResult {

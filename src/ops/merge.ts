@@ -33,13 +33,9 @@ export function createDiffOp(op: DiffOp, inputCount: number, environment: OpEnvi
       await ensureTree([...lower, ...upper], environment, context);
       const workspace = await environment.layers.create([]);
       try {
-        await environment.plane.run("diffTrees", { lower, upper, layer: workspace.layer }, { signal: context.signal });
-        return [
-          createResult(
-            { kind: "tree", tree: await environment.layers.commit(workspace, { signal: context.signal }) },
-            environment,
-          ),
-        ];
+        const args = { lower, upper, layer: workspace.layer };
+        const { sizeBytes } = await environment.plane.run("diffTrees", args, { signal: context.signal });
+        return [createResult({ kind: "tree", tree: await environment.layers.seal(workspace, sizeBytes) }, environment)];
       } catch (error) {
         await environment.layers.abandon(workspace);
         throw error;

@@ -38,6 +38,8 @@ export interface LayerStore {
   create(parents: Tree): Promise<Workspace>;
   /** Makes the workspace's layer immutable; gives the whole tree. */
   commit(workspace: Workspace, options?: AbortOptions): Promise<Tree>;
+  /** As `commit`, of a layer that a job has left in its final form. */
+  seal(workspace: Workspace, sizeBytes: number): Promise<Tree>;
   /** Throws the workspace away. */
   abandon(workspace: Workspace): Promise<void>;
   /** Removes the topmost layer of a tree that no record, image or other layer names. */
@@ -134,6 +136,10 @@ class Layers implements LayerStore {
 
   async commit(workspace: Workspace, options: AbortOptions = {}): Promise<Tree> {
     const { sizeBytes } = await this.#options.plane.run("commitLayer", workspace, options);
+    return this.seal(workspace, sizeBytes);
+  }
+
+  async seal(workspace: Workspace, sizeBytes: number): Promise<Tree> {
     await this.#database.transaction(() =>
       this.#database.run("UPDATE layer SET state = 'ready', size_bytes = ? WHERE id = ?", sizeBytes, workspace.layer),
     );

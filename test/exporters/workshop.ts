@@ -18,6 +18,7 @@ import {
   createLayerStore,
   type DataPlane,
   type ImageLayer,
+  type KnownLayer,
   type LayerStore,
   layerMigrations,
   type StateDirs,
@@ -68,7 +69,7 @@ export class Workshop implements AsyncDisposable {
     this.plane = plane;
     this.store = createContentStore(this.dirs.root, clock);
     this.images = createImageStore(database, clock);
-    const fetchLayer = (layer: ImageLayer) => this.#fetch(layer);
+    const fetchLayer = (layer: KnownLayer) => this.#fetch(layer);
     this.layers = createLayerStore({ database, plane, owner: "owner", bootId: "boot", clock, fetch: fetchLayer });
     const counting: DataPlane = Object.assign(Object.create(plane), {
       run: (...[name, args, options]: Parameters<DataPlane["run"]>) => {
@@ -118,7 +119,7 @@ export class Workshop implements AsyncDisposable {
     return { descriptor, diffId: digestOf(archive), origin: "remote" };
   }
 
-  async #fetch({ descriptor }: ImageLayer): Promise<string> {
+  async #fetch({ descriptor }: KnownLayer): Promise<string> {
     this.fetched.push(descriptor.digest);
     const bytes = fs.readFileSync(path.join(this.#root, "remote", descriptor.digest));
     async function* content() {

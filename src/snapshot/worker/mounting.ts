@@ -19,7 +19,6 @@ import { whiteoutsAreMarked } from "./layer-whiteout.js";
 import { materialise } from "./native.js";
 import type { Snapshotter } from "./protocol.js";
 import { removeTree } from "./remove.js";
-import { Root } from "./root.js";
 
 /** What to mount: a tree to read, or a tree with a layer on top to write. */
 export interface MountRequest {
@@ -53,17 +52,6 @@ export function unmountTree(target: string): void {
   unmount(target, MNT_DETACH);
   if (fs.lstatSync(target).isDirectory()) fs.rmdirSync(target);
   else fs.unlinkSync(target);
-}
-
-/** Runs WORK with the tree mounted and its root opened; unmounts whatever happens. */
-export function withTree<T>(request: MountRequest, context: JobContext, work: (root: Root) => T): T {
-  const target = mountTree(request, context);
-  try {
-    using root = Root.open(target);
-    return work(root);
-  } finally {
-    unmountTree(target);
-  }
 }
 
 function mountAt(target: string, { tree, upper }: MountRequest, context: JobContext): void {
