@@ -41,11 +41,13 @@ async function add(archive: Pack, { name, mode, size, read }: LayoutFile, option
     done = (error) => (error ? reject(error) : resolve());
   });
   const entry = archive.entry({ name, mode, size, mtime: EPOCH }, done) as unknown as NodeJS.WritableStream;
+  // An error ends the archive itself; those that wait here hear of it by its closing.
+  written.catch(() => {});
+  entry.on("error", () => {});
   const closed = once(archive as unknown as NodeJS.EventEmitter, "close");
-  closed.catch(() => {}); // it only matters to who waits for it
+  closed.catch(() => {});
   for await (const chunk of read(options)) {
-    if (entry?.write(chunk) === false)
-      await Promise.race([once(entry as unknown as NodeJS.EventEmitter, "drain"), closed]);
+    if (!entry.write(chunk)) await Promise.race([once(entry, "drain"), closed]);
     if (archive.destroyed) return;
   }
   entry.end();

@@ -9,11 +9,12 @@ import { ashlar, EMPTY, streamOf } from "./world.js";
 const directory = fs.mkdtempSync(path.join(os.tmpdir(), "ashlar-load-"));
 afterAll(() => fs.rmSync(directory, { recursive: true }));
 
-/** A PATH on which PROGRAM is this script. */
+/** A PATH on which PROGRAM is this script, and nothing else of this machine but what the scripts use. */
 function pathWith(program: string, script: string): string {
   const bin = fs.mkdtempSync(path.join(directory, "bin-"));
   fs.writeFileSync(path.join(bin, program), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
-  return `${bin}:/bin`;
+  for (const used of ["cat", "sh"]) fs.symlinkSync(`/bin/${used}`, path.join(bin, used));
+  return bin;
 }
 
 describe("loading an image into another engine", () => {
