@@ -90,6 +90,7 @@ const library = lazy(() => {
     openat2: libc.func("long syscall(long number, int dirfd, const void *path, const void *how, size_t size)") as (
       ...values: unknown[]
     ) => number | bigint,
+    close: int("close", "int"),
     gettid: int("gettid"),
     syncfs: int("syncfs", "int"),
   };
@@ -216,7 +217,12 @@ export function syncFileSystem(fd: number): void {
 
 export const RESOLVE_IN_ROOT = 0x10;
 
-/** openat2(2): opens PATH below DIRFD under RESOLVE rules; the caller closes the descriptor. */
+/** Closes a descriptor of `openAt2`: Node, which has not opened it, would warn. */
+export function closeDescriptor(fd: number): void {
+  check(library().close(fd), "close", () => `fd ${fd}`);
+}
+
+/** openat2(2): opens PATH below DIRFD under RESOLVE rules; the caller closes it with `closeDescriptor`. */
 export function openAt2(
   dirfd: number,
   path: Path,

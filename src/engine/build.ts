@@ -1,5 +1,7 @@
+import { setMaxListeners } from "node:events";
 import {
   type Clock,
+  canceled,
   createLimiter,
   type Digest,
   EngineError,
@@ -61,6 +63,13 @@ export async function runBuild(engine: BuildEngine, request: BuildRequest): Prom
   }
 }
 
+/** A caller without types may have sent anything. */
+function checkRequest({ context }: BuildRequest): void {
+  const isStream = typeof context === "object" && context !== null && Symbol.asyncIterator in Object(context.stdin);
+  if (typeof context === "string" || isStream) return;
+  throw new EngineError("invalid", "a build needs a context: the path of a directory, or { stdin } with a stream");
+}
+
 async function runOnce(engine: BuildEngine, request: BuildRequest): Promise<BuildResult> {
   await using build = new Build(engine, request);
   return await build.run();
@@ -84,13 +93,13 @@ class Build implements AsyncDisposable {
     this.#scope.defer(() => closing.abort(new EngineError("canceled", "the build has ended")));
     this.#signal = request.signal ? AbortSignal.any([request.signal, closing.signal]) : closing.signal;
     this.#catalog = createCatalog(engine.imageSource, request.pull ?? false);
-    this.#scope.defer(() =>
-      engine.database.transaction(() => engine.database.run("DELETE FROM lease WHERE build = ?", this.#id)),
-    );
+    this.#scope.defer(() => engine.layers.release(this.#id));
+    setMaxListeners(0, this.#signal); // every file that is read listens
   }
 
   async run(): Promise<BuildResult> {
-    this.#signal.throwIfAborted();
+    if (this.#signal.aborted) throw canceled(this.#signal);
+    checkRequest(this.#request);
     checkOutputs(this.#request);
     const inputs = await this.#load();
     try {

@@ -2,7 +2,17 @@ import { randomUUID } from "node:crypto";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { type Clock, EngineError, firstError, lazy, Scope, systemClock } from "../base/index.js";
+import {
+  type Clock,
+  canceled,
+  EngineError,
+  errorCode,
+  firstError,
+  lazy,
+  messageOf,
+  Scope,
+  systemClock,
+} from "../base/index.js";
 import { cacheMigrations, cacheMountMigrations, createCacheMounts } from "../cache/index.js";
 import {
   createExecutor,
@@ -37,7 +47,14 @@ import { loadImages } from "./load.js";
 import { createNotices, type Notices } from "./notices.js";
 import { createOutputs } from "./outputs.js";
 import { diskUsage, type PruneEngine, prune } from "./prune.js";
-import type { BuildRequest, BuildResult, Engine, EngineOptions, RunRequest } from "./request.js";
+import {
+  BuildFailure,
+  type BuildRequest,
+  type BuildResult,
+  type Engine,
+  type EngineOptions,
+  type RunRequest,
+} from "./request.js";
 import { runImage } from "./run.js";
 import { sweepDeadOwners } from "./sweep.js";
 
@@ -80,7 +97,9 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   const credentials = dockerCredentials(options.dockerConfig ?? `${os.homedir()}/.docker/config.json`);
   const registry = scope.use(createRegistry({ clock, credentials, proxy: proxyOf(env) }));
   const fetchLayer = createLayerFetcher(store, registry);
-  const layers = createLayerStore({ database, plane, owner: owner.id, bootId: boot, clock, fetch: fetchLayer });
+  const layers = scope.use(
+    createLayerStore({ database, plane, owner: owner.id, bootId: boot, clock, fetch: fetchLayer }),
+  );
   const cacheMounts = createCacheMounts({ database, layers, dirs, clock });
   const imageSource = createImageSource({ images, references, content: store, registry });
   const searchPath = env.PATH ?? DEFAULT_PATH;
@@ -118,7 +137,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     clock,
     newId,
   };
-  await sweepDeadOwners({ dirs, database, plane });
+  await sweepDeadOwners({ dirs, layers, store, owner: owner.id });
   await forgetUnsynced({ database, plane, clock, bootId: boot });
   const pruning: PruneEngine = {
     dirs,
@@ -139,6 +158,15 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     sync: () => syncSettled({ database, plane, clock, bootId: boot }),
     snapshotter: ground.snapshotter,
   });
+}
+
+/** ERROR, with what can be done where the disk is full. */
+function advised(error: unknown, root: string): unknown {
+  if (errorCode(error) !== "no-space" || (error instanceof EngineError && error.hint !== undefined)) return error;
+  const hint = `make room (the state directory is ${root}; ashlar prune --all empties its cache), or name another place with --root`;
+  if (error instanceof BuildFailure)
+    return new BuildFailure(error.code, error.message, error.source, { cause: error, hint });
+  return new EngineError("no-space", messageOf(error), { cause: error, hint });
 }
 
 /** How the environment says the network is reached; the small names win, as in curl. */
@@ -189,7 +217,8 @@ class OpenEngine implements Engine {
   }
 
   build(request: BuildRequest): Promise<BuildResult> {
-    return this.#track(this.#build(this.#closable(request)));
+    const closable = this.#closable(request);
+    return this.#track(this.#cancelable(this.#build(closable), closable.signal));
   }
 
   async #build(request: BuildRequest): Promise<BuildResult> {
@@ -199,7 +228,8 @@ class OpenEngine implements Engine {
   }
 
   run(request: RunRequest): Promise<number> {
-    return this.#track(runImage(this.#parts, this.#closable(request)));
+    const closable = this.#closable(request);
+    return this.#track(this.#cancelable(runImage(this.#parts, closable), closable.signal));
   }
 
   images(): ReturnType<Engine["images"]> {
@@ -233,6 +263,15 @@ class OpenEngine implements Engine {
     await this.#scope[Symbol.asyncDispose]();
   }
 
+  /** The end of what SIGNAL has canceled is a cancellation, whatever was thrown on the way. */
+  async #cancelable<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    try {
+      return await work;
+    } catch (error) {
+      throw signal?.aborted ? canceled(signal) : error;
+    }
+  }
+
   #closable<R extends { readonly signal?: AbortSignal }>(request: R): R {
     const signal = request.signal ? AbortSignal.any([request.signal, this.#closing.signal]) : this.#closing.signal;
     return { ...request, signal };
@@ -240,7 +279,7 @@ class OpenEngine implements Engine {
 
   #track<T>(started: Promise<T>): Promise<T> {
     const work = started.catch((error) => {
-      throw firstError(error);
+      throw advised(firstError(error), this.#parts.dirs.root);
     });
     this.#working.add(work);
     const done = () => this.#working.delete(work);

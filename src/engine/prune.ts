@@ -6,6 +6,7 @@ import { type DataPlane, type LayerId, ownerIsAlive, type StateDirs } from "../s
 import type { ContentStore, Database, ImageStore, ReferenceStore } from "../store/index.js";
 import { imageContents } from "./image-contents.js";
 import type { UsageEntry } from "./request.js";
+import { isAlone } from "./sweep.js";
 
 export interface PruneEngine {
   readonly dirs: StateDirs;
@@ -42,7 +43,7 @@ export async function prune(
   const contents = await imageContents(named, store);
   let freedBytes = await pruneLayers(engine, contents.chains);
   freedBytes += await pruneBlobs(engine, contents.blobs, options);
-  freedBytes += await store.sweep(options);
+  freedBytes += await store.sweep({ ...options, all: isAlone(dirs, engine.owner) });
   await plane.run("removeLayers", { layers: strayLayers(engine) });
   return { freedBytes, records };
 }
@@ -110,7 +111,7 @@ async function pruneBlobs(
   for (const { blob } of database.all<{ blob: string | null }>("SELECT blob FROM layer WHERE blob IS NOT NULL")) {
     if (blob) kept.add((JSON.parse(blob) as { digest: Digest }).digest);
   }
-  const alone = fs.readdirSync(dirs.owners).every((id) => id === owner || !ownerIsAlive(dirs.owners, id));
+  const alone = isAlone(dirs, owner);
   const youngFrom = alone ? Number.POSITIVE_INFINITY : clock.now() - BLOB_GRACE_MS;
   let freed = 0;
   for await (const { digest, sizeBytes, createdAt } of store.walk(options)) {

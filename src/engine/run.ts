@@ -28,6 +28,7 @@ export async function runImage(engine: RunEngine, request: RunRequest): Promise<
   const identifier = `docker-image://${request.image}`;
   const { config } = await catalog.resolve(identifier, platform, { signal });
   const id = engine.newId();
+  scope.defer(() => layers.release(id));
   const tree = await layers.adopt((await catalog.layers(identifier, platform, { signal })).layers, id);
   await layers.ensure(tree, { signal });
   const workspace = await layers.create(tree);

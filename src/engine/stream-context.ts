@@ -35,7 +35,11 @@ export async function openStreamContext(
   options.scope.defer(() => fs.rmSync(directory, { recursive: true, force: true }));
   const file = path.join(directory, ARCHIVE);
   const head = await save(stream, file, options.signal);
-  if (!isArchive(head)) return { dockerfileText: fs.readFileSync(file, "utf8"), remote: true };
+  if (!isArchive(head)) {
+    const text = fs.readFileSync(file, "utf8");
+    fs.rmSync(file);
+    return { directory, dockerfileText: text, remote: true };
+  }
   const { plane, layers, dirs, signal } = options;
   const workspace = await layers.create([]);
   options.scope.defer(() => layers.abandon(workspace));

@@ -1,3 +1,4 @@
+import { EngineError } from "../base/index.js";
 import { formatReference, parseReference, withDefaultTag } from "../oci/index.js";
 import type { LayerStore } from "../snapshot/index.js";
 import type { ImageStore } from "../store/index.js";
@@ -53,5 +54,14 @@ export async function storeImage(
 
 /** NAMES in full, with a tag each. Throws `invalid`. */
 export function fullNames(names: readonly string[]): readonly string[] {
-  return names.map((name) => formatReference(withDefaultTag(parseReference(name))));
+  return names.map((name) => {
+    const reference = parseReference(name);
+    if (reference.digest !== undefined) {
+      throw new EngineError(
+        "invalid",
+        `invalid tag ${JSON.stringify(name)}: refusing to create a tag with a digest reference`,
+      );
+    }
+    return formatReference(withDefaultTag(reference));
+  });
 }

@@ -41,7 +41,7 @@ export function sourceExcerpt({ file, text, startLine, endLine }: SourceExcerpt)
   const shown = lines.slice(from - 1, to).map((line, i) => {
     const number = from + i;
     const mark = number >= startLine && number <= last ? ">>>" : "   ";
-    return ` ${String(number).padStart(3)} | ${mark} ${line.replace(/\r$/, "")}\n`;
+    return ` ${String(number).padStart(3)} | ${mark} ${printable(line)}\n`;
   });
   return `${file}:${startLine}\n${RULE}\n${shown.join("")}${RULE}\n`;
 }

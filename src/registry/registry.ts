@@ -3,6 +3,7 @@ import type { Reference } from "../oci/index.js";
 import { type CredentialSource, createTokenCache } from "./authenticator.js";
 import { defaultHostOptions, type HostOptions } from "./host.js";
 import type { ProxyOptions } from "./http.js";
+import { createLocalClient } from "./local-client.js";
 import { createRegistryClient, type RegistryClient } from "./registry-client.js";
 import { createRepository, type Repository } from "./repository.js";
 
@@ -29,8 +30,11 @@ export function createRegistry(options: RegistryOptions): Registry {
   const clientOf = (registry: string): RegistryClient => {
     const known = clients.get(registry);
     if (known !== undefined) return known;
-    const host = hosts?.get(registry) ?? defaultHostOptions(registry);
-    const client = createRegistryClient({ ...shared, registry, host, tokens });
+    const configured = hosts?.get(registry);
+    const host = configured ?? defaultHostOptions(registry);
+    const wanted = { ...shared, registry, host, tokens };
+    const isLocal = configured === undefined && host.scheme === "http";
+    const client = isLocal ? createLocalClient(wanted, createRegistryClient) : createRegistryClient(wanted);
     clients.set(registry, client);
     return client;
   };

@@ -78,7 +78,7 @@ class Threads implements DataPlane {
     if (isGlance(name) && !this.#data.some((thread) => affinity !== undefined && thread.affinities.has(affinity))) {
       const seen = await glance(name, args, this.#options.dirs);
       if (seen) return seen.value as JobResult<N>;
-    }
+    } else if (name === "forgetScan") await glance("forgetScan", args, this.#options.dirs); // what was begun here, before a thread took over
     return this.#pick(affinity).queue((thread) => thread.job(name, args, options), options) as Promise<JobResult<N>>;
   }
 

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { type AbortOptions, type Clock, type Digest, digestOf, EngineError } from "../base/index.js";
 import type { Descriptor, Layer } from "../oci/index.js";
 import type { Database } from "../store/index.js";
@@ -32,20 +33,26 @@ export interface EnsureOptions extends AbortOptions {
   ) => void;
 }
 
-/** The layers on this disk. */
-export interface LayerStore {
+/** The layers on this disk. Disposing of it ends the engine's ownership, and waits a moment for what is being removed; the rest is swept by a later engine. */
+export interface LayerStore extends AsyncDisposable {
   /** A new, writable layer over PARENTS, which must be present. The caller commits or abandons it. */
   create(parents: Tree): Promise<Workspace>;
   /** Makes the workspace's layer immutable; gives the whole tree. */
   commit(workspace: Workspace, options?: AbortOptions): Promise<Tree>;
   /** As `commit`, of a layer that a job has left in its final form. */
   seal(workspace: Workspace, sizeBytes: number): Promise<Tree>;
-  /** Throws the workspace away. */
+  /** Throws the workspace away. Its files go in the background: nobody has to wait for them. */
   abandon(workspace: Workspace): Promise<void>;
+  /** Takes over what owners had that are gone: their leases end, and what they were making is removed in the background. */
+  takeOver(dead: readonly string[]): Promise<void>;
+  /** Everybody who owns a layer or a lease. */
+  owners(): readonly string[];
   /** Removes the topmost layer of a tree that no record, image or other layer names. */
   remove(tree: Tree): Promise<void>;
   /** The tree of an image's layers, bottom first. Nothing is fetched; the layers are leased to BUILD. */
   adopt(layers: readonly ImageLayer[], build: string): Promise<Tree>;
+  /** Gives back every lease of BUILD, on layers and on records. */
+  release(build: string): Promise<void>;
   /** Fetches and unpacks what of TREE is not on this disk. */
   ensure(tree: Tree, options?: EnsureOptions): Promise<void>;
   /** What is known of a layer; throws `data-loss` for a number that names none. */
@@ -86,6 +93,8 @@ type LayerRow = {
   readonly created_at: number;
 };
 
+/** How long the end of an engine may be held up by files that nobody needs any more. Milliseconds. */
+const REMOVALS_MS = 300;
 const LAYER_COLUMNS = "id, state, diff_id, blob, origin, size_bytes, created_at";
 /** More places of one blob are not remembered. */
 const ORIGINS_MAX = 8;
@@ -111,6 +120,7 @@ class Layers implements LayerStore {
   readonly #options: LayerStoreOptions;
   readonly #database: Database;
   readonly #puller: LayerPuller;
+  readonly #removals = new Set<Promise<void>>();
 
   constructor(options: LayerStoreOptions) {
     this.#options = options;
@@ -147,10 +157,46 @@ class Layers implements LayerStore {
   }
 
   async abandon({ layer }: Workspace): Promise<void> {
+    const removal = this.#discard(layer);
+    this.#removals.add(removal);
+    removal.finally(() => this.#removals.delete(removal)).catch(() => {}); // what is left is swept when this engine is gone
+  }
+
+  async #discard(layer: LayerId): Promise<void> {
     await this.#options.plane.run("removeLayers", { layers: [layer] });
     await this.#database.transaction(() =>
       this.#database.run("DELETE FROM layer WHERE id = ? AND state = 'active'", layer),
     );
+  }
+
+  async takeOver(dead: readonly string[]): Promise<void> {
+    const { owner } = this.#options;
+    const layers = await this.#database.transaction(() => {
+      for (const each of dead) {
+        this.#database.run("DELETE FROM lease WHERE owner = ?", each);
+        this.#database.run("UPDATE layer SET owner = ? WHERE owner = ? AND state = 'active'", owner, each);
+        this.#database.run("UPDATE layer SET owner = NULL WHERE owner = ?", each);
+      }
+      return this.#database.all<{ id: number }>("SELECT id FROM layer WHERE owner = ? AND state = 'active'", owner);
+    });
+    for (const { id } of layers) await this.abandon({ layer: id, parents: [] });
+  }
+
+  owners(): readonly string[] {
+    const rows = this.#database.all<{ owner: string }>(
+      "SELECT owner FROM layer WHERE owner IS NOT NULL UNION SELECT owner FROM lease",
+    );
+    return rows.map(({ owner }) => owner);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.race([Promise.allSettled(this.#removals), delay(REMOVALS_MS, undefined, { ref: false })]);
+    const { owner } = this.#options;
+    if (!this.owners().includes(owner)) return;
+    await this.#database.transaction(() => {
+      this.#database.run("DELETE FROM lease WHERE owner = ?", owner);
+      this.#database.run("UPDATE layer SET owner = NULL WHERE owner = ? AND state <> 'active'", owner);
+    });
   }
 
   async remove(tree: Tree): Promise<void> {
@@ -185,6 +231,11 @@ class Layers implements LayerStore {
       }
       return tree;
     });
+  }
+
+  async release(build: string): Promise<void> {
+    if (!this.#database.get("SELECT 1 FROM lease WHERE build = ? LIMIT 1", build)) return;
+    await this.#database.transaction(() => this.#database.run("DELETE FROM lease WHERE build = ?", build));
   }
 
   ensure(tree: Tree, options: EnsureOptions = {}): Promise<void> {

@@ -59,7 +59,7 @@ export interface ContentStore extends Provider, Ingester {
   /** Removes a blob; nothing happens if it isn't there. */
   delete(digest: Digest, options?: AbortOptions): Promise<void>;
   /** Removes what killed processes left behind; the bytes freed. */
-  sweep(options?: AbortOptions): Promise<number>;
+  sweep(options?: SweepOptions): Promise<number>;
 }
 
 export interface ContentInfo {
@@ -67,6 +67,11 @@ export interface ContentInfo {
   readonly sizeBytes: number;
   /** Milliseconds since the epoch. */
   readonly createdAt: number;
+}
+
+export interface SweepOptions extends AbortOptions {
+  /** Nobody else writes here: what is unfinished belongs to nobody, however young. */
+  readonly all?: boolean;
 }
 
 /** The blobs in `<root>/blobs/sha256/<hex>`. Folders are made when something is stored. */
@@ -171,7 +176,7 @@ class DiskStore implements ContentStore {
     await rm(this.path(digest), { force: true });
   }
 
-  async sweep({ signal }: AbortOptions = {}): Promise<number> {
+  async sweep({ signal, all = false }: SweepOptions = {}): Promise<number> {
     let freedBytes = 0;
     for (const name of (await present(readdir(this.#ingests))) ?? []) {
       if (signal?.aborted) throw canceled(signal);
@@ -180,7 +185,7 @@ class DiskStore implements ContentStore {
       const found = await present(
         stat(data).catch((error) => (errorCode(error) === "not-found" ? stat(dir) : Promise.reject(error))),
       );
-      if (found === undefined || this.#clock.now() - found.mtimeMs < INGEST_STALE_MS) continue;
+      if (found === undefined || (!all && this.#clock.now() - found.mtimeMs < INGEST_STALE_MS)) continue;
       await rm(data, { force: true });
       await present(rmdir(dir));
       if (found.isFile()) freedBytes += found.size;

@@ -1,6 +1,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import {
+  closeDescriptor,
   EngineError,
   MS_BIND,
   MS_RDONLY,
@@ -42,7 +43,7 @@ export const bindSelected: Job<{ readonly root: string; readonly path: string; r
       if (request.readonly) mount("none", target, "none", MS_BIND | MS_REMOUNT | MS_RDONLY);
       return { path: target, kind };
     } finally {
-      fs.closeSync(fd);
+      closeDescriptor(fd);
     }
   } finally {
     fs.closeSync(root);
