@@ -35,7 +35,9 @@ export async function runCli(surroundings: Surroundings): Promise<number> {
     const debug = isSet(surroundings.env.ASHLAR_DEBUG) || words.some((word) => word === "-D" || word === "--debug");
     const renderer = createQuietRenderer({ write: (text) => stderr.write(text) }, { clock: surroundings.clock });
     renderer.finish(failureOf(error, debug));
-    return commandName(program, words) === "run" ? USAGE_CODE : 1;
+    if (commandName(program, words) !== "run") return 1;
+    // The engine is loaded late, so its StartFailure is known by its shape.
+    return (error as { exitCode?: number }).exitCode ?? USAGE_CODE;
   }
 }
 

@@ -119,6 +119,16 @@ export class BuildFailure extends EngineError {
   }
 }
 
+/** The program of `run` could not be started; `exitCode` is the one that docker run has for it. */
+export class StartFailure extends EngineError {
+  readonly exitCode: 126 | 127;
+
+  constructor(message: string) {
+    super("failed", message);
+    this.exitCode = /not found|no such file/i.test(message) ? 127 : 126;
+  }
+}
+
 /** Where an engine keeps its state and how it runs steps. */
 export interface EngineOptions {
   /** The state directory; default: `ASHLAR_ROOT`'s meaning is the CLI's affair, here /var/lib/ashlar for root, else $XDG_DATA_HOME/ashlar. */

@@ -5,7 +5,7 @@ import { hostPlatform, type RuntimeConfig } from "../oci/index.js";
 import type { DataPlane, LayerStore } from "../snapshot/index.js";
 import type { ImageSource } from "../sources/index.js";
 import { createCatalog } from "./catalog.js";
-import type { RunRequest } from "./request.js";
+import { type RunRequest, StartFailure } from "./request.js";
 
 export interface RunEngine {
   readonly plane: DataPlane;
@@ -44,7 +44,7 @@ export async function runImage(engine: RunEngine, request: RunRequest): Promise<
   const executor = await engine.executor();
   const exit = await executor.run(process_, rootfs, { signal, interactive: true, onOutput: () => {} });
   if (exit.kind === "signaled") throw new EngineError("failed", `the container was killed by ${exit.signal}`);
-  if (exit.reason !== undefined) throw new EngineError("failed", exit.reason);
+  if (exit.reason !== undefined) throw new StartFailure(exit.reason);
   return exit.code > 255 ? SIGNALED_BASE : exit.code;
 }
 

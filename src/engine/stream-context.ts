@@ -44,7 +44,12 @@ export async function openStreamContext(
   const workspace = await layers.create([]);
   options.scope.defer(() => layers.abandon(workspace));
   await unpackArchive(plane, { directory, name: ARCHIVE }, workspace, { signal });
-  return { directory: path.join(dirs.layers, String(workspace.layer), "fs"), remote: true };
+  const unpacked = path.join(dirs.layers, String(workspace.layer), "fs");
+  // What can't be unpacked is copied as it is.
+  if (fs.readdirSync(unpacked).join() === ARCHIVE) {
+    throw new EngineError("invalid", "the context on standard input is packed, but what is in it is no tar archive");
+  }
+  return { directory: unpacked, remote: true };
 }
 
 const ARCHIVE = "context.tar";

@@ -16,12 +16,35 @@ interface Served extends AsyncDisposable {
   requests(): readonly string[];
 }
 
-/** docker-registry on a free loopback port, over plain HTTP, with the base image as `team/base:1.0`. */
-async function serve(): Promise<Served> {
+/** A certificate for 127.0.0.1, signed by itself: the authority to trust is the certificate. */
+async function certificate(): Promise<{ readonly file: string; readonly key: string }> {
+  const [file, key] = [world.path("server.pem"), world.path("server.key")];
+  const names = ["-subj", "/CN=test", "-addext", "subjectAltName=IP:127.0.0.1"];
+  const made = await run([
+    "openssl",
+    "req",
+    "-x509",
+    "-newkey",
+    "rsa:2048",
+    "-nodes",
+    "-days",
+    "2",
+    ...names,
+    "-keyout",
+    key,
+    "-out",
+    file,
+  ]);
+  expect(made).toMatchObject({ code: 0 });
+  return { file, key };
+}
+
+/** docker-registry on a free loopback port, by TLS where there is a certificate, with the base image as `team/base:1.0`. */
+async function serve(tls?: { readonly file: string; readonly key: string }): Promise<Served> {
   const port = await freePort();
   const host = `127.0.0.1:${port}`;
   const storage = world.path("registry");
-  const config = `version: 0.1\nlog: {level: info}\nstorage: {filesystem: {rootdirectory: ${storage}}}\nhttp: {addr: "${host}"}\n`;
+  const config = `version: 0.1\nlog: {level: info}\nstorage: {filesystem: {rootdirectory: ${storage}}}\nhttp: {addr: "${host}"${tls ? `, tls: {certificate: ${tls.file}, key: ${tls.key}}` : ""}}\n`;
   fs.writeFileSync(world.path("registry.yml"), config);
   const registry = startProgram(["docker-registry", "serve", world.path("registry.yml")]);
   await eventually(() => registry.said().includes("listening on"), 20_000);
@@ -72,6 +95,18 @@ test("a base image is pulled by its tag, and never again", async (context) => {
   const again = await world.build(["-t", "pulled", directory]);
   expect(again).toMatchObject({ code: 0 });
   expect(again.stderr).toMatch(/RUN echo pulled > \/made\n#\d+ CACHED/);
+});
+
+test("a base image is pulled by TLS from a registry of this machine whose certificate is trusted", async (context) => {
+  needs(context, "docker-registry", "skopeo", "openssl");
+  const tls = await certificate();
+  await using registry = await serve(tls);
+  const directory = world.files({ Dockerfile: `FROM ${registry.host}/team/base:1.0\nRUN echo pulled > /made\n` });
+  const refused = await world.build([directory]);
+  expect(refused.code).toBe(1);
+  expect(refused.stderr).toContain("certificate");
+  const trusted = await world.build(["-t", "pulled", directory], { env: { NODE_EXTRA_CA_CERTS: tls.file } });
+  expect(trusted).toMatchObject({ code: 0 });
 });
 
 test("a base image is pulled by its digest", async (context) => {
