@@ -1,3 +1,4 @@
+import fs from "node:fs";
 import { EngineError } from "../base/index.js";
 import type { Cgroups } from "./cgroups.js";
 import type { StepProcess } from "./executor.js";
@@ -51,7 +52,7 @@ export function sandboxRunner({ node, entry }: SandboxPrograms, nodeArch: string
     command(step, { network }) {
       const net = network === "none" ? ["--net"] : [];
       return {
-        argv: [node, entry, "--bundle", step.path],
+        argv: [node, entry, "--bundle", step.path, "--outside", fs.readlinkSync("/proc/self/ns/uts")],
         first: true,
         namespaces: ["--uts", "--ipc", "--cgroup", ...net],
       };

@@ -14,6 +14,7 @@ import { StartFailure } from "./start-failure.js";
  * becomes the step; where it cannot, it says why in DIR/log as runc does, and exits with 1.
  */
 const bundle = process.argv[process.argv.indexOf("--bundle") + 1] ?? "";
+const outside = process.argv[process.argv.indexOf("--outside") + 1] ?? "";
 const log = fs.openSync(path.join(bundle, "log"), "a", 0o600);
 try {
   becomeStep(JSON.parse(fs.readFileSync(path.join(bundle, "config.json"), "utf8")) as RuntimeSpec);
@@ -29,6 +30,9 @@ function becomeStep(spec: RuntimeSpec): never {
     throw new Error(`the sandbox has no system call filter for ${arch}`);
   const filter =
     spec.linux.seccomp && hasSyscallNumbers(arch) ? encodeProgram(compileSeccomp(spec.linux.seccomp, arch)) : undefined;
+  // What follows changes the namespaces we are in: they must not be the machine's.
+  if (!outside.startsWith("uts:") || fs.readlinkSync("/proc/self/ns/uts") === outside)
+    throw new Error("the sandbox was started outside its namespaces");
   native.sethostname(spec.hostname);
   if (spec.linux.namespaces.some(({ type }) => type === "network")) native.raiseLoopback();
   native.umask(0);
