@@ -16,8 +16,7 @@ type ExecNode = OpNode & { readonly op: ExecOp };
 export function createExecOp(node: ExecNode, environment: OpEnvironment): Op<FileResult> {
   return {
     cacheMap: async () => cacheMapOf(node, environment),
-    exec: (inputs, context) =>
-      environment.steps.run(() => runStep(node.op, inputs, { environment, context }), { signal: context.signal }),
+    exec: (inputs, context) => runStep(node.op, inputs, { environment, context }),
   };
 }
 
@@ -85,7 +84,9 @@ async function runStep(op: ExecOp, inputs: readonly FileResult[], step: Step): P
       { base, secretEnv: await mounts.secretEnvironment(op.secretEnv ?? []) },
       environment,
     );
-    await runIn({ workspace, process, kinds: kindsOf(prepared) }, op, step);
+    // A place among the running steps is taken last: nobody holds one while waiting for the lock of a cache mount.
+    const run = () => runIn({ workspace, process, kinds: kindsOf(prepared) }, op, step);
+    await environment.steps.run(run, { signal: context.signal });
     const trees = await mounts.commitOutputs();
     kept = true;
     const tree = await environment.layers.commit(workspace, { signal: context.signal });
