@@ -1,4 +1,5 @@
-import { canonicalJson, digestOf, EngineError, Scope } from "../base/index.js";
+import { canonicalJson, type Digest, digestOf, EngineError, Scope } from "../base/index.js";
+import type { CacheMount } from "../cache/index.js";
 import type { StepMount } from "../executor/index.js";
 import type { ExecMount, ExecOp, SecretMount } from "../llb/index.js";
 import type { Tree, Workspace } from "../snapshot/index.js";
@@ -24,6 +25,8 @@ export class StepMounts implements AsyncDisposable {
   readonly #scope = new Scope();
   readonly #outputs = new Map<number, Workspace>();
   readonly #mounted: string[] = [];
+  /** Cache mounts that the step has already: it would wait for itself. */
+  readonly #held = new Map<Digest, CacheMount>();
 
   constructor(
     inputs: readonly FileResult[],
@@ -124,9 +127,12 @@ export class StepMounts implements AsyncDisposable {
     const where = { environment: this.#environment, context: this.#context };
     const start = mount.input < 0 ? undefined : await digestOfSelection(this.#input(mount.input), everything, where);
     const options = { signal: this.#context.signal };
+    const key = digestOf(canonicalJson({ id, start }));
+    const held = this.#held.get(key);
+    if (held && sharing !== "private") return this.#select(held.directory, mount);
     const acquired = await cacheMounts.acquire(
       {
-        key: digestOf(canonicalJson({ id, start })),
+        key,
         sharing,
         description: id,
         fill: async (workspace) => {
@@ -137,6 +143,7 @@ export class StepMounts implements AsyncDisposable {
       options,
     );
     this.#scope.use(acquired);
+    if (sharing !== "private") this.#held.set(key, acquired);
     return this.#select(acquired.directory, mount);
   }
 
