@@ -2,7 +2,7 @@ import fs from "node:fs";
 import { open } from "node:fs/promises";
 import path from "node:path";
 import { type AbortOptions, EngineError, type Scope } from "../base/index.js";
-import type { DataPlane, LayerStore, StateDirs, Workspace } from "../snapshot/index.js";
+import { type DataPlane, type LayerStore, plainCopy, type StateDirs, type Workspace } from "../snapshot/index.js";
 
 /** A main context: a directory, or a Dockerfile and nothing else. REMOTE: it is not the caller's own, and its .dockerignore does not count. */
 export interface StreamContext {
@@ -62,19 +62,7 @@ export async function unpackArchive(
   { signal }: AbortOptions,
 ): Promise<void> {
   const source = { kind: "context", directory, excludes: [], scanId: directory } as const;
-  const action = {
-    kind: "copy",
-    src: `/${name}`,
-    dest: "/",
-    followSymlink: true,
-    dirCopyContents: true,
-    attemptUnpack: true,
-    createDestPath: true,
-    allowWildcard: false,
-    allowEmptyWildcard: false,
-    timestamp: -1,
-    alwaysReplaceExistingDestPaths: false,
-  } as const;
+  const action = { ...plainCopy(`/${name}`), followSymlink: true, attemptUnpack: true };
   await plane.run("applyFileAction", { workspace, action, source }, { signal, affinity: directory });
   await plane.read("forgetScan", { scanId: directory }, { affinity: directory });
 }

@@ -2,7 +2,7 @@ import { canonicalJson, type Digest, digestOf, EngineError, Scope } from "../bas
 import type { CacheMount } from "../cache/index.js";
 import type { StepMount } from "../executor/index.js";
 import type { ExecMount, ExecOp, SecretMount } from "../llb/index.js";
-import type { Tree, Workspace } from "../snapshot/index.js";
+import { plainCopy, type Tree, type Workspace } from "../snapshot/index.js";
 import type { OpContext } from "../solver/index.js";
 import type { OpEnvironment } from "./environment.js";
 import { ensureTree } from "./pull.js";
@@ -78,8 +78,8 @@ export class StepMounts implements AsyncDisposable {
     const trees = new Map<number, Tree>();
     for (const path of this.#mounted.splice(0).reverse()) await this.#environment.plane.control("unmount", { path });
     for (const [output, workspace] of this.#outputs) {
-      this.#outputs.delete(output);
       trees.set(output, await this.#environment.layers.commit(workspace, { signal: this.#context.signal }));
+      this.#outputs.delete(output);
     }
     return trees;
   }
@@ -190,16 +190,4 @@ export class StepMounts implements AsyncDisposable {
 }
 
 /** Copies a whole file system as it is. */
-const copyAll = {
-  kind: "copy",
-  src: "/",
-  dest: "/",
-  followSymlink: false,
-  dirCopyContents: true,
-  attemptUnpack: false,
-  createDestPath: true,
-  allowWildcard: false,
-  allowEmptyWildcard: false,
-  timestamp: -1,
-  alwaysReplaceExistingDestPaths: false,
-} as const;
+const copyAll = plainCopy("/");

@@ -88,8 +88,8 @@ async function runStep(op: ExecOp, inputs: readonly FileResult[], step: Step): P
     const run = () => runIn({ workspace, process, kinds: kindsOf(prepared) }, op, step);
     await environment.steps.run(run, { signal: context.signal });
     const trees = await mounts.commitOutputs();
-    kept = true;
     const tree = await environment.layers.commit(workspace, { signal: context.signal });
+    kept = true;
     if (root.output >= 0) trees.set(root.output, tree);
     return [...trees]
       .sort(([a], [b]) => a - b)
@@ -102,8 +102,7 @@ async function runStep(op: ExecOp, inputs: readonly FileResult[], step: Step): P
 function splitMounts(op: ExecOp): { readonly root: ExecMount; readonly others: readonly ExecMount[] } {
   const root = op.mounts.find(({ dest }) => dest === "/");
   if (!root) throw new EngineError("invalid", "an exec op has no root file system");
-  const others = op.mounts.filter((mount) => mount !== root);
-  return { root, others: [...others].sort((a, b) => (a.dest < b.dest ? -1 : a.dest > b.dest ? 1 : 0)) };
+  return { root, others: op.mounts.filter((mount) => mount !== root) };
 }
 
 interface Prepared {

@@ -42,6 +42,23 @@ export interface CopyAction {
   readonly alwaysReplaceExistingDestPaths: boolean;
 }
 
+/** Copies what SRC names to the root as it is: a directory gives its contents, and nothing is unpacked. */
+export function plainCopy(src: string): CopyAction {
+  return {
+    kind: "copy",
+    src,
+    dest: "/",
+    followSymlink: false,
+    dirCopyContents: true,
+    attemptUnpack: false,
+    createDestPath: true,
+    allowWildcard: false,
+    allowEmptyWildcard: false,
+    timestamp: -1,
+    alwaysReplaceExistingDestPaths: false,
+  };
+}
+
 export interface MkfileAction {
   readonly kind: "mkfile";
   readonly path: string;
