@@ -1,6 +1,7 @@
 // Builds dist/: the CLI and the data-plane worker (one CommonJS file each), the library (ESM and CommonJS) and its types.
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
+import { builtinModules, createRequire } from "node:module";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -11,8 +12,48 @@ const { build } = await import("esbuild");
 // Native modules cannot be bundled; undici is large, and only loaded when something is fetched.
 const external = ["koffi", "@photostructure/sqlite", "node:sqlite", "undici"];
 const common = { bundle: true, platform: "node", target: "node20", external, absWorkingDir: root, logLevel: "warning" };
+
+// Node's own modules are loaded by their first use, not by the import: a build of which nothing is left to do needs few of them, and
+// crypto alone takes as long as solving. A module here has a getter for each of the builtin's exports. What every file imports is spared
+// the getters: its exports are picked one by one, and only those in use.
+const PICKED = new Set(["fs", "path", "os"]);
+/** What these export as a whole is used itself. */
+const FUNCTIONS = new Set(["assert", "events", "module", "process", "stream"]);
+const lazyBuiltins = {
+  name: "lazy-builtins",
+  setup(bundle) {
+    const load = createRequire(import.meta.url);
+    const names = new Set(builtinModules.filter((name) => !FUNCTIONS.has(name)));
+    bundle.onResolve({ filter: /^(node:)?[a-z_]+(\/[a-z_]+)?$/ }, ({ path: specifier, kind, namespace }) => {
+      const name = specifier.replace(/^node:/, "");
+      if (namespace !== "file" || !names.has(name) || external.includes(specifier)) return undefined;
+      const picked = PICKED.has(name) && kind === "import-statement";
+      return { path: name, namespace: picked ? "picked-builtin" : "lazy-builtin", sideEffects: !picked };
+    });
+    const exportsOf = (name) => Object.keys(load(`node:${name}`));
+    bundle.onLoad({ filter: /.*/, namespace: "lazy-builtin" }, ({ path: name }) => ({
+      contents: [
+        "let loaded;",
+        `const load = () => (loaded ??= require("node:${name}"));`,
+        `for (const name of ${JSON.stringify(exportsOf(name))})`,
+        "  Object.defineProperty(exports, name, { enumerable: true, get: () => load()[name] });",
+      ].join("\n"),
+    }));
+    bundle.onLoad({ filter: /.*/, namespace: "picked-builtin" }, ({ path: name }) => ({
+      contents: [
+        `const all = require("node:${name}");`,
+        "export default all;",
+        "const pick = (name) => all[name];",
+        ...exportsOf(name)
+          .filter((key) => key !== "default")
+          .map((key) => `export const ${key} = /* @__PURE__ */ pick("${key}");`),
+      ].join("\n"),
+    }));
+  },
+};
 const cjs = {
   ...common,
+  plugins: [lazyBuiltins],
   format: "cjs",
   // import() becomes require(): code that V8 takes from a file (bin/start.cjs) cannot import.
   supported: { "dynamic-import": false },

@@ -1,3 +1,4 @@
+export * from "./addon.js";
 export * from "./clock.js";
 export * from "./digest.js";
 export * from "./errors.js";

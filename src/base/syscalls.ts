@@ -1,6 +1,6 @@
-import { createRequire } from "node:module";
 import os from "node:os";
 import type koffiModule from "koffi";
+import { loadAddon } from "./addon.js";
 import { EngineError } from "./errors.js";
 import { lazy } from "./lazy.js";
 
@@ -64,7 +64,10 @@ export const S_IFBLK = 0o060000;
 export const S_IFIFO = 0o010000;
 
 const library = lazy(() => {
-  const koffi = createRequire(import.meta.url)("koffi") as typeof koffiModule;
+  const koffi = loadAddon({
+    name: "koffi",
+    file: `@koromix/koffi-linux-${process.arch}/linux_${process.arch}/koffi.node`,
+  }) as typeof koffiModule;
   const libc = koffi.load(null);
   const int = (name: string, ...args: string[]) => libc.func(name, "int", args) as (...values: unknown[]) => number;
   return {

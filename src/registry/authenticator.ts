@@ -1,6 +1,6 @@
-import { LRUCache } from "lru-cache";
+import type { LRUCache } from "lru-cache";
 import * as v from "valibot";
-import { type AbortOptions, type Clock, EngineError, Flight, unreachable } from "../base/index.js";
+import { type AbortOptions, type Clock, EngineError, Flight, lazy, unreachable } from "../base/index.js";
 import { parseDocument } from "../oci/index.js";
 import { type Challenge, parseChallenges } from "./challenge.js";
 import { statusError } from "./errors.js";
@@ -19,7 +19,7 @@ export type RegistryCredential =
 /** Finds the Authorization header for the requests to one registry. */
 export interface Authenticator {
   /** The header that worked last for SCOPE and has not expired. */
-  known(scope: string): string | undefined;
+  known(scope: string): Promise<string | undefined>;
   /**
    * The header that a 401's `WWW-Authenticate` asks for; undefined if there is nothing (or nothing new) to answer with. Errors:
    * `denied` if the token server refuses.
@@ -38,18 +38,23 @@ export interface AuthenticatorOptions {
 }
 
 /** Authorization headers by registry and scope, with the time (milliseconds since the epoch) they are good until. */
-export type TokenCache = LRUCache<string, { readonly header: string; readonly goodUntil: number }>;
+export type TokenCache = () => Promise<LRUCache<string, KnownToken>>;
+
+interface KnownToken {
+  readonly header: string;
+  readonly goodUntil: number;
+}
 
 export function createTokenCache(): TokenCache {
-  return new LRUCache({ max: TOKENS_MAX });
+  return lazy(async () => new (await import("lru-cache")).LRUCache<string, KnownToken>({ max: TOKENS_MAX }));
 }
 
 export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
   const { registry, tokens, clock } = options;
   const flight = new Flight<string, string | undefined>();
   const keyOf = (scope: string): string => `${registry} ${scope}`;
-  const known = (scope: string): string | undefined => {
-    const token = tokens.get(keyOf(scope));
+  const known = async (scope: string): Promise<string | undefined> => {
+    const token = (await tokens()).get(keyOf(scope));
     return token !== undefined && token.goodUntil > clock.now() ? token.header : undefined;
   };
   return {
@@ -59,12 +64,16 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       const challenge = challenges.find(({ scheme }) => scheme === "bearer") ?? challenges[0];
       if (challenge === undefined) return undefined;
       // The token that was refused may be an old one, but a fresh one without the rights won't get them by asking again.
-      if (challenge.scheme === "bearer" && challenge.error === "insufficient_scope" && known(scope) !== undefined)
+      if (
+        challenge.scheme === "bearer" &&
+        challenge.error === "insufficient_scope" &&
+        (await known(scope)) !== undefined
+      )
         return undefined;
       const ask = async (shared: AbortSignal): Promise<string | undefined> => {
         const token = await answerTo(challenge, scope, options, shared);
         if (token !== undefined)
-          tokens.set(keyOf(scope), { header: token.header, goodUntil: clock.now() + token.goodForMs });
+          (await tokens()).set(keyOf(scope), { header: token.header, goodUntil: clock.now() + token.goodForMs });
         return token?.header;
       };
       return flight.do(`${scope} ${JSON.stringify(challenge)}`, ask, { signal });

@@ -82,12 +82,12 @@ async function authorized(
   scope: string,
   options: AbortOptions,
 ): Promise<HttpResponse> {
-  const sent = authenticator.known(scope);
+  const sent = await authenticator.known(scope);
   const response = await send(sent);
   const challenge = response.status === 401 ? response.header("www-authenticate") : undefined;
   if (challenge === undefined) return response;
   // Another request may have got a token while this one was refused without it.
-  const since = authenticator.known(scope);
+  const since = await authenticator.known(scope);
   const answer = since === sent ? await authenticator.answer(challenge, scope, options) : since;
   if (answer === undefined) return response;
   response.discard();

@@ -191,7 +191,8 @@ class Layers implements LayerStore {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.race([Promise.allSettled(this.#removals), delay(REMOVALS_MS, undefined, { ref: false })]);
+    if (this.#removals.size > 0)
+      await Promise.race([Promise.allSettled(this.#removals), delay(REMOVALS_MS, undefined, { ref: false })]);
     const { owner } = this.#options;
     if (!this.owners().includes(owner)) return;
     await this.#database.transaction(() => {

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
-import { constants } from "node:fs";
-import { type FileHandle, mkdir, mkdtemp, open, readdir, rename, rm, rmdir, stat } from "node:fs/promises";
+import fs, { constants } from "node:fs";
+import { type FileHandle, mkdir, mkdtemp, open, readdir, rename, rm, rmdir } from "node:fs/promises";
 import path from "node:path";
+import { promisify } from "node:util";
 import {
   type AbortOptions,
   type Clock,
@@ -16,6 +17,9 @@ import {
   streamRegularFile,
 } from "../base/index.js";
 import { type Bytes, checked, type Descriptor, type Provider, type ReadOptions } from "../oci/index.js";
+
+/** Not that of node:fs/promises: a build that finds its blobs there needs no more of it. */
+const stat = promisify(fs.stat);
 
 /** A place that content can be put into. */
 export interface Ingester {

@@ -1,5 +1,4 @@
-import { createRequire } from "node:module";
-import { EngineError, type ErrorCode, messageOf } from "../base/index.js";
+import { EngineError, type ErrorCode, loadAddon, messageOf } from "../base/index.js";
 
 /** The part of node:sqlite's API that we use; @photostructure/sqlite has the same. */
 export interface SqliteConnection {
@@ -99,9 +98,14 @@ interface SqliteModule {
 let loaded: SqliteModule | undefined;
 
 function load(): SqliteModule {
-  loaded ??= builtin() ?? (createRequire(import.meta.url)("@photostructure/sqlite") as SqliteModule);
+  loaded ??= builtin() ?? (loadAddon(PACKAGE) as SqliteModule);
   return loaded;
 }
+
+const PACKAGE = {
+  name: "@photostructure/sqlite",
+  file: `@photostructure/sqlite/prebuilds/linux-${process.arch}/@photostructure+sqlite.glibc.node`,
+};
 
 /** Node 22 and 24 announce on standard error that their SQLite is experimental; users of a build tool need not know. */
 function builtin(): SqliteModule | undefined {

@@ -85,13 +85,15 @@ function checkInputs({ context, request }: BuildInvocation): void {
 
 async function completeRequest(
   { context, request, dockerfileFromStdin }: BuildInvocation,
-  { stdin }: Surroundings,
+  surroundings: Surroundings,
   signal: AbortSignal,
 ): Promise<BuildRequest> {
   return {
     ...request,
-    context: context.kind === "stdin" ? { stdin } : context.path,
-    ...(dockerfileFromStdin ? { dockerfileText: await Promise.race([readText(stdin), rejectOnAbort(signal)]) } : {}),
+    context: context.kind === "stdin" ? { stdin: surroundings.stdin } : context.path,
+    ...(dockerfileFromStdin
+      ? { dockerfileText: await Promise.race([readText(surroundings.stdin), rejectOnAbort(signal)]) }
+      : {}),
   };
 }
 
