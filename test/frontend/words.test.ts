@@ -107,6 +107,16 @@ describe("expanding a word", () => {
     expect(unset).toEqual(["more", "other"]);
   });
 
+  it("loses what stands right before a nested word, as BuildKit does", () => {
+    const split = (text: string) => {
+      const result = expandWords(text, VARIABLES, "\\");
+      return result.ok ? result.words : result.error;
+    };
+    expect(split("${unset:-80}-${unset:-90}")).toEqual(["90"]);
+    expect(split('1 2"${unset:-3}4"')).toEqual(["1", "34"]);
+    expect(split("8${unset:+x}0 $unset${unset}1")).toEqual(["0", "1"]);
+  });
+
   it("splits at the blanks of values, but not at quoted or escaped ones", () => {
     const split = (text: string) => {
       const result = expandWords(text, VARIABLES, "\\");
@@ -115,7 +125,7 @@ describe("expanding a word", () => {
     expect(split("80 $blank  '$blank' x\\ y")).toEqual(["80", "a", "b", "$blank", "x y"]);
     expect(split('"$blank"$blank')).toEqual(["a  ba", "b"]);
     expect(split("$empty '' \"\"")).toEqual([]);
-    expect(split("${unset:-80 81}-${unset:-9}")).toEqual(["80", "81-9"]);
+    expect(split("${unset:-80 81}-9")).toEqual(["80", "81-9"]);
   });
 
   it("keeps the quotes of a heredoc and escapes with a backslash alone", () => {

@@ -44,6 +44,8 @@ export function convertMounts(build: StageBuild, step: StepScope<RunInstruction>
 const CACHE_NAMESPACE = "BUILDKIT_CACHE_MOUNT_NS";
 /** Where a cache that has an owner lies in the file system that is made for it. */
 const OWNED_CACHE = "/cache";
+/** The op knows no setuid, setgid and sticky bits. */
+const MKDIR_MODE_MASK = 0o777;
 const SSH_SOCKET = "/run/buildkit/ssh_agent";
 
 type FileMount = Exclude<ResolvedMount, SecretMount | SshMount>;
@@ -64,10 +66,11 @@ function resolvedMounts(build: StageBuild, instruction: RunInstruction): Resolve
 function fileMount(build: StageBuild, step: StepScope, mount: FileMount, index: number): MountSpec {
   const dest = mountTarget(build, mount.target);
   const common = { dest, readonly: mount.readOnly };
+  const files = mountSource(build, step, mount, index);
+  // What a tmpfs is said to come from has to be there, though nothing is taken from it.
   if (mount.type === "tmpfs") {
     return { ...common, type: "tmpfs", from: scratch, tmpfs: { sizeBytes: mount.sizeBytes ?? 0 } };
   }
-  const files = mountSource(build, step, mount, index);
   const source = rooted(mount.source);
   files.used.add(source);
   const selector = source === "/" ? {} : { selector: source };
@@ -87,7 +90,7 @@ function mountSource(build: StageBuild, step: StepScope, mount: FileMount, index
       `cannot mount from stage ${JSON.stringify(label)} to ${JSON.stringify(mount.target)}, stage needs to be defined before current command`;
     return originFiles(build, origin, late);
   }
-  return mount.type === "cache" ? { state: scratch, used: { add: () => undefined } } : build.scope.sources.context;
+  return mount.type === "bind" ? build.scope.sources.context : { state: scratch, used: { add: () => undefined } };
 }
 
 function mountTarget(build: StageBuild, target: string): string {
@@ -99,9 +102,12 @@ function mountTarget(build: StageBuild, target: string): string {
 function ownedCache(from: State, { uid, gid, mode }: MountOwner): State {
   const owner = { user: uid, group: gid };
   const metadata = { name: "[internal] setting cache mount permissions" };
-  return fileState(from, [{ kind: "mkdir", path: OWNED_CACHE, mode, makeParents: false, owner, timestamp: -1 }], {
-    metadata,
-  });
+  const permissions = mode & MKDIR_MODE_MASK;
+  return fileState(
+    from,
+    [{ kind: "mkdir", path: OWNED_CACHE, mode: permissions, makeParents: false, owner, timestamp: -1 }],
+    { metadata },
+  );
 }
 
 function secretMount({ id, required, owner }: SecretMount, dest: string): MountSpec {

@@ -19,7 +19,7 @@ export function convertRun(build: StageBuild, step: StepScope<RunInstruction>): 
   const spec: ExecSpec = {
     meta: execMeta(build, args, sshSocket),
     mounts: [...(script === undefined ? [] : [script]), ...mounts, ...sharedMemory(build)],
-    network: network(instruction.network ?? build.scope.request.network),
+    network: network(build, instruction),
     security: instruction.security ?? "sandbox",
     ...(secretEnv.length === 0 ? {} : { secretEnv }),
     ...(instruction.devices.length === 0 ? {} : { devices: instruction.devices.map(deviceOf) }),
@@ -97,7 +97,12 @@ function sharedMemory({ scope: { request } }: StageBuild): readonly MountSpec[] 
   return [{ type: "tmpfs", from: scratch, dest: "/dev/shm", readonly: false, tmpfs: { sizeBytes } }];
 }
 
-function network(mode: "default" | "none" | "host"): ExecOp["network"] {
+/** `--network=default` is what the build was told, as is none at all. */
+function network(
+  { scope: { request } }: StageBuild,
+  { network: wanted = "default" }: RunInstruction,
+): ExecOp["network"] {
+  const mode = wanted === "default" ? request.network : wanted;
   return mode === "default" ? "sandbox" : mode;
 }
 

@@ -70,15 +70,14 @@ export function globalArgs(
 
 /** What --build-arg tells of proxies, spelt both ways as programs want it; undefined where it tells nothing. */
 export function proxyEnvironment(buildArgs: ReadonlyMap<string, string>): Readonly<Record<string, string>> | undefined {
-  const found: Record<string, string> = {};
-  for (const key of [...buildArgs.keys()].sort()) {
-    const name = key.toLowerCase();
-    const value = buildArgs.get(key);
-    if (!PROXY_NAMES.has(name) || !value) continue;
-    found[name.toUpperCase()] = value;
-    found[name] = value;
-  }
-  return Object.keys(found).length === 0 ? undefined : found;
+  const given = new Map<string, string>();
+  // Where one is given in several spellings, the last in the order of bytes counts: the one in lower case.
+  for (const [key, value] of [...buildArgs].sort(([a], [b]) => (a < b ? -1 : 1))) given.set(key.toLowerCase(), value);
+  const found = PROXY_NAMES.flatMap((name) => {
+    const value = given.get(name);
+    return value ? [[name.toUpperCase(), value] as const, [name, value] as const] : [];
+  });
+  return found.length === 0 ? undefined : Object.fromEntries(found);
 }
 
 /**
@@ -104,7 +103,7 @@ export function sourceDateEpoch(
   throw new EngineError("invalid", `invalid SOURCE_DATE_EPOCH: ${value}`);
 }
 
-const PROXY_NAMES = new Set(["http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"]);
+const PROXY_NAMES = ["http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"];
 
 function expandedOr(
   text: string,

@@ -26,6 +26,11 @@ export class WordCollector {
     }
   }
 
+  /** Forgets the word that has begun. */
+  dropUnfinished(): void {
+    this.#text = "";
+  }
+
   finish(): readonly ExpandedWord[] {
     this.#flush();
     return this.#words;

@@ -23,6 +23,9 @@ const MAX_NESTING = 200;
 /** What one expansion may produce, in UTF-16 units: keeps `ENV a=$a$a`, line by line, from eating the memory. */
 const MAX_EXPANDED_UNITS = 32 * 1024 * 1024;
 
+/** Is no part of the text where it stands first. */
+const BYTE_ORDER_MARK = "\ufeff";
+
 /** Up to the next character that could mean something. */
 const ORDINARY = /[^$<'"\\`}/]+/y;
 const NAME = /\p{Nd}+|[@*#?\-$!]|[\p{L}_][\p{L}\p{Nd}_]*/uy;
@@ -37,6 +40,7 @@ export class Expansion {
   readonly #text: string;
   readonly #env: VariableSource;
   readonly #mode: ExpanderMode;
+  #words: WordCollector | undefined;
   #at = 0;
   #depth = 0;
   #produced = 0;
@@ -46,6 +50,7 @@ export class Expansion {
     this.#text = text;
     this.#env = env;
     this.#mode = mode;
+    if (text.startsWith(BYTE_ORDER_MARK)) this.#at = BYTE_ORDER_MARK.length;
   }
 
   /** Expands the text to one word. Only one of this and `words` may be called, once. */
@@ -56,6 +61,7 @@ export class Expansion {
   /** Expands the text and splits it at blanks that nothing protects. */
   words(): ExpansionResult<readonly ExpandedWord[]> {
     const words = new WordCollector();
+    this.#words = words;
     const whole = this.#sequence(undefined, this.#mode.keepEscapes, words);
     return this.#result(whole === undefined ? undefined : words.finish());
   }
@@ -234,6 +240,8 @@ export class Expansion {
    * A nested word up to STOP; at the end of the text the error is that the stop is missing, whatever else went wrong.
    */
   #operand(stop: "}" | "/", keepEscapes: boolean): string | undefined {
+    // Where a text is split, BuildKit loses what stands right before `${name:-word}`: `${A:-80}-${B:-90}` gives `90`.
+    this.#words?.dropUnfinished();
     const word = this.#sequence(stop, keepEscapes);
     if (word === undefined && this.#at >= this.#text.length) {
       this.#error = stop === "}" ? "syntax error: missing '}'" : `syntax error: missing '/' in \${}`;

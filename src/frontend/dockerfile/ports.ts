@@ -18,7 +18,7 @@ export function exposedPorts(word: string): readonly string[] {
   const name = (protocol || "tcp").toLowerCase();
   if (!PROTOCOLS.has(name)) throw invalid(`invalid port: ${JSON.stringify(word)}: invalid proto: ${protocol}`);
   const bare = address.replace(/^\[(.*)\]$/, "$1");
-  if (bare !== "" && isIP(bare) === 0) throw invalid(`invalid IP address: ${bare}`);
+  if (bare !== "" && (isIP(bare) === 0 || bare.includes("%"))) throw invalid(`invalid IP address: ${bare}`);
   const range = portRange(port);
   if (range === undefined) throw invalid(`invalid containerPort: ${port}`);
   if (host !== "") refuseHostRange(host, port, range);

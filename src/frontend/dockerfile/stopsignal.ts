@@ -1,6 +1,9 @@
 /** Whether NAME is a signal of Linux: a number but 0, or a name in any case, with or without SIG. */
 export function isSignal(name: string): boolean {
-  if (/^[+-]?\d+$/.test(name)) return Number(name) !== 0;
+  if (/^[+-]?\d+$/.test(name)) {
+    const number = BigInt(name.replace(/^\+/, ""));
+    return number !== 0n && BigInt.asIntN(64, number) === number;
+  }
   return SIGNALS.has(name.toUpperCase().replace(/^SIG/, ""));
 }
 

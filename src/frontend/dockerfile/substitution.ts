@@ -194,6 +194,6 @@ function fillTemplate(template: string, match: string): string {
   return template.replace(
     /\$(?:(\$)|([\p{L}\p{Nd}_]+)|\{([\p{L}\p{Nd}_]+)\})/gu,
     (_, dollar: string | undefined, bare: string | undefined, braced: string | undefined) =>
-      dollar ?? (/^0+$/.test(bare ?? braced ?? "") ? match : ""),
+      dollar ?? ((bare ?? braced) === "0" ? match : ""),
   );
 }
