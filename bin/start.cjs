@@ -38,7 +38,8 @@ function keep(script, file) {
 function start(bundle) {
   const file = process.argv[2] === COMMAND ? codeFile(bundle) : undefined;
   const cachedData = file === undefined ? undefined : readIfThere(file);
-  const script = new vm.Script(Module.wrap(fs.readFileSync(bundle, "utf8")), {
+  // The bundle's text is ASCII but for comments; read as bytes it comes in one piece.
+  const script = new vm.Script(Module.wrap(fs.readFileSync(bundle).latin1Slice()), {
     filename: bundle,
     cachedData,
     importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,

@@ -1,5 +1,5 @@
-import PQueue from "p-queue";
 import { type AbortOptions, canceled } from "./errors.js";
+import { lazy } from "./lazy.js";
 
 /** Bounds how many pieces of work run at once; those waiting run in the order they came. */
 export interface Limiter {
@@ -8,10 +8,10 @@ export interface Limiter {
 
 /** A limiter of at most CONCURRENCY at once; Infinity bounds nothing. */
 export function createLimiter(concurrency: number): Limiter {
-  const queue = new PQueue({ concurrency });
+  const queue = lazy(async () => new (await import("p-queue")).default({ concurrency }));
   return {
-    run: (work, { signal } = {}) =>
-      queue.add(() => {
+    run: async (work, { signal } = {}) =>
+      (await queue()).add(() => {
         if (signal?.aborted) throw canceled(signal);
         return work();
       }),

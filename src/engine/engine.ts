@@ -14,14 +14,7 @@ import {
   systemClock,
 } from "../base/index.js";
 import { cacheMigrations, cacheMountMigrations, createCacheMounts } from "../cache/index.js";
-import {
-  createExecutor,
-  type Executor,
-  findRuntime,
-  readCgroups,
-  runtimeRunner,
-  sandboxRunner,
-} from "../executor/index.js";
+import type { Executor } from "../executor/index.js";
 import type { FileResult } from "../ops/index.js";
 import { createRegistry } from "../registry/index.js";
 import { dockerCredentials } from "../session/index.js";
@@ -67,7 +60,10 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     defaultRoot(process.getuid?.() ?? 0, { xdgDataHome: env.XDG_DATA_HOME, home: env.HOME ?? os.homedir() });
   const ground = prepareGround(root, options.snapshotter);
   const { dirs } = ground;
-  scope.defer(() => fs.rmSync(path.join(dirs.run, owner.id), { recursive: true, force: true }));
+  scope.defer(() => {
+    const made = path.join(dirs.run, owner.id);
+    if (fs.existsSync(made)) fs.rmSync(made, { recursive: true, force: true });
+  });
   const boot = bootId();
   const notices = createNotices();
   if (ground.copies) notices.say(COPIED_LAYERS);
@@ -104,6 +100,9 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   const imageSource = createImageSource({ images, references, content: store, registry });
   const searchPath = env.PATH ?? DEFAULT_PATH;
   const executor = lazy(async (): Promise<Executor> => {
+    const { createExecutor, findRuntime, readCgroups, runtimeRunner, sandboxRunner } = await import(
+      "../executor/index.js"
+    );
     const runner =
       options.isolation === "sandbox"
         ? sandboxRunner({ node: process.execPath, entry: bundleFile("sandbox") }, process.arch)
@@ -225,6 +224,12 @@ class OpenEngine implements Engine {
     using _ = this.#notices.listen(request.onProgress);
     if (request.check !== true) this.#track(this.#sync()).catch(() => {}); // the next engine tries again
     return await (request.check ? checkBuild(this.#parts, request) : runBuild(this.#parts, request));
+  }
+
+  graphs(request: BuildRequest): ReturnType<Engine["graphs"]> {
+    const closable = this.#closable(request);
+    const graphs = async () => (await import("./graph-dump.js")).buildGraphs(this.#parts, closable);
+    return this.#track(this.#cancelable(graphs(), closable.signal));
   }
 
   run(request: RunRequest): Promise<number> {

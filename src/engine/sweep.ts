@@ -1,6 +1,5 @@
 import fs from "node:fs";
 import path from "node:path";
-import { sweepExecutor } from "../executor/index.js";
 import { deadOwners, type LayerStore, ownerIsAlive, type StateDirs } from "../snapshot/index.js";
 import type { ContentStore } from "../store/index.js";
 
@@ -21,6 +20,7 @@ export async function sweepDeadOwners({ dirs, layers, store, owner }: Sweeping):
   const named = layers.owners().filter((id) => id !== owner && !ownerIsAlive(dirs.owners, id));
   const dead = [...new Set([...locks, ...named])];
   if (dead.length === 0) return;
+  const { sweepExecutor } = await import("../executor/index.js");
   await sweepExecutor(dirs, (id) => ownerIsAlive(dirs.owners, id));
   await layers.takeOver(dead);
   for (const name of fs.readdirSync(dirs.tmp)) {

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { type Pack, pack } from "tar-stream";
+import type { Pack } from "tar-stream";
 import type { AbortOptions } from "../base/index.js";
 import type { Bytes } from "../oci/index.js";
 import type { LayoutFile } from "./layout-files.js";
@@ -9,6 +9,7 @@ const AHEAD_BYTES = 1 << 20;
 
 /** FILES and the directories they are in as a tar archive, sorted by name and dated 1970: the same files are the same bytes. */
 export async function* layoutArchive(files: readonly LayoutFile[], options: AbortOptions): Bytes {
+  const { pack } = await import("tar-stream");
   const archive = pack({ highWaterMark: AHEAD_BYTES });
   const filling = fill(archive, files, options);
   filling.catch((error) => archive.destroy(error));

@@ -1,6 +1,6 @@
 import fs from "node:fs";
 import { canonicalJson, digestOf, EngineError } from "../base/index.js";
-import { exitMessage, type StepMount, type StepProcess, stubPaths } from "../executor/index.js";
+import type { StepMount, StepProcess } from "../executor/index.js";
 import type { ExecMount, ExecOp, OpNode } from "../llb/index.js";
 import type { Tree, Workspace } from "../snapshot/index.js";
 import type { CacheMap, InputKey, Op, OpContext } from "../solver/index.js";
@@ -163,6 +163,7 @@ async function runIn(
   { environment, context }: Step,
 ): Promise<void> {
   const { plane, executor, clock } = environment;
+  const { exitMessage, stubPaths } = await import("../executor/index.js");
   // A temporary file system gets the mode of the directory it covers; where there was none, it is everybody's.
   const temporary = new Set(process.mounts.flatMap(({ kind, destination }) => (kind === "tmpfs" ? destination : [])));
   const paths = stubPaths(process).map((path) => ({

@@ -281,7 +281,7 @@ class Layers implements LayerStore {
         const diffId = diffIds[i];
         if (diffId === undefined) throw new EngineError("internal", `no digest for layer ${layer}`);
         chain = chainOf(chain, diffId);
-        this.#database.run("UPDATE layer SET diff_id = ? WHERE id = ?", diffId, layer);
+        this.#database.run("UPDATE layer SET diff_id = ?1 WHERE id = ?2 AND diff_id IS NOT ?1", diffId, layer);
         const set = "UPDATE OR IGNORE layer SET chain_id = ? WHERE id = ? AND chain_id IS NULL";
         this.#database.run(set, chain, layer);
         return this.#database.get("SELECT 1 FROM layer WHERE chain_id = ?", chain) === undefined;

@@ -21,7 +21,7 @@ export function createOwner(directory: string, id: string): EngineOwner {
   return {
     id,
     [Symbol.dispose]() {
-      fs.rmSync(file, { force: true });
+      if (fs.existsSync(file)) fs.unlinkSync(file);
       fs.closeSync(fd);
     },
   };

@@ -60,6 +60,9 @@ const BUSY_ATTEMPTS_MAX = 250;
 /** Bounds of the pause between tries. Milliseconds. */
 const BACK_OFF_MS = { min: 5, max: 200 } as const;
 
+/** The write-ahead log is brought into the database when it holds so many pages: whoever opens the database first reads all of it. */
+const LOG_PAGES = 256;
+
 class SqliteDatabase implements Database {
   readonly #file: string;
   readonly #connection: SqliteConnection;
@@ -74,7 +77,13 @@ class SqliteDatabase implements Database {
 
   configure(): void {
     this.exec(
-      `PRAGMA busy_timeout=${BUSY_TIMEOUT_MS}; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON`,
+      [
+        `PRAGMA busy_timeout=${BUSY_TIMEOUT_MS}`,
+        "PRAGMA journal_mode=WAL",
+        `PRAGMA wal_autocheckpoint=${LOG_PAGES}`,
+        "PRAGMA synchronous=NORMAL",
+        "PRAGMA foreign_keys=ON",
+      ].join("; "),
     );
   }
 

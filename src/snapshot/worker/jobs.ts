@@ -19,6 +19,7 @@ import { layerDir, type MountRequest, mountTree, unmountTree } from "./mounting.
 import { removeTree } from "./remove.js";
 import { forgetScan, readSourceFile, scanSummary, statSource } from "./scan-jobs.js";
 import { settleLayers } from "./settle.js";
+import { placeFile, settleCheckout } from "./source-files.js";
 import { unpackLayer } from "./unpack.js";
 
 /** Makes the directories of a new layer. As with containerd, its root has the owner of the root below, but not the mode. */
@@ -90,6 +91,8 @@ export const jobs = {
   diffTrees,
   settleLayers,
   unpackLayer,
+  placeFile,
+  settleCheckout,
   applyFileAction,
   contentDigest,
   resolveUser,
