@@ -1,4 +1,5 @@
 import { setMaxListeners } from "node:events";
+import path from "node:path";
 import {
   type Clock,
   canceled,
@@ -17,11 +18,12 @@ import type { OpNode } from "../llb/index.js";
 import { hostPlatform } from "../oci/index.js";
 import { createOp, createResult, type FileResult, type OpEnvironment } from "../ops/index.js";
 import type { VertexInfo } from "../progress/index.js";
+import { type HttpClient, RETRY_DELAYS_MS } from "../registry/index.js";
 import type { Secrets } from "../session/index.js";
 import { openSecrets } from "../session/index.js";
 import type { DataPlane, LayerStore, StateDirs } from "../snapshot/index.js";
 import { type CacheKey, createJob, type Job, type Vertex } from "../solver/index.js";
-import type { ImageSource } from "../sources/index.js";
+import { createHttpDownloads, type HttpEntities, type ImageSource } from "../sources/index.js";
 import type { Database } from "../store/index.js";
 import { createBridge, internalVertex, shownAs } from "./bridge.js";
 import { type Catalog, createCatalog } from "./catalog.js";
@@ -46,6 +48,8 @@ export interface BuildEngine {
   readonly cacheMounts: CacheMounts;
   readonly running: Flight<CacheKey, readonly FileResult[]>;
   readonly outputs: Outputs;
+  readonly web: HttpClient;
+  readonly entities: HttpEntities;
   readonly clock: Clock;
   readonly newId: () => string;
 }
@@ -149,7 +153,9 @@ class Build implements AsyncDisposable {
   }
 
   async #environment(inputs: BuildInputs, secrets: Secrets): Promise<OpEnvironment> {
-    const { plane, layers, dirs, clock, cacheMounts, executor } = this.#engine;
+    const { plane, layers, dirs, clock, cacheMounts, executor, web, entities } = this.#engine;
+    const temporary = (kind: string) => path.join(dirs.tmp, `${this.#engine.owner}-${kind}-${this.#engine.newId()}`);
+    const options = { client: web, entities, secrets, temporary, retryDelaysMs: RETRY_DELAYS_MS };
     return {
       buildId: this.#id,
       plane,
@@ -160,6 +166,7 @@ class Build implements AsyncDisposable {
       cacheMounts,
       executor: { run: async (...args) => (await executor()).run(...args) },
       images: this.#catalog,
+      downloads: this.#scope.use(createHttpDownloads(options)),
       directories: inputs.directories,
       entitlements: new Set(this.#request.allow ?? []),
       steps: createLimiter(this.#request.maxParallelism ?? Number.POSITIVE_INFINITY),

@@ -20,7 +20,7 @@ import { createRegistry } from "../registry/index.js";
 import { dockerCredentials } from "../session/index.js";
 import { createDataPlane, createLayerStore, createOwner, layerMigrations } from "../snapshot/index.js";
 import { createRunning } from "../solver/index.js";
-import { createImageSource } from "../sources/index.js";
+import { createHttpEntities, createImageSource, createWebClient, httpEntityMigrations } from "../sources/index.js";
 import {
   createContentStore,
   createImageStore,
@@ -74,6 +74,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     ...layerMigrations,
     ...cacheMigrations,
     ...cacheMountMigrations,
+    ...httpEntityMigrations,
   ];
   const database = await openDatabase(dirs.database, migrations);
   scope.defer(() => database.close());
@@ -110,6 +111,10 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     return createExecutor({ spawner: plane, dirs, owner: owner.id, runner, searchPath });
   });
   const newId = () => randomUUID();
+  const trust = { file: env.SSL_CERT_FILE, extraFile: env.NODE_EXTRA_CA_CERTS };
+  const web = createWebClient(trust, proxyOf(env));
+  scope.defer(() => web.close());
+  const entities = createHttpEntities(database, clock);
   const outputs = createOutputs({
     plane,
     layers,
@@ -133,6 +138,8 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     cacheMounts,
     running,
     outputs,
+    web,
+    entities,
     clock,
     newId,
   };

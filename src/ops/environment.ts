@@ -4,6 +4,7 @@ import type { Executor } from "../executor/index.js";
 import type { VertexInfo } from "../progress/index.js";
 import type { Secrets } from "../session/index.js";
 import type { DataPlane, LayerId, LayerStore, StateDirs } from "../snapshot/index.js";
+import type { HttpDownloads } from "../sources/index.js";
 
 /** What the ops of one build work with. */
 export interface OpEnvironment {
@@ -16,6 +17,7 @@ export interface OpEnvironment {
   readonly secrets: Secrets;
   readonly cacheMounts: CacheMounts;
   readonly images: ImageResolver;
+  readonly downloads: HttpDownloads;
   /** Local sources by name: absolute directories of the caller's. */
   readonly directories: ReadonlyMap<string, string>;
   /** `network.host`, `security.insecure`, as far as the caller allowed them. */

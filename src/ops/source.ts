@@ -3,6 +3,7 @@ import type { SourceOp } from "../llb/index.js";
 import type { CacheMap, Op, OpContext } from "../solver/index.js";
 import type { ImagePlatform, OpEnvironment } from "./environment.js";
 import { createResult, type FileResult } from "./result.js";
+import { createHttpOp } from "./source-http.js";
 
 /** The op of a source: an image's layers (fetched when something mounts them), or a directory of the caller's, read in place. */
 export function createSourceOp(op: SourceOp, platform: ImagePlatform, environment: OpEnvironment): Op<FileResult> {
@@ -13,6 +14,9 @@ export function createSourceOp(op: SourceOp, platform: ImagePlatform, environmen
       return imageOp(op, platform, environment);
     case "local":
       return localOp(op, environment);
+    case "http":
+    case "https":
+      return createHttpOp(op, environment);
     default:
       return unsupported(op, scheme);
   }

@@ -20,7 +20,7 @@ export function transportError(cause: unknown, host: string, { signal }: AbortOp
   if (CERTIFICATE_ERRORS.has(code)) {
     return new EngineError("unavailable", `${host}: the certificate can't be trusted: ${messageOf(cause)}`, {
       cause,
-      hint: "Give the certificate authority of the registry, or allow it as insecure.",
+      hint: "name a file with its certificate authority in NODE_EXTRA_CA_CERTS",
     });
   }
   if (code === "ERR_SSL_WRONG_VERSION_NUMBER" || code === "ERR_SSL_PACKET_LENGTH_TOO_LONG") {
@@ -74,7 +74,8 @@ const CERTIFICATE_ERRORS: ReadonlySet<string> = new Set([
   "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
 ]);
 
-function retryAfter(response: HttpResponse): number | undefined {
+/** How long the server asks to wait, in milliseconds, within bounds. */
+export function retryAfter(response: HttpResponse): number | undefined {
   const seconds = /^\d{1,9}$/.exec(response.header("retry-after") ?? "")?.[0];
   return seconds === undefined ? undefined : Math.min(Number(seconds) * 1000, RETRY_AFTER_MS_MAX);
 }

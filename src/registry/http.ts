@@ -40,13 +40,20 @@ export interface ProxyOptions {
   readonly none?: string;
 }
 
+/** Where redirects may lead: `secure` never from HTTPS to HTTP, `any` to every address of HTTP and HTTPS. */
+export type RedirectPolicy = "secure" | "any";
+
 /** A client with its own connections. Nothing is loaded or opened before the first request. */
-export function createHttpClient(host: HostOptions, proxy: ProxyOptions | undefined): HttpClient {
+export function createHttpClient(
+  host: HostOptions,
+  proxy: ProxyOptions | undefined,
+  redirects: RedirectPolicy = "secure",
+): HttpClient {
   let undici: Promise<Undici> | undefined;
   return {
     async send(request) {
       undici ??= load(host, proxy);
-      return follow(await undici, request);
+      return follow(await undici, request, redirects);
     },
     async close() {
       await (await undici)?.dispatcher.destroy();
@@ -97,7 +104,7 @@ async function tlsOptions(
   return { ...verify, ca: [...rootCertificates, host.ca] };
 }
 
-async function follow(undici: Undici, request: HttpRequest): Promise<HttpResponse> {
+async function follow(undici: Undici, request: HttpRequest, policy: RedirectPolicy): Promise<HttpResponse> {
   let current = request;
   for (let redirects = 0; redirects <= REDIRECTS_MAX; redirects++) {
     const response = await sendOnce(undici, current);
@@ -105,15 +112,20 @@ async function follow(undici: Undici, request: HttpRequest): Promise<HttpRespons
     const location = isRedirect ? response.header("location") : undefined;
     if (location === undefined) return response;
     response.discard();
-    current = { ...current, ...redirected(current, location) };
+    current = { ...current, ...redirected(current, location, policy) };
   }
   throw new EngineError("failed", `${request.url.host}: more than ${REDIRECTS_MAX} redirects`);
 }
 
-/** The credential stays with the origin it was meant for, and a secure request never goes on in the clear. */
-function redirected({ url, headers }: HttpRequest, location: string): Pick<HttpRequest, "url" | "headers"> {
+/** The credential stays with the origin it was meant for. */
+function redirected(
+  { url, headers }: HttpRequest,
+  location: string,
+  policy: RedirectPolicy,
+): Pick<HttpRequest, "url" | "headers"> {
   const target = URL.canParse(location, url.href) ? new URL(location, url) : undefined;
-  const isSafe = target?.protocol === "https:" || (target?.protocol === "http:" && url.protocol === "http:");
+  const isClear = target?.protocol === "http:" && (policy === "any" || url.protocol === "http:");
+  const isSafe = target?.protocol === "https:" || isClear;
   if (target === undefined || !isSafe) {
     throw new EngineError("failed", `${url.host}: refusing a redirect to ${target?.origin ?? "what is no URL"}`);
   }

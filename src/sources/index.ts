@@ -1,3 +1,7 @@
+export { createWebClient, type TrustOptions } from "./http-client.js";
+export { createHttpEntities, type HttpEntities, httpEntityMigrations } from "./http-entities.js";
+export { createHttpDownloads, type DownloadOptions, type HttpBody, type HttpDownloads, safeFileName } from "./http-source.js";
 export { createImageSource, type ImageSource, type ImageSourceOptions, type ResolveOptions } from "./image.js";
 export { type LayoutIdentifier, parseLayoutIdentifier, resolveLayoutImage } from "./oci-layout.js";
+export { redactCredentials } from "./redact.js";
 export { type SourceImage, selectImage } from "./source-image.js";
