@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { checkDockerfile, createDockerfileFrontend } from "../../src/frontend/index.js";
+import { checkDockerfile, createDockerfileFrontend, type Diagnostic } from "../../src/frontend/index.js";
 import type { HistoryEntry, ImageConfig } from "../../src/oci/index.js";
 import { readCase } from "./convert-case.js";
 
@@ -33,8 +33,8 @@ describe.skipIf(names.length === 0)("the frontend agrees with what BuildKit made
     const recorded = JSON.parse(readFileSync(join(CASES, `${name}.json`), "utf8")) as Recorded;
     const { request, bridge, check } = readCase(join(CASES, `${name}.txtar`));
     if (check) {
-      const { report } = await checkDockerfile(request, bridge);
-      expect(described(report.json)).toEqual({ warnings: recorded.warnings, buildError: recorded.buildError });
+      const { diagnostics } = await checkDockerfile(request, bridge);
+      expect(described(diagnostics)).toEqual({ warnings: recorded.warnings, buildError: recorded.buildError });
       return;
     }
     const solved = createDockerfileFrontend().solve(request, bridge);
@@ -70,22 +70,10 @@ function describedEntry({ created_by: by = "", empty_layer: empty }: HistoryEntr
   return { created_by: by.replace(/ # buildkit$/, ""), ...(empty ? { empty_layer: true } : {}) };
 }
 
-interface Report {
-  readonly warnings?: readonly {
-    readonly ruleName: string;
-    readonly detail: string;
-    readonly location?: { readonly ranges?: readonly { readonly start?: { readonly line?: number } }[] };
-  }[];
-  readonly buildError?: { readonly message?: string };
-}
-
-function described(json: string) {
-  const report = JSON.parse(json) as Report;
-  const warnings = (report.warnings ?? []).map(({ ruleName: rule, detail, location }) => ({
-    rule,
-    detail,
-    line: location?.ranges?.[0]?.start?.line,
-  }));
+function described(diagnostics: readonly Diagnostic[]) {
+  const warnings = diagnostics
+    .filter(({ severity }) => severity === "warning")
+    .map(({ rule = "", message, location }) => ({ rule, detail: message, line: location?.startLine }));
   warnings.sort((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.rule < b.rule ? -1 : 1));
-  return { warnings, buildError: report.buildError?.message };
+  return { warnings, buildError: diagnostics.find(({ severity }) => severity === "error")?.message };
 }

@@ -281,9 +281,8 @@ describe("an error", () => {
     await expect(failed).rejects.toMatchObject({ code: "not-found", diagnostics: [{ location: { startLine: 1 } }] });
   });
 
-  it("is part of the report of a check", async () => {
-    const { report, diagnostics } = await checkDockerfile(requestFor("FROM base\nSTOPSIGNAL no"), fakeBridge());
+  it("is part of what a check says", async () => {
+    const { diagnostics } = await checkDockerfile(requestFor("FROM base\nSTOPSIGNAL no"), fakeBridge());
     expect(diagnostics.at(-1)).toMatchObject({ severity: "error", message: "invalid signal: no" });
-    expect(report.exitCode).toBe(1);
   });
 });

@@ -200,8 +200,19 @@ function triggerSteps(stage: Stage, base: External | undefined, plan: StagePlan,
     const [first, ...others] = diagnostics;
     if (first !== undefined) throw new DiagnosticError([first, ...others]);
     if (instruction === undefined) throw new EngineError("internal", `reading trigger ${JSON.stringify(text)}`);
-    return plan.step(instruction, true);
+    return plan.step(movedTo(range, instruction), true);
   });
+}
+
+/** A trigger stands where the FROM does that fires it: INSTRUCTION with RANGE as the place of all that is in it. */
+function movedTo<T>(range: Range, instruction: T): T {
+  if (Array.isArray(instruction)) return instruction.map((each) => movedTo(range, each)) as T;
+  if (typeof instruction !== "object" || instruction === null) return instruction;
+  const entries = Object.entries(instruction).map(([key, value]) => [
+    key,
+    key === "range" ? range : movedTo(range, value),
+  ]);
+  return Object.fromEntries(entries) as T;
 }
 
 function triggersOf(stage: Stage): readonly string[] {

@@ -1,6 +1,6 @@
 import { EngineError, unreachable } from "../../base/index.js";
 import type { State } from "../../llb/index.js";
-import { formatPlatform, type ImageConfig, normalizePlatform, type Platform } from "../../oci/index.js";
+import { formatPlatform, normalizePlatform, type Platform } from "../../oci/index.js";
 import type { StageInstruction } from "./ast.js";
 import type { External } from "./bases.js";
 import { convertCopy } from "./convert-copy.js";
@@ -45,9 +45,10 @@ export function convertSteps(build: StageBuild): void {
     try {
       convertStep(build, { ...step, ordinal: index + 1 });
     } catch (error) {
+      build.facts.failed = step.instruction;
       throw placed(error, { file: build.scope.request.dockerfile.name, range: step.instruction.range });
     }
-    if (!step.trigger) build.facts.converted++;
+    build.facts.converted.push(step.instruction);
   }
 }
 
@@ -152,7 +153,6 @@ function rootStage(scope: ConvertScope, stage: Stage): StageBuild {
   const facts = createStageFacts(stageId(stage, platform));
   const config = base.kind === "image" ? inheritedConfig(base.config) : emptyConfig(platform);
   delete config.config.OnBuild;
-  facts.platformMismatch = mismatch(stage, base, platform);
   const { state, used } = baseFiles(scope, stage, base, (reference) =>
     names.next(`FROM ${reference}`, { trigger: false, variables: NO_VARIABLES }),
   );
@@ -203,20 +203,6 @@ function completeConfig({ config: { config }, platform }: StageBuild): void {
   const hasPath = (config.Env ?? []).some((entry) => variableOf(entry)[0] === "PATH");
   if (!hasPath && platform.os !== "windows") config.Env = [...(config.Env ?? []), `PATH=${DEFAULT_PATH}`];
   if (config.WorkingDir) config.WorkingDir = workdir(config.WorkingDir, config.WorkingDir);
-}
-
-function mismatch(stage: Stage, base: External, expected: Platform): StageFactsDraft["platformMismatch"] {
-  if (base.kind !== "image" || base.context !== undefined || stage.base.kind !== "image") return undefined;
-  const { config } = base;
-  if (isPlatform(config, expected)) return undefined;
-  const [wanted, actual] = [expected, platformOf(config)].map((platform) =>
-    formatPlatform(normalizePlatform(platform)),
-  );
-  return { image: stage.base.name, expected: wanted ?? "", actual: actual ?? "" };
-}
-
-function isPlatform(config: ImageConfig, platform: Platform): boolean {
-  return config.os === platform.os && config.architecture === platform.architecture;
 }
 
 function stageNames(scope: ConvertScope, stage: Stage, platform: Platform) {

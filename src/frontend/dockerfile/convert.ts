@@ -8,8 +8,9 @@ import { type ResolvedBases, resolveBases } from "./bases.js";
 import { createContextNames } from "./contexts.js";
 import { beginStage, convertSteps } from "./convert-stage.js";
 import { globalArgs, platformArgs, proxyEnvironment, sourceDateEpoch, type Variables } from "./environment.js";
-import type { StageFactsDraft } from "./facts.js";
+import type { FactsDraft } from "./facts.js";
 import { finishedConfig, onPlatform, platformOf } from "./imageconfig.js";
+import { platformMismatches } from "./platform-mismatches.js";
 import { createSourceStates } from "./source-states.js";
 import type { ConvertScope, StageBuild } from "./stage-build.js";
 import { planStages, type Stage, type StagePlan } from "./stages.js";
@@ -23,8 +24,8 @@ export interface Conversion {
   readonly platform: Platform | undefined;
   /** Whether all stages are converted, not only those the target needs. */
   readonly allStages: boolean;
-  /** Is filled while the stages are converted, and so tells of those before an error. */
-  readonly facts: Map<number, StageFactsDraft>;
+  /** Is filled on the way, and so tells of what was done before an error. */
+  readonly facts: FactsDraft;
 }
 
 /** Converts the target of a Dockerfile to a graph and an image config. Throws a DiagnosticError for what the text gets wrong. */
@@ -42,6 +43,7 @@ export async function convertDockerfile(conversion: Conversion, options: AbortOp
     { fileName, plan, target: needed, contexts, targetPlatform, bridge: conversion.bridge },
     options,
   );
+  facts.platformMismatches = platformMismatches(plan, bases, targetPlatform);
   const stages = new Map<Stage, StageBuild>();
   const scope: ConvertScope = {
     request,
@@ -56,7 +58,7 @@ export async function convertDockerfile(conversion: Conversion, options: AbortOp
     stages,
   };
   for (const stage of inOrder(plan, bases)) {
-    const build = beginStage(scope, stage, (found) => facts.set(stage.index, found));
+    const build = beginStage(scope, stage, (found) => facts.stages.set(stage.index, found));
     convertSteps(build);
     stages.set(stage, build);
   }

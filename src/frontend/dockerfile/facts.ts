@@ -1,5 +1,15 @@
 import type { StageInstruction } from "./ast.js";
-import type { StageFacts } from "./lint/index.js";
+import type { PlatformMismatch, StageFacts } from "./lint/index.js";
+
+/** What a conversion finds out for the build checks. Is filled on its way, and so tells of what was done before an error. */
+export interface FactsDraft {
+  readonly stages: Map<number, StageFactsDraft>;
+  platformMismatches: readonly PlatformMismatch[];
+}
+
+export function createFacts(): FactsDraft {
+  return { stages: new Map(), platformMismatches: [] };
+}
 
 /** What the conversion finds out about a stage for the build checks, while it does. */
 export interface StageFactsDraft {
@@ -7,8 +17,8 @@ export interface StageFactsDraft {
   readonly id: string;
   parent: number | undefined;
   baseHasShell: boolean;
-  platformMismatch: StageFacts["platformMismatch"];
-  converted: number;
+  readonly converted: StageInstruction[];
+  failed: StageInstruction | undefined;
   readonly undefinedVariables: StageFacts["undefinedVariables"][number][];
   /** The names in `variables` when they were last listed; while none is added the list holds. */
   knownNames: readonly string[];
@@ -20,8 +30,8 @@ export function createStageFacts(id: string): StageFactsDraft {
     id,
     parent: undefined,
     baseHasShell: false,
-    platformMismatch: undefined,
-    converted: 0,
+    converted: [],
+    failed: undefined,
     undefinedVariables: [],
     knownNames: [],
     expanded: new Map(),

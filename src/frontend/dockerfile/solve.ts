@@ -10,8 +10,8 @@ import type {
   FrontendResult,
 } from "../frontend.js";
 import { convertDockerfile, ignorePatterns, predefinedArgs } from "./convert.js";
-import type { StageFactsDraft } from "./facts.js";
-import { checkReport, lintDockerfile } from "./lint/index.js";
+import { createFacts, type FactsDraft } from "./facts.js";
+import { lintDockerfile } from "./lint/index.js";
 import { type ParsedDockerfile, parseDockerfile } from "./parser.js";
 import { mistake } from "./place.js";
 
@@ -23,8 +23,6 @@ export function createDockerfileFrontend(): Frontend {
 /** What `--check` says of a Dockerfile. */
 export interface CheckResult {
   readonly diagnostics: readonly Diagnostic[];
-  /** The report that tools read, and the code to exit with. */
-  readonly report: { readonly json: string; readonly exitCode: 0 | 1 };
 }
 
 /**
@@ -40,8 +38,7 @@ export async function checkDockerfile(
   const parsed = parseDockerfile(text, name);
   const found =
     parsed.diagnostics.length === 0 ? checkStages(request, bridge, parsed, options) : lint(request, parsed, undefined);
-  const diagnostics = [...(await found), ...parsed.diagnostics];
-  return { diagnostics, report: checkReport({ name, text, diagnostics }) };
+  return { diagnostics: [...(await found), ...parsed.diagnostics] };
 }
 
 const CHECK_ARG = "BUILDKIT_DOCKERFILE_CHECK";
@@ -60,8 +57,8 @@ async function solve(
   if (first !== undefined) throw new DiagnosticError([first, ...others]);
   refuseOtherSyntax(request, parsed);
   const [platform, ...further] = request.platforms;
-  const facts = new Map<number, StageFactsDraft>();
-  const convert = (wanted: Platform | undefined, found: Map<number, StageFactsDraft>) =>
+  const facts = createFacts();
+  const convert = (wanted: Platform | undefined, found: FactsDraft) =>
     convertDockerfile(
       { request, dockerfile: parsed.dockerfile, bridge, platform: wanted, allStages: false, facts: found },
       options,
@@ -77,7 +74,7 @@ async function solve(
   }
   const [violation, ...rest] = findings.filter((finding) => finding.severity === "error");
   if (violation !== undefined) throw new DiagnosticError([violation, ...rest]);
-  for (const other of further) images.push(await convert(other, new Map()));
+  for (const other of further) images.push(await convert(other, createFacts()));
   return { images };
 }
 
@@ -88,7 +85,7 @@ async function checkStages(
   parsed: ParsedDockerfile,
   options: AbortOptions,
 ): Promise<readonly Diagnostic[]> {
-  const facts = new Map<number, StageFactsDraft>();
+  const facts = createFacts();
   const [platform] = request.platforms;
   const allStages = !request.target;
   try {
@@ -106,16 +103,16 @@ async function checkStages(
 function lint(
   request: FrontendRequest,
   parsed: ParsedDockerfile,
-  stages: ReadonlyMap<number, StageFactsDraft> | undefined,
+  draft: FactsDraft | undefined,
 ): readonly Diagnostic[] {
   const { buildArgs, dockerfile, buildPlatform } = request;
   const check = buildArgs.get(CHECK_ARG);
-  if (stages === undefined) return lintDockerfile({ name: dockerfile.name, parsed, facts: undefined, check });
+  if (draft === undefined) return lintDockerfile({ name: dockerfile.name, parsed, facts: undefined, check });
   const facts = {
     buildArgs,
     platformArgs: predefinedArgs(request, parsed.dockerfile, request.platforms[0] ?? buildPlatform),
     dockerignore: matcherOf(request),
-    stages,
+    ...draft,
   };
   return lintDockerfile({ name: dockerfile.name, parsed, facts, check });
 }

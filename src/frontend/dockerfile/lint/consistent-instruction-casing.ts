@@ -1,12 +1,12 @@
 import type { Instruction } from "../ast.js";
-import { fileFinding, type Rule, ruleUrl } from "./rule.js";
+import { finding, type Rule, ruleUrl } from "./rule.js";
 
 /** An instruction in another case than most. */
 export const consistentInstructionCasing: Rule = {
   name: "ConsistentInstructionCasing",
   description: "All commands within the Dockerfile should use the same casing (either upper or lower)",
   url: ruleUrl("consistent-instruction-casing"),
-  needs: "file",
+  phase: "casing",
   *check({ file }) {
     // What stands before the first FROM neither counts nor is judged.
     const instructions: readonly Instruction[] = file.stages.flatMap((stage) => [stage.from, ...stage.instructions]);
@@ -18,7 +18,7 @@ export const consistentInstructionCasing: Rule = {
       const keyword = instruction.keyword.text;
       if (keyword === (lower > upper ? keyword.toLowerCase() : keyword.toUpperCase())) continue;
       const message = `Command '${keyword}' should match the case of the command majority (${majority})`;
-      yield fileFinding(instruction, message);
+      yield finding(instruction, message);
     }
   },
 };

@@ -10,7 +10,7 @@ export const copyIgnoredFile: Rule = {
   name: "CopyIgnoredFile",
   description: "Attempting to Copy file that is excluded by .dockerignore",
   url: ruleUrl("copy-ignored-file"),
-  needs: "build",
+  phase: "convert",
   *check({ stages, facts }) {
     const matcher = facts?.dockerignore;
     if (!matcher || matcher.hasExceptions) return;

@@ -1,19 +1,19 @@
 import { quote } from "../quote.js";
-import { fileFinding, froms, type Rule, ruleUrl } from "./rule.js";
+import { finding, froms, type Rule, ruleUrl } from "./rule.js";
 
 /** Two stages of one name, in whatever case. */
 export const duplicateStageName: Rule = {
   name: "DuplicateStageName",
   description: "Stage names should be unique",
   url: ruleUrl("duplicate-stage-name"),
-  needs: "file",
+  phase: "names",
   *check(context) {
     const seen = new Set<string>();
     for (const from of froms(context)) {
       const name = from.name?.text.toLowerCase();
       if (name === undefined) continue;
       if (seen.has(name)) {
-        yield fileFinding(from, `Duplicate stage name ${quote(name)}, stage names should be unique`);
+        yield finding(from, `Duplicate stage name ${quote(name)}, stage names should be unique`);
       }
       seen.add(name);
     }

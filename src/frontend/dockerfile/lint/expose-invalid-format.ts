@@ -7,12 +7,12 @@ export const exposeInvalidFormat: Rule = {
   description:
     "IP address and host-port mapping should not be used in EXPOSE instruction. This will become an error in a future release",
   url: ruleUrl("expose-invalid-format"),
-  needs: "build",
+  phase: "convert",
   *check(context) {
-    for (const { instruction, text, mapping } of exposedPorts(context)) {
-      if (mapping === "") continue;
+    for (const { instruction, text, index, hasMapping } of exposedPorts(context)) {
+      if (!hasMapping) continue;
       const rule = "EXPOSE instruction should not define an IP address or host-port mapping";
-      yield finding(instruction, `${rule}, found '${text}'`);
+      yield finding(instruction, `${rule}, found '${text}'`, index);
     }
   },
 };

@@ -6,11 +6,11 @@ export const exposeProtoCasing: Rule = {
   name: "ExposeProtoCasing",
   description: "Protocol in EXPOSE instruction should be lowercase",
   url: ruleUrl("expose-proto-casing"),
-  needs: "build",
+  phase: "convert",
   *check(context) {
-    for (const { instruction, text, protocol } of exposedPorts(context)) {
+    for (const { instruction, text, index, protocol } of exposedPorts(context)) {
       if (protocol === protocol.toLowerCase()) continue;
-      yield finding(instruction, `Defined protocol '${text}' in EXPOSE instruction should be lowercase`);
+      yield finding(instruction, `Defined protocol '${text}' in EXPOSE instruction should be lowercase`, index);
     }
   },
 };

@@ -5,8 +5,10 @@ import { converted, type LintContext } from "./rule.js";
 export interface ExposedPort {
   readonly instruction: ExposeInstruction;
   readonly text: string;
-  /** What stands before the container's port. */
-  readonly mapping: string;
+  /** Its place among the words of the instruction. */
+  readonly index: number;
+  /** Whether an address or a port of the host stands before the container's port. */
+  readonly hasMapping: boolean;
   readonly protocol: string;
 }
 
@@ -14,11 +16,12 @@ export interface ExposedPort {
 export function* exposedPorts(context: LintContext): Generator<ExposedPort> {
   for (const { instruction, stage } of converted(context, "expose")) {
     const words = stage.facts.expanded.get(instruction) ?? instruction.ports.map((port) => port.text).sort();
-    for (const text of words) {
-      const colon = text.lastIndexOf(":");
-      const [port = "", protocol = ""] = text.slice(colon + 1).split("/", 2);
+    for (const [index, text] of words.entries()) {
+      const parts = text.split(":");
+      const [, port = "", protocol = ""] = /^([^/]*)\/?(.*)$/s.exec(parts.pop() ?? "") ?? [];
       if (port === "" || !/^(tcp|udp|sctp|)$/i.test(protocol)) break;
-      yield { instruction, text, mapping: text.slice(0, Math.max(0, colon)).replace(/^:+$/, ""), protocol };
+      const host = parts.pop() ?? "";
+      yield { instruction, text, index, hasMapping: host !== "" || parts.join(":") !== "", protocol };
     }
   }
 }

@@ -1,5 +1,5 @@
 import type { PatternMatcher } from "../../../base/index.js";
-import type { StageInstruction } from "../ast.js";
+import type { Range, StageInstruction } from "../ast.js";
 
 /** What the checks need to know of a build beyond the text: the conversion to a graph finds it out on its way. */
 export interface LintFacts {
@@ -9,6 +9,8 @@ export interface LintFacts {
   readonly platformArgs: ReadonlyMap<string, string>;
   /** The patterns of the main context, if it has any. */
   readonly dockerignore: PatternMatcher | undefined;
+  /** Images for another platform than was asked for: bases of stages, and what steps copy or mount from. */
+  readonly platformMismatches: readonly PlatformMismatch[];
   /** The stages that were converted, by their place in the file; of the others only the text is checked. */
   readonly stages: ReadonlyMap<number, StageFacts>;
 }
@@ -18,14 +20,11 @@ export interface StageFacts {
   readonly parent: number | undefined;
   /** Whether the image the stage begins with names a shell. */
   readonly baseHasShell: boolean;
-  /** Set where the base image is for another platform than was asked for. */
-  readonly platformMismatch: { readonly image: string; readonly expected: string; readonly actual: string } | undefined;
-  /** How many of its instructions were converted: all, unless an error ended it. */
-  readonly converted: number;
-  /**
-   * Variables that an instruction used and nothing set, ARG without a value included, with the names that are set
-   * there.
-   */
+  /** The instructions that were converted, ONBUILD triggers of the base first: all, unless an error ended it. */
+  readonly converted: readonly StageInstruction[];
+  /** The instruction whose error ended the conversion. */
+  readonly failed: StageInstruction | undefined;
+  /** Variables that a word of an instruction used and neither ENV nor ARG declared, with the names that are set there. */
   readonly undefinedVariables: readonly {
     readonly instruction: StageInstruction;
     readonly name: string;
@@ -36,4 +35,14 @@ export interface StageFacts {
    * are taken from the main context (none with --from). An instruction that is not here counts as it is written.
    */
   readonly expanded: ReadonlyMap<StageInstruction, readonly string[]>;
+}
+
+/** An image that is not for the platform it is used on. */
+export interface PlatformMismatch {
+  /** As the file names it. */
+  readonly image: string;
+  readonly expected: string;
+  readonly actual: string;
+  /** Where the file names it. */
+  readonly range: Range;
 }

@@ -5,7 +5,7 @@ export const fromAsCasing: Rule = {
   name: "FromAsCasing",
   description: "The 'as' keyword should match the case of the 'from' keyword",
   url: ruleUrl("from-as-casing"),
-  needs: "text",
+  phase: "parse",
   *check(context) {
     for (const from of froms(context)) {
       const as = from.as?.text;

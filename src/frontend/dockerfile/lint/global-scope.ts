@@ -1,5 +1,7 @@
-import { expandWord, type VariableSource } from "../expand.js";
-import type { LintContext } from "./rule.js";
+import { type Platform, parsePlatform } from "../../../oci/index.js";
+import type { FromInstruction } from "../ast.js";
+import { type ExpandResult, expandWord, type VariableSource } from "../expand.js";
+import { froms, type LintContext } from "./rule.js";
 
 /** The variables that FROM sees. */
 export interface GlobalScope {
@@ -27,4 +29,42 @@ export function globalScope({ file, facts }: LintContext, values: "given" | "def
     }
   }
   return { variables, names };
+}
+
+/** A FROM and what its words expand to. */
+export interface ExpandedFrom {
+  readonly from: FromInstruction;
+  readonly scope: GlobalScope;
+  readonly image: ExpandResult;
+  /** Undefined without --platform, or where the image can't be expanded. */
+  readonly platform: ExpandResult | undefined;
+  /** What `platform` says, undefined where it says nothing. */
+  readonly parsedPlatform: Platform | undefined;
+}
+
+/** The FROMs with their words expanded, up to and with the first that means nothing: the build ends there. */
+export function* expandedFroms(context: LintContext): Generator<ExpandedFrom> {
+  const scope = globalScope(context, "given");
+  if (!scope) return;
+  const { escape: escapeCharacter } = context.file.directives;
+  for (const from of froms(context)) {
+    const image = expandWord(from.image.text, scope.variables, escapeCharacter);
+    const isNamed = image.ok && image.value !== "";
+    const written = from.platform?.value;
+    const platform = isNamed && written ? expandWord(written, scope.variables, escapeCharacter) : undefined;
+    const parsedPlatform = platform?.ok ? readPlatform(platform.value, context) : undefined;
+    yield { from, scope, image, platform, parsedPlatform };
+    if (!isNamed || (platform && !parsedPlatform)) return;
+  }
+}
+
+function readPlatform(text: string, { facts }: LintContext): Platform | undefined {
+  if (text === "") return undefined;
+  const os = facts?.platformArgs.get("BUILDOS") ?? "linux";
+  const architecture = facts?.platformArgs.get("BUILDARCH") ?? "amd64";
+  try {
+    return parsePlatform(text, { os, architecture });
+  } catch {
+    return undefined;
+  }
 }

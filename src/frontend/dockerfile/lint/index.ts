@@ -1,3 +1,4 @@
+import { unreachable } from "../../../base/index.js";
 import type { Diagnostic } from "../../frontend.js";
 import type { Directives } from "../ast.js";
 import { locate } from "../diagnostics.js";
@@ -11,11 +12,11 @@ import {
   parseCheckOptions,
   withComments,
 } from "./options.js";
+import { inOrder } from "./order.js";
 import { RULES } from "./registry.js";
-import type { ConvertedStage, Finding, LintContext, Rule } from "./rule.js";
+import type { ConvertedStage, Finding, LintContext, Phase, Rule } from "./rule.js";
 
-export type { LintFacts, StageFacts } from "./facts.js";
-export { checkReport } from "./report.js";
+export type { LintFacts, PlatformMismatch, StageFacts } from "./facts.js";
 
 /** A Dockerfile to check, and what is known of its build. */
 export interface LintRequest {
@@ -28,7 +29,7 @@ export interface LintRequest {
 }
 
 /**
- * Runs the build checks: warnings in the order of the file, then, where `error=true` asks for it and there are any in a
+ * Runs the build checks: warnings in the order in which a build comes upon them, then, where `error=true` asks for it and there are any in a
  * file without errors, the error `lint violation found for rules: …`. Check options that can't be read are an error of
  * their own. Never throws.
  */
@@ -41,12 +42,12 @@ export function lintDockerfile(request: LintRequest): readonly Diagnostic[] {
   }
   const { options } = parsed;
   const context = createContext(request);
-  const warnings = RULES.filter((rule) => canRun(rule, request)).flatMap((rule) =>
+  const found = RULES.filter((rule) => canRun(rule, request)).flatMap((rule) =>
     Array.from(rule.check(context))
-      .filter((found) => isWanted(rule, options, found))
-      .map((found) => warning(rule, found, request.name)),
+      .filter((finding) => isWanted(rule, options, finding))
+      .map((finding) => ({ rule, finding })),
   );
-  warnings.sort((a, b) => (a.location?.startLine ?? 0) - (b.location?.startLine ?? 0));
+  const warnings = inOrder(found, context).map(({ rule, finding }) => warning(rule, finding, request.name));
   const isViolated = options.error && warnings.length > 0 && request.parsed.diagnostics.length === 0;
   return isViolated ? [...warnings, violation(warnings)] : warnings;
 }
@@ -74,17 +75,38 @@ function createContext({ parsed, facts }: LintRequest): LintContext {
 function convertedStages({ dockerfile }: ParsedDockerfile, facts: LintFacts): readonly ConvertedStage[] {
   return dockerfile.stages.flatMap((node) => {
     const known = facts.stages.get(node.index);
-    return known ? [{ node, facts: known, instructions: node.instructions.slice(0, known.converted) }] : [];
+    if (!known) return [];
+    const { converted, failed, expanded } = known;
+    // An instruction that was understood and only then refused has been looked at.
+    const last = failed && expanded.has(failed) ? [failed] : [];
+    return [{ node, facts: known, instructions: [...converted, ...last] }];
   });
 }
 
-function canRun(rule: Rule, { parsed, facts }: LintRequest): boolean {
-  if (rule.needs === "text") return true;
-  return parsed.diagnostics.length === 0 && (rule.needs === "file" || facts !== undefined);
+function canRun({ phase }: Rule, { parsed, facts }: LintRequest): boolean {
+  switch (phase) {
+    case "read":
+    case "parse":
+      return true;
+    case "names":
+    case "casing":
+    case "defaults":
+      return parsed.diagnostics.length === 0;
+    case "from":
+    case "resolve":
+    case "convert":
+      return parsed.diagnostics.length === 0 && facts !== undefined;
+    default:
+      return unreachable(phase);
+  }
 }
 
-function isWanted(rule: Rule, options: CheckOptions, found: Finding): boolean {
-  const { skip, experimental } = found.subject ? withComments(options, found.subject.comments) : options;
+/** Where an instruction is looked at for itself, the comments above it count. */
+const HEEDS_COMMENTS: ReadonlySet<Phase> = new Set(["parse", "from", "convert"]);
+
+function isWanted(rule: Rule, options: CheckOptions, { at }: Finding): boolean {
+  const heeds = at !== undefined && HEEDS_COMMENTS.has(rule.phase);
+  const { skip, experimental } = heeds ? withComments(options, at.comments) : options;
   return rule.isExperimental ? includes(experimental, rule.name) : !includes(skip, rule.name);
 }
 

@@ -1,18 +1,16 @@
 import { quote } from "../quote.js";
-import { fileFinding, type Rule } from "./rule.js";
+import type { Rule } from "./rule.js";
 
-/** A base image for another platform than the stage's. */
+/** A base image, or one that files are taken from, for another platform than it is used on. */
 export const invalidBaseImagePlatform: Rule = {
   name: "InvalidBaseImagePlatform",
   description: "Base image platform does not match expected target platform",
   url: undefined,
-  needs: "build",
-  *check({ stages }) {
-    for (const { node, facts } of stages) {
-      if (!facts.platformMismatch) continue;
-      const { image, actual, expected } = facts.platformMismatch;
+  phase: "resolve",
+  *check({ facts }) {
+    for (const { image, actual, expected, range } of facts?.platformMismatches ?? []) {
       const found = `was pulled with platform ${quote(actual)}, expected ${quote(expected)} for current build`;
-      yield fileFinding(node.from, `Base image ${image} ${found}`);
+      yield { message: `Base image ${image} ${found}`, range, at: undefined };
     }
   },
 };

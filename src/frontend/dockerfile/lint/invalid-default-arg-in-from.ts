@@ -1,14 +1,14 @@
 import { parseReference } from "../../../oci/index.js";
 import { expandWord } from "../expand.js";
 import { globalScope } from "./global-scope.js";
-import { fileFinding, froms, type Rule, ruleUrl } from "./rule.js";
+import { finding, froms, type Rule, ruleUrl } from "./rule.js";
 
 /** A FROM that names no image unless a --build-arg is given. */
 export const invalidDefaultArgInFrom: Rule = {
   name: "InvalidDefaultArgInFrom",
   description: "Default value for global ARG results in an empty or invalid base image name",
   url: ruleUrl("invalid-default-arg-in-from"),
-  needs: "file",
+  phase: "defaults",
   *check(context) {
     const scope = globalScope(context, "defaults");
     if (!scope) return;
@@ -17,7 +17,7 @@ export const invalidDefaultArgInFrom: Rule = {
       const expanded = expandWord(text, scope.variables, context.file.directives.escape);
       if (!expanded.ok) return;
       if (isReference(expanded.value)) continue;
-      yield fileFinding(from, `Default value for ARG ${text} results in empty or invalid base image name`);
+      yield finding(from, `Default value for ARG ${text} results in empty or invalid base image name`);
     }
   },
 };

@@ -8,7 +8,7 @@ export const invalidDefinitionDescription: Rule = {
     "Comment for build stage or argument should follow the format: `# <arg/stage name> <description>`. If this is not intended to be a description comment, add an empty line or comment between the instruction and the comment.",
   url: ruleUrl("invalid-definition-description"),
   isExperimental: true,
-  needs: "text",
+  phase: "parse",
   *check({ instructions }) {
     for (const instruction of instructions) {
       const names = definedBy(instruction);

@@ -5,7 +5,7 @@ export const jsonArgsRecommended: Rule = {
   name: "JSONArgsRecommended",
   description: "JSON arguments recommended for ENTRYPOINT/CMD to prevent unintended behavior related to OS signals",
   url: ruleUrl("json-args-recommended"),
-  needs: "build",
+  phase: "convert",
   *check({ stages }) {
     for (const { facts, instructions } of stages) {
       let hasShell = facts.baseHasShell;

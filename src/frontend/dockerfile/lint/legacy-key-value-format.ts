@@ -5,7 +5,7 @@ export const legacyKeyValueFormat: Rule = {
   name: "LegacyKeyValueFormat",
   description: "Legacy key/value format with whitespace separator should not be used",
   url: ruleUrl("legacy-key-value-format"),
-  needs: "build",
+  phase: "convert",
   *check({ stages }) {
     for (const instruction of stages.flatMap((stage) => stage.instructions)) {
       if ((instruction.kind !== "env" && instruction.kind !== "label") || !instruction.legacy) continue;

@@ -5,7 +5,7 @@ export const maintainerDeprecated: Rule = {
   name: "MaintainerDeprecated",
   description: "The MAINTAINER instruction is deprecated, use a label instead to define an image author",
   url: ruleUrl("maintainer-deprecated"),
-  needs: "text",
+  phase: "parse",
   *check({ instructions }) {
     for (const instruction of instructions) {
       if (instruction.kind !== "maintainer") continue;

@@ -6,7 +6,7 @@ export const multipleInstructionsDisallowed: Rule = {
   name: "MultipleInstructionsDisallowed",
   description: "Multiple instructions of the same type should not be used in the same stage",
   url: ruleUrl("multiple-instructions-disallowed"),
-  needs: "build",
+  phase: "convert",
   *check({ stages }) {
     for (const { instructions } of stages) {
       const last = new Map<string, StageInstruction>();
@@ -18,8 +18,8 @@ export const multipleInstructionsDisallowed: Rule = {
         if (!earlier) continue;
         const reason = "should not be used in the same stage because only the last one will be used";
         const message = `Multiple ${keyword.text} instructions ${reason}`;
-        // It stands at the one that has no effect, but it is the later one's comments that skip it.
-        yield { message, range: earlier.range, subject: instruction };
+        // It is told of the one that has no effect, but the later one brings it about, and may skip it.
+        yield { message, range: earlier.range, at: instruction };
       }
     }
   },

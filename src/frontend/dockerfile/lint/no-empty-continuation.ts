@@ -5,11 +5,11 @@ export const noEmptyContinuation: Rule = {
   name: "NoEmptyContinuation",
   description: "Empty continuation lines will become errors in a future release",
   url: ruleUrl("no-empty-continuation"),
-  needs: "text",
+  phase: "read",
   *check({ emptyContinuations }) {
     for (const line of emptyContinuations) {
       const place = { line, character: 0 };
-      yield { message: "Empty continuation line", range: { start: place, end: place }, subject: undefined };
+      yield { message: "Empty continuation line", range: { start: place, end: place }, at: undefined };
     }
   },
 };

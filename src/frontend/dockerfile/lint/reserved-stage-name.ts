@@ -1,5 +1,5 @@
 import { quote } from "../quote.js";
-import { fileFinding, froms, type Rule, ruleUrl } from "./rule.js";
+import { finding, froms, type Rule, ruleUrl } from "./rule.js";
 
 const RESERVED: ReadonlySet<string> = new Set(["context", "scratch"]);
 
@@ -8,12 +8,12 @@ export const reservedStageName: Rule = {
   name: "ReservedStageName",
   description: "Reserved words should not be used as stage names",
   url: ruleUrl("reserved-stage-name"),
-  needs: "file",
+  phase: "names",
   *check(context) {
     for (const from of froms(context)) {
       const name = from.name?.text.toLowerCase();
       if (name === undefined || !RESERVED.has(name)) continue;
-      yield fileFinding(from, `Stage name should not use the same name as reserved stage ${quote(name)}`);
+      yield finding(from, `Stage name should not use the same name as reserved stage ${quote(name)}`);
     }
   },
 };

@@ -10,20 +10,26 @@ export interface Rule {
   readonly url: string | undefined;
   /** Runs only where `experimental=` asks for it. */
   readonly isExperimental?: boolean;
-  /**
-   * What it needs: the file as far as it can be read, a file without errors, or what the build found out. A file with
-   * errors is checked up to the first of them.
-   */
-  readonly needs: "text" | "file" | "build";
+  /** When BuildKit looks at what the check is about. */
+  readonly phase: Phase;
   check(context: LintContext): Iterable<Finding>;
 }
+
+/**
+ * What a build does before it runs anything, in order: the lines are read, the instructions parsed, then names, keywords
+ * and the defaults of ARG looked at; FROM is expanded, images are resolved, the steps converted. A mistake ends all that
+ * comes after it, and findings are told in this order.
+ */
+export type Phase = "read" | "parse" | "names" | "casing" | "defaults" | "from" | "resolve" | "convert";
 
 /** Something a check has to say. */
 export interface Finding {
   readonly message: string;
   readonly range: Range;
-  /** The instruction whose comments may skip the check; undefined where only the whole file's options count. */
-  readonly subject: Instruction | undefined;
+  /** The instruction at which it turns up, whose comments may skip it; undefined for what is about no instruction. */
+  readonly at: Instruction | undefined;
+  /** The place among the findings at that instruction, from the lowest; 0 unless it matters. */
+  readonly order?: number;
 }
 
 /** What checks look at. */
@@ -42,17 +48,13 @@ export interface LintContext {
 export interface ConvertedStage {
   readonly node: StageNode;
   readonly facts: StageFacts;
+  /** ONBUILD triggers of the base first; these stand where the FROM does. */
   readonly instructions: readonly StageInstruction[];
 }
 
-/** A finding about INSTRUCTION that the comments above it may skip. */
-export function finding(instruction: Instruction, message: string): Finding {
-  return { message, range: instruction.range, subject: instruction };
-}
-
-/** A finding about INSTRUCTION that only the whole file's options can skip. */
-export function fileFinding(instruction: Instruction, message: string): Finding {
-  return { message, range: instruction.range, subject: undefined };
+/** A finding about INSTRUCTION. */
+export function finding(instruction: Instruction, message: string, order = 0): Finding {
+  return { message, range: instruction.range, at: instruction, order };
 }
 
 /** The address of a check's page. */

@@ -9,16 +9,18 @@ export const secretsUsedInArgOrEnv: Rule = {
   name: "SecretsUsedInArgOrEnv",
   description: "Sensitive data should not be used in the ARG or ENV commands",
   url: ruleUrl("secrets-used-in-arg-or-env"),
-  needs: "build",
+  phase: "convert",
   *check({ stages }) {
     for (const { facts, instructions } of stages) {
       for (const instruction of instructions) {
         if (instruction.kind !== "arg" && instruction.kind !== "env") continue;
         const pairs = instruction.kind === "arg" ? instruction.args : instruction.pairs;
         const keys = facts.expanded.get(instruction) ?? pairs.map((pair) => pair.key);
+        // The name of an ARG is looked at before its default is expanded, that of an ENV after.
+        const order = instruction.kind === "arg" ? -1 : 0;
         for (const key of keys.filter((candidate) => SECRET.test(candidate) && !HARMLESS.test(candidate))) {
           const where = `${instruction.kind.toUpperCase()} ${quote(key)}`;
-          yield finding(instruction, `Do not use ARG or ENV instructions for sensitive data (${where})`);
+          yield finding(instruction, `Do not use ARG or ENV instructions for sensitive data (${where})`, order);
         }
       }
     }

@@ -5,7 +5,7 @@ export const stageNameCasing: Rule = {
   name: "StageNameCasing",
   description: "Stage names should be lowercase",
   url: ruleUrl("stage-name-casing"),
-  needs: "text",
+  phase: "parse",
   *check(context) {
     for (const from of froms(context)) {
       const name = from.name?.text;

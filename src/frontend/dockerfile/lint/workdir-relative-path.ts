@@ -7,7 +7,7 @@ export const workdirRelativePath: Rule = {
   description:
     "Relative workdir without an absolute workdir declared within the build can have unexpected results if the base image changes",
   url: ruleUrl("workdir-relative-path"),
-  needs: "build",
+  phase: "convert",
   *check({ stages }) {
     const hasWorkdir = new Set<number>();
     for (const { node, facts, instructions } of stages) {
