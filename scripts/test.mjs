@@ -27,6 +27,7 @@ const TOOLS = {
   git: "git",
   openssl: "openssl",
   strace: "strace",
+  protoc: "protobuf-compiler",
 };
 /** Other engines that take our images; large, so only a CI machine gets them. */
 const PEERS = { dockerd: "docker.io", podman: "podman" };

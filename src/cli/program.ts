@@ -1,6 +1,7 @@
 import { Command, Option } from "commander";
 import type { BuildFlags } from "./build-flags.js";
 import type { DuFlags } from "./commands/du.js";
+import type { DumpFlags } from "./commands/dump-llb.js";
 import type { EngineFlags } from "./commands/engine-flags.js";
 import type { ImagesFlags } from "./commands/images.js";
 import type { LoadFlags } from "./commands/load.js";
@@ -29,6 +30,7 @@ export function createProgram(surroundings: Surroundings, done: (code: number) =
   addBuild(program, surroundings, done);
   addRun(program, surroundings, done);
   addStoreCommands(program, surroundings, done);
+  addDebug(program, surroundings, done);
   program
     .command("version")
     .description("show the version")
@@ -56,20 +58,10 @@ function addBuild(program: Command, surroundings: Surroundings, done: (code: num
   const build = program
     .command("build")
     .alias("b")
-    .argument("[path]", "the context: a directory, or - for a Dockerfile or an archive on standard input")
+    .argument("[path]", CONTEXT)
     .description("build an image from a Dockerfile")
-    .option("-f, --file <path>", "the Dockerfile (default: Dockerfile in the context; - for standard input)")
     .addOption(list("-t, --tag <name>", "name of the image, NAME[:TAG]"))
-    .option("--target <stage>", "stop at this stage")
-    .addOption(list("--build-arg <key=value>", "set a build argument; without =value, from the environment"))
-    .addOption(
-      list("--build-context <name=value>", "a further context: a directory, docker-image://NAME, oci-layout://DIR"),
-    )
-    .addOption(list("--platform <os/arch>", "platforms to build for"))
     .addOption(list("--label <key=value>", "set a label of the image"))
-    .option("--no-cache", "run every step")
-    .addOption(list("--no-cache-filter <stage>", "run every step of these stages"))
-    .option("--pull", "ask the registry for newer base images")
     .addOption(list("-o, --output <dest>", "where the result goes: type=local|tar|oci|docker,dest=PATH, or DIR, or -"))
     .option("--load", "load the image into docker or podman")
     .option("-q, --quiet", "print nothing but the image id")
@@ -78,6 +70,8 @@ function addBuild(program: Command, surroundings: Surroundings, done: (code: num
     .option("--progress <type>", "auto, tty, plain, quiet, none or rawjson (BUILDKIT_PROGRESS)")
     .option("--check", "check the Dockerfile, build nothing")
     .option("--call <method>", "build, or check[,format=json]");
+  addSourceFlags(build);
+  addSandboxFlags(build);
   addStepFlags(build);
   addCommon(build);
   for (const flag of [...UNSUPPORTED, ...IGNORED]) build.addOption(new Option(`--${flag}`).hideHelp());
@@ -92,15 +86,53 @@ function addBuild(program: Command, surroundings: Surroundings, done: (code: num
   });
 }
 
-function addStepFlags(build: Command): void {
-  build
-    .addOption(list("--secret <spec>", "a secret for steps: id=ID,src=FILE or id=ID,env=NAME"))
-    .addOption(list("--ssh <spec>", "an ssh agent or key for steps: default or ID=PATH"))
+const CONTEXT = "the context: a directory, or - for a Dockerfile or an archive on standard input";
+
+/** What is built, and which of it anew. */
+function addSourceFlags(command: Command): void {
+  command
+    .option("-f, --file <path>", "the Dockerfile (default: Dockerfile in the context; - for standard input)")
+    .option("--target <stage>", "stop at this stage")
+    .addOption(list("--build-arg <key=value>", "set a build argument; without =value, from the environment"))
+    .addOption(
+      list("--build-context <name=value>", "a further context: a directory, docker-image://NAME, oci-layout://DIR"),
+    )
+    .addOption(list("--platform <os/arch>", "platforms to build for"))
+    .option("--no-cache", "run every step")
+    .addOption(list("--no-cache-filter <stage>", "run every step of these stages"))
+    .option("--pull", "ask the registry for newer base images");
+}
+
+/** What steps find around them. */
+function addSandboxFlags(command: Command): void {
+  command
     .option("--network <mode>", "network of RUN: default, none or host")
     .addOption(list("--add-host <host:ip>", "a line for /etc/hosts of steps"))
     .option("--shm-size <bytes>", "size of /dev/shm of steps")
     .addOption(list("--ulimit <name=soft:hard>", "a resource limit of steps"))
-    .option("--cgroup-parent <path>", "cgroup under which steps run")
+    .option("--cgroup-parent <path>", "cgroup under which steps run");
+}
+
+function addDebug(program: Command, surroundings: Surroundings, done: (code: number) => void): void {
+  const debug = program.command("debug").description("look at what builds are made of");
+  const dump = debug
+    .command("dump-llb")
+    .argument("[path]", CONTEXT)
+    .description("show the graph of a build, without building it")
+    .option("--format <form>", "json, one object a line, or protobuf, BuildKit's pb.Definition", "json");
+  addSourceFlags(dump);
+  addSandboxFlags(dump);
+  addCommon(dump);
+  dump.action(async (path: string | undefined, _options: unknown, command: Command) => {
+    const { dumpLlbCommand } = await import("./commands/dump-llb.js");
+    done(await dumpLlbCommand(command.optsWithGlobals<DumpFlags>(), path, surroundings));
+  });
+}
+
+function addStepFlags(build: Command): void {
+  build
+    .addOption(list("--secret <spec>", "a secret for steps: id=ID,src=FILE or id=ID,env=NAME"))
+    .addOption(list("--ssh <spec>", "an ssh agent or key for steps: default or ID=PATH"))
     .addOption(list("--allow <name>", "grant network.host or security.insecure"))
     .option("--max-parallelism <n>", "RUN steps at once")
     .option("--isolation <kind>", "how steps run: oci or sandbox")

@@ -48,16 +48,33 @@ function spelledOut(args: readonly string[]): readonly string[] {
 
 /** The words with those of the command brought into commander's form. */
 function commandWords(program: Command, words: readonly string[]): readonly string[] {
-  const at = firstOperand(words, flagsOf(program));
-  const command = at < 0 ? undefined : program.commands.find((candidate) => isNamed(candidate, words[at]));
-  if (!command) return words;
+  const { command, at } = calledCommand(program, words);
+  if (command === program) return words;
+  if (command.commands.length > 0 && at === words.length) return [...words, "--help"];
   const firstOnly = command.name() === "run";
-  return [...words.slice(0, at + 1), ...normalizeWords(words.slice(at + 1), flagsOf(command), firstOnly)];
+  return [...words.slice(0, at), ...normalizeWords(words.slice(at), flagsOf(command), firstOnly)];
 }
 
 function commandName(program: Command, words: readonly string[]): string | undefined {
-  const word = words[firstOperand(words, flagsOf(program))];
-  return program.commands.find((command) => isNamed(command, word))?.name();
+  const names: string[] = [];
+  for (let { command } = calledCommand(program, words); command !== program; command = command.parent ?? program) {
+    names.unshift(command.name());
+  }
+  return names.length === 0 ? undefined : names.join(" ");
+}
+
+/** The innermost command that WORDS name, and where its own words begin. */
+function calledCommand(program: Command, words: readonly string[]): { readonly command: Command; readonly at: number } {
+  let command = program;
+  let at = 0;
+  for (;;) {
+    const operand = firstOperand(words.slice(at), flagsOf(command));
+    const word = words[at + operand];
+    const inner = operand < 0 ? undefined : command.commands.find((candidate) => isNamed(candidate, word));
+    if (inner === undefined) return { command, at };
+    command = inner;
+    at += operand + 1;
+  }
 }
 
 function isNamed(command: Command, word: string | undefined): boolean {

@@ -147,6 +147,8 @@ export interface EngineOptions {
 /** An open engine. Dispose of it when done; builds under way are canceled by that. */
 export interface Engine extends AsyncDisposable {
   build(request: BuildRequest): Promise<BuildResult>;
+  /** The graphs that `build` would solve, one a platform; base images are resolved, nothing is built. */
+  graphs(request: BuildRequest): Promise<readonly BuildGraph[]>;
   images(): Promise<readonly StoredImage[]>;
   run(request: RunRequest): Promise<number>;
   prune(options: {
@@ -157,6 +159,16 @@ export interface Engine extends AsyncDisposable {
   info(): Promise<Readonly<Record<string, string>>>;
   /** Loads an OCI layout directory or archive file under NAME, or else under the names it carries; the image's id. */
   load(path: string, name?: string): Promise<string>;
+}
+
+/** What is to be built for one platform, as a value. */
+export interface BuildGraph {
+  /** `linux/amd64`. */
+  readonly platform: string;
+  /** One JSON object each; docs/dump-llb.md says what they hold. */
+  readonly lines: readonly string[];
+  /** BuildKit's `pb.Definition`. */
+  readonly protobuf: Uint8Array;
 }
 
 export interface StoredImage {

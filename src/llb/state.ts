@@ -103,7 +103,9 @@ export function mergeStates(states: readonly State[], options: VertexOptions): S
   const filled = states.filter((state) => state.vertex !== undefined);
   const [first] = filled;
   if (first === undefined) return scratch;
-  return filled.length === 1 ? first : stateOf(filled, () => ({ kind: "merge" }), options);
+  if (filled.length === 1) return first;
+  const { platform, metadata } = options;
+  return { vertex: { takes: filled, assemble: () => ({ kind: "merge" }), platform, metadata, repeatsInputs: true } };
 }
 
 /**
@@ -138,6 +140,8 @@ interface Vertex {
   readonly assemble: Assemble;
   readonly platform: Platform | undefined;
   readonly metadata: OpMetadata;
+  /** Whether a state that is taken twice is two inputs, and not one. */
+  readonly repeatsInputs?: boolean;
 }
 
 function stateOf(takes: readonly State[], assemble: Assemble, options: VertexOptions): State {
@@ -150,7 +154,7 @@ function nodeOf(vertex: Vertex, edgeOf: (state: State) => Edge | undefined): OpN
   const indices = vertex.takes.map((state) => {
     const edge = edgeOf(state);
     if (edge === undefined) return -1;
-    const known = positions.get(edge.digest);
+    const known = vertex.repeatsInputs ? undefined : positions.get(edge.digest);
     if (known !== undefined) return known;
     positions.set(edge.digest, inputs.length);
     return inputs.push(edge) - 1;

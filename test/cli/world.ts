@@ -2,6 +2,7 @@ import { Writable } from "node:stream";
 import { runCli } from "../../src/cli/run-cli.js";
 import type { Output, StopSignal, Surroundings } from "../../src/cli/surroundings.js";
 import type {
+  BuildGraph,
   BuildRequest,
   BuildResult,
   Engine,
@@ -15,6 +16,7 @@ import { ManualClock } from "../progress/stage.js";
 /** An engine that answers with what it was given, and writes down what it was asked. */
 interface FakeEngine {
   build?: (request: BuildRequest) => Promise<BuildResult>;
+  graphs?: readonly BuildGraph[];
   run?: (request: RunRequest) => Promise<number>;
   images?: readonly StoredImage[];
   usage?: readonly UsageEntry[];
@@ -119,6 +121,10 @@ function fakeEngine(
     build: async (request) => {
       asked.requests.push(request);
       return (await fake.build?.(request)) ?? EMPTY;
+    },
+    graphs: async (request) => {
+      asked.requests.push(request);
+      return fake.graphs ?? [];
     },
     run: async (request) => {
       asked.calls.push(request);

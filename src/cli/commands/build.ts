@@ -70,7 +70,7 @@ const MAX_DOCKERFILE_BYTES = 16 * 1024 * 1024;
 const MAX_SECRET_BYTES = 500 * 1024;
 
 /** What can be refused before the engine is loaded. */
-function checkInputs({ context, request }: BuildInvocation): void {
+export function checkInputs({ context, request }: BuildInvocation): void {
   if (context.kind === "directory" && !fs.statSync(context.path, { throwIfNoEntry: false })?.isDirectory()) {
     throw new EngineError("not-found", `unable to prepare context: path ${JSON.stringify(context.shown)} not found`);
   }
@@ -83,7 +83,8 @@ function checkInputs({ context, request }: BuildInvocation): void {
   }
 }
 
-async function completeRequest(
+/** The request with what comes on standard input. */
+export async function completeRequest(
   { context, request, dockerfileFromStdin }: BuildInvocation,
   surroundings: Surroundings,
   signal: AbortSignal,
