@@ -1,6 +1,7 @@
 import { type Digest, EngineError } from "../base/index.js";
 import type { Definition, Edge, OpNode } from "../llb/index.js";
 import type { Vertex, VertexEdge } from "../solver/index.js";
+import { redactCredentials } from "../sources/index.js";
 
 /** A definition as the solver's vertices; KNOWN makes vertices that several definitions hold one. Undefined for an empty file system. */
 export function rootOf(definition: Definition, known: Map<Digest, Vertex<OpNode>>): VertexEdge<OpNode> | undefined {
@@ -31,7 +32,7 @@ function vertexOf(digest: Digest, node: OpNode, { definition, known }: Graph): V
   const metadata = definition.metadata.get(digest);
   return {
     digest,
-    name: metadata?.name ?? node.op.kind,
+    name: redactCredentials(metadata?.name ?? node.op.kind),
     inputs: node.inputs.map((input) => ({ vertex: vertexAt(known, input.digest), index: input.index })),
     definition: node,
     ignoreCache: metadata?.ignoreCache ?? false,

@@ -26,8 +26,10 @@ export function createHttpOp(op: SourceOp, environment: OpEnvironment): Op<FileR
   const look = (options: DownloadOptions): Promise<HttpBody> => downloads.look(url, options);
   return {
     async cacheMap(context): Promise<CacheMap<FileResult>> {
-      const content = wanted === undefined ? await enquiry(environment, context, look) : { digest: wanted };
-      return { definition: digestOf(canonicalJson({ http: { ...file, ...content } })), inputs: [], kept: true };
+      const body = wanted === undefined ? await enquiry(environment, context, look) : { digest: wanted };
+      const { digest, lastModified } = { lastModified: undefined, ...body };
+      const definition = digestOf(canonicalJson({ http: { ...file, digest, lastModified } }));
+      return { definition, inputs: [], kept: true };
     },
     async exec(_inputs, context) {
       const expected = wanted ?? (await look(context)).digest;
