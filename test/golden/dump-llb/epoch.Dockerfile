@@ -1,0 +1,7 @@
+ARG SOURCE_DATE_EPOCH=1700000000
+FROM base
+WORKDIR /made
+COPY a /a
+COPY <<f /f
+x
+f

@@ -1,0 +1,6 @@
+FROM --platform=$BUILDPLATFORM base AS build
+ARG TARGETOS TARGETARCH TARGETVARIANT
+RUN compile $TARGETOS/$TARGETARCH
+FROM tools
+COPY --from=build /out /
+RUN there
