@@ -1,6 +1,7 @@
 import type { AbortOptions, Digest } from "../base/index.js";
-import type { Definition, SourceRange } from "../llb/index.js";
+import type { Definition, SourceOp, SourceRange } from "../llb/index.js";
 import type { ImageConfig, Platform } from "../oci/index.js";
+import type { Range } from "./dockerfile/ast.js";
 
 /** Turns a source text into a graph per platform. Pure but for the three doors of the bridge. */
 export interface Frontend {
@@ -30,12 +31,16 @@ export interface FrontendRequest {
   readonly cgroupParent: string | undefined;
 }
 
-/** A named context. `local`: the local source of that name; `image`: a reference; `layout`: `oci-layout://<store>[:tag][@digest]`. */
+/**
+ * A named context. `local`: the local source of that name; `image`: a reference; `layout`: `oci-layout://<store>[:tag][@digest]`;
+ * `target`: a stage of the same file; `source`: what a repository or a download gives (`contextSource` makes it of an address).
+ */
 export type NamedContext =
   | { readonly kind: "local"; readonly name: string }
   | { readonly kind: "image"; readonly reference: string }
   | { readonly kind: "layout"; readonly identifier: string }
-  | { readonly kind: "target"; readonly stage: string };
+  | { readonly kind: "target"; readonly stage: string }
+  | { readonly kind: "source"; readonly op: SourceOp };
 
 /** The frontend's three doors to the outside. */
 export interface FrontendBridge {
@@ -76,7 +81,10 @@ export interface Diagnostic {
   readonly description?: string;
   readonly url?: string;
   readonly hint?: string;
+  /** All lines of the instruction it is about. */
   readonly location?: SourceRange;
-  /** Columns of the culprit on `location.startLine`, from 0, the end not included, where they are known. */
-  readonly columns?: { readonly start: number; readonly end: number };
+  /** The very words that are wrong, in the file of `location`, where they are known. May span lines. */
+  readonly culprit?: Range;
+  /** What to write in place of `culprit`, where that is likely; `message` names it too. */
+  readonly suggestion?: string;
 }

@@ -69,9 +69,19 @@ describe("RUN", () => {
     expect(exec?.mounts[1]).toMatchObject({ dest: "/dev/shm", type: "tmpfs", tmpfs: { sizeBytes: 1024 } });
   });
 
-  it("leaves the network to its own flag", async () => {
-    const [exec] = await execs("FROM scratch\nRUN --network=default x", { network: "none" });
-    expect(exec?.network).toBe("sandbox");
+  it("takes the network of the build, with --network=default too, unless it names another", async () => {
+    const text = lines(
+      "FROM scratch",
+      "RUN a",
+      "RUN --network=default b",
+      "RUN --network=none c",
+      "RUN --network=host d",
+    );
+    const networks = async (network: "default" | "none" | "host") =>
+      (await execs(text, { network })).map((exec) => exec.network);
+    expect(await networks("default")).toEqual(["sandbox", "sandbox", "none", "host"]);
+    expect(await networks("none")).toEqual(["none", "none", "none", "host"]);
+    expect(await networks("host")).toEqual(["host", "host", "none", "host"]);
   });
 
   it("puts caches into their name space", async () => {
@@ -91,7 +101,7 @@ describe("RUN", () => {
     expect(await refusal("FROM base\nRUN --mount=type=tmpfs,target=/t,size=many true")).toMatchObject({
       message: "invalid value for size: many",
       location: { startLine: 2 },
-      columns: { start: 4 },
+      culprit: { start: { line: 2, character: 4 } },
     });
   });
 });
@@ -159,7 +169,9 @@ describe("COPY and ADD", () => {
     ["COPY https://example.org/f /", "source can't be a URL for COPY"],
     ["COPY https://example.org/f.git /", "source can't be a git ref for COPY"],
     ["ADD https://example.org/f.git?colour=red /", 'unexpected query "colour"'],
-    ["ADD --checksum=sha256:abc https://example.org/f /", "invalid checksum digest format"],
+    ["ADD --checksum=sha256:abc https://example.org/f /", "invalid checksum digest length"],
+    ["ADD --checksum=abc https://example.org/f /", "invalid checksum digest format"],
+    ["ADD --checksum=md5:0123456789abcdef0123456789abcdef https://example.org/f /", "unsupported digest algorithm"],
     ["ADD --checksum=sha256:abc f /", "checksum requires HTTP(S) or Git sources"],
     ["ADD --keep-git-dir=true git://h/r.git?keep-git-dir=0 /", "inconsistent keep-git-dir configuration"],
     ["COPY --chmod=8 f /", "invalid chmod parameter: '8'. it should be octal string and between 0 and 07777"],
@@ -200,7 +212,9 @@ describe("settings", () => {
   });
 
   it("say where in the line an expansion fails", async () => {
-    expect(await refusal(`FROM base\nENV ok=1 bad=\${x:?no}`)).toMatchObject({ columns: { start: 9, end: 21 } });
+    expect(await refusal(`FROM base\nENV ok=1 bad=\${x:?no}`)).toMatchObject({
+      culprit: { start: { line: 2, character: 9 }, end: { line: 2, character: 21 } },
+    });
   });
 
   it("take what is not Docker's or OCI's out of a base", async () => {

@@ -1,5 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { createDockerfileFrontend, type FrontendRequest, type NamedContext } from "../../src/frontend/index.js";
+import { EngineError } from "../../src/base/index.js";
+import {
+  contextSource,
+  createDockerfileFrontend,
+  type FrontendRequest,
+  type NamedContext,
+} from "../../src/frontend/index.js";
 import { baseImage, convert, digest, fakeBridge, nodesNamed, refusal, requestFor } from "./convert-fixture.js";
 
 const lines = (...text: readonly string[]) => text.join("\n");
@@ -43,7 +49,7 @@ describe("base images", () => {
     expect(found).toMatchObject({
       message: "alpin: docker.io/library/alpin:latest: not found (did you mean alpine?)",
       location: { file: "Dockerfile", startLine: 2, endLine: 2 },
-      columns: { start: 5, end: 10 },
+      culprit: { start: { line: 2, character: 5 }, end: { line: 2, character: 10 } },
     });
   });
 
@@ -126,6 +132,59 @@ describe("named contexts", () => {
     expect(config.config.Env).toEqual(["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "A=1"]);
   });
 
+  it("of another stage put it in the place of an image or of a whole stage", async () => {
+    const named = contexts({ tools: { kind: "target", stage: "Made" }, later: { kind: "target", stage: "made" } });
+    const text = lines(
+      "FROM base AS made",
+      "ENV A=1",
+      "ONBUILD LABEL made=yes",
+      "RUN make",
+      "FROM gone AS later",
+      "RUN nothing",
+      "FROM tools",
+      "COPY --from=tools:latest /a /b",
+      "COPY --from=later /a /c",
+    );
+    const { definition, config } = await convert(text, named);
+    expect([...nodesNamed(definition, "exec").keys()]).toEqual(["[made 2/2] RUN make"]);
+    expect(config.config).toMatchObject({ Env: [expect.stringMatching(/^PATH=/), "A=1"], Labels: { made: "yes" } });
+    const [copy] = [...nodesNamed(definition, "file").values()];
+    expect(copy?.inputs).toHaveLength(1);
+  });
+
+  it("of a stage that is not there, or only later, are refused", async () => {
+    const refused = async (stage: string) =>
+      refusal("FROM tools\nFROM base AS made", contexts({ tools: { kind: "target", stage } }));
+    expect((await refused("mode")).message).toBe(
+      'named context tools stands for stage "mode": there is no such stage (did you mean made?)',
+    );
+    expect(await refused("made")).toMatchObject({
+      message: 'named context tools stands for stage "made": it needs to be defined before it is used',
+      location: { startLine: 1 },
+    });
+  });
+
+  it("of a repository or a download are what it gives", async () => {
+    const git = contextSource("https://example.org/r.git?subdir=s#v1");
+    const file = contextSource("http://example.org/archive.tar.gz");
+    if (git === undefined || file === undefined) throw new Error("no sources");
+    const named = contexts({ repo: { kind: "source", op: git }, file: { kind: "source", op: file } });
+    const { definition, config } = await convert("FROM repo\nCOPY --from=file /context /f", named);
+    expect([...nodesNamed(definition, "source").values()].map(({ op }) => op)).toEqual([
+      {
+        kind: "source",
+        identifier: "git://example.org/r.git#v1:s",
+        attrs: expect.objectContaining({ "git.fullurl": "https://example.org/r.git" }),
+      },
+      {
+        kind: "source",
+        identifier: "http://example.org/archive.tar.gz",
+        attrs: { "http.filename": "context" },
+      },
+    ]);
+    expect(config.config.WorkingDir).toBe("/");
+  });
+
   it("cannot take the place of scratch or of the main context", async () => {
     const named = contexts({
       scratch: { kind: "image", reference: "base" },
@@ -139,6 +198,42 @@ describe("named contexts", () => {
 describe("names of stages", () => {
   it("that are refused are refused in stages that nobody needs as well", async () => {
     expect((await refusal("FROM base\nCOPY --from=7 /a /b\nFROM base")).message).toBe("invalid stage index 7");
+  });
+
+  it("that no image could have are refused", async () => {
+    expect((await refusal("FROM base AS a.-b")).message).toBe("invalid context name a.-b: invalid reference format");
+  });
+
+  it("are suggested where nothing else was found by a name, whatever the reason", async () => {
+    const bridge = {
+      ...fakeBridge(),
+      resolveImageConfig: async () => {
+        throw new EngineError("unavailable", "no network");
+      },
+    };
+    const text = "FROM scratch AS source\nFROM scratch\nCOPY --from=sorce /a /b";
+    await expect(convert(text, {}, bridge)).rejects.toMatchObject({
+      message: "sorce: no network (did you mean source?)",
+      diagnostics: [{ culprit: { start: { line: 3, character: 5 }, end: { line: 3, character: 17 } } }],
+    });
+    expect((await refusal("FROM scratch AS source\nFROM scratch\nCOPY --from=Sorce /a /b")).message).toContain(
+      "(did you mean source?)",
+    );
+    expect((await refusal("FROM scratch AS source\nRUN --mount=from=soucre,target=/a b")).message).toBe(
+      "soucre: docker.io/library/soucre:latest: not found (did you mean source?)",
+    );
+  });
+
+  it("hint at the variable that was meant", async () => {
+    expect((await refusal("ARG VERSION=1\nFROM alpine:$VERSON")).message).toBe(
+      'failed to parse stage name "alpine:": invalid reference format (did you mean VERSION?)',
+    );
+    expect((await refusal("ARG BASE=base\nFROM $BSE")).message).toBe(
+      "base name ($BSE) should not be blank (did you mean BASE?)",
+    );
+    expect((await refusal("FROM --platform=$BULIDPLATFORM base")).message).toBe(
+      "empty platform value from expression $BULIDPLATFORM (did you mean BUILDPLATFORM?)",
+    );
   });
 
   it("cannot form a circle", async () => {

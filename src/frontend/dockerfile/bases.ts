@@ -1,4 +1,5 @@
 import { type AbortOptions, EngineError } from "../../base/index.js";
+import type { SourceOp } from "../../llb/index.js";
 import { formatPlatform, type ImageConfig, type Platform } from "../../oci/index.js";
 import { DiagnosticError } from "../diagnostic-error.js";
 import { parseDockerignore } from "../dockerignore/index.js";
@@ -22,7 +23,8 @@ export type External =
       /** The named context that it came by. */
       readonly context: string | undefined;
     }
-  | { readonly kind: "local"; readonly name: string; readonly context: string; readonly excludes: readonly string[] };
+  | { readonly kind: "local"; readonly name: string; readonly context: string; readonly excludes: readonly string[] }
+  | { readonly kind: "source"; readonly op: SourceOp; readonly context: string };
 
 /** Everything of the outside that the stages of TARGET need, and the steps that ONBUILD adds to them. */
 export interface ResolvedBases {
@@ -65,8 +67,8 @@ export async function resolveBases(scope: BasesScope, options: AbortOptions): Pr
         const base = await resolver.base(stage);
         if (base !== undefined) bases.set(stage, base);
       }),
-      ...origins.map(async ({ name, range }) => {
-        images.set(name, await resolver.image(name, targetPlatform, range));
+      ...origins.map(async ({ name, range, culprit }) => {
+        images.set(name, await resolver.image(name, targetPlatform, range, culprit));
       }),
     ]);
     for (const stage of fresh) triggers.set(stage, triggerSteps(stage, bases.get(stage), plan, fileName));
@@ -79,7 +81,10 @@ export async function resolveBases(scope: BasesScope, options: AbortOptions): Pr
 const EMPTY: External = { kind: "empty" };
 const IGNORE_FILE = ".dockerignore";
 /** Names that people misspell when they name a base image. */
-const COMMON_IMAGES = ["alpine", "busybox", "centos", "debian", "golang", "ubuntu", "fedora"];
+const COMMON_IMAGES = ["alpine", "busybox", "centos", "debian", "golang", "ubuntu", "fedora"].flatMap((name) => [
+  name,
+  `${name}:latest`,
+]);
 
 /** Asks the bridge, each question once. */
 class Resolver {
@@ -108,7 +113,7 @@ class Resolver {
     }
   }
 
-  image(name: string, platform: Platform, range: Range, culprit?: Range): Promise<External> {
+  image(name: string, platform: Platform, range: Range, culprit: Range | undefined): Promise<External> {
     return this.#placed(range, () => this.#image(name, platform), culprit);
   }
 
@@ -130,7 +135,8 @@ class Resolver {
       return { kind: "local", name: context.name, context: name, excludes: await this.#ignored(context.name) };
     }
     if (context.kind === "image" && context.reference === "scratch") return EMPTY;
-    const { identifier, config } = await this.#resolve(identifierOf(name, context), platform);
+    if (context.kind === "source") return { kind: "source", op: context.op, context: name };
+    const { identifier, config } = await this.#resolve(identifierOf(context), platform);
     return { kind: "image", identifier, config, context: name };
   }
 
@@ -156,12 +162,12 @@ class Resolver {
     if (!(error instanceof EngineError) || error.code === "canceled") return error;
     const { code, hint } = error;
     const known = [...this.#scope.plan.stages.map((stage) => stage.label), ...COMMON_IMAGES];
-    const suggestion = code === "not-found" || code === "denied" ? didYouMean(name, known) : "";
-    const message = `${name}: ${error.message}${suggestion}`;
+    // Whatever went wrong: the name of a stage that is not there may be asked for without a network too.
+    const message = `${name}: ${error.message}${didYouMean(name, known)}`;
     return new EngineError(code, message, { cause: error, ...(hint === undefined ? {} : { hint }) });
   }
 
-  async #placed<T>(range: Range, ask: () => Promise<T>, culprit?: Range): Promise<T> {
+  async #placed<T>(range: Range, ask: () => Promise<T>, culprit: Range | undefined): Promise<T> {
     try {
       return await ask();
     } catch (error) {
@@ -170,14 +176,14 @@ class Resolver {
   }
 }
 
-function identifierOf(name: string, context: Exclude<NamedContext, { kind: "local" }>): string {
+function identifierOf(context: NamedContext): string {
   switch (context.kind) {
     case "image":
       return `docker-image://${fullImageName(context.reference)}`;
     case "layout":
       return context.identifier;
-    case "target":
-      throw new EngineError("unsupported", `named context ${name}: another build's target is not supported`);
+    default:
+      throw new EngineError("internal", `a context of kind ${context.kind} is no image`);
   }
 }
 
@@ -191,7 +197,7 @@ function imagesOf(
 
 /** The steps that what STAGE begins with wants to be run in it, before its own. */
 function triggerSteps(stage: Stage, base: External | undefined, plan: StagePlan, file: string): readonly Step[] {
-  if (stage.base.kind === "context") return [];
+  if (stage.isReplaced) return [];
   const texts =
     stage.base.kind === "stage" ? triggersOf(stage.base.stage) : base?.kind === "image" ? onbuild(base) : [];
   const { range } = stage.node.from;

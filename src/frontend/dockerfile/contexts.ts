@@ -28,7 +28,7 @@ export function createContextNames(contexts: ReadonlyMap<string, NamedContext>):
   const byName = new Map([...contexts].map(([name, context]) => [normalized(name), { name, context }]));
   return {
     find(name, platform) {
-      if (byName.size === 0 || isReserved(name)) return undefined;
+      if (isReserved(name)) return undefined;
       const plain = shortName(name);
       const suffix = PLATFORM_SEPARATOR + formatPlatform(normalizePlatform(platform));
       return byName.get(plain + suffix) ?? byName.get(plain);

@@ -181,7 +181,7 @@ function basePlatform(scope: ConvertScope, stage: Stage, base: External): Platfo
     return normalizePlatform(platformOf(base.config));
   }
   // `FROM --platform=… scratch` still gives the target's platform.
-  return (base.kind === "empty" ? undefined : stage.platform) ?? scope.targetPlatform;
+  return (stage.base.kind === "scratch" ? undefined : stage.platform) ?? scope.targetPlatform;
 }
 
 function baseFiles(
@@ -210,7 +210,7 @@ function stageNames(scope: ConvertScope, stage: Stage, platform: Platform) {
   const counted = [...steps, ...stage.steps.filter(makesVertex)].length;
   return createVertexNames({
     label: scope.isOnlyStage ? "" : stage.label,
-    total: stage.base.kind === "context" ? 0 : counted + (stage.base.kind === "image" ? 1 : 0),
+    total: stage.isReplaced ? 0 : counted + (stage.base.kind === "image" ? 1 : 0),
     platform: scope.showPlatform ? platform : undefined,
   });
 }

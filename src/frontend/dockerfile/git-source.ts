@@ -16,6 +16,8 @@ export interface GitSource {
   readonly keepGitDir: boolean | undefined;
   readonly submodules: boolean;
   readonly fetchByCommit: boolean;
+  /** What the times of files are; undefined is that of the checkout. Only contexts heed it. */
+  readonly mtime: "checkout" | "commit" | undefined;
 }
 
 /**
@@ -39,13 +41,18 @@ export function parseGitSource(text: string): GitSource | undefined {
     keepGitDir,
     submodules: flag(query, "submodules") ?? true,
     fetchByCommit: flag(query, "fetch-by-commit") ?? false,
+    mtime: query.get("mtime") as GitSource["mtime"],
   };
 }
 
 /** The source of a repository; `flags` are those of the ADD, which may say the same as the address but nothing else. */
 export function gitSourceOp(
   source: GitSource,
-  flags: { readonly keepGitDir: boolean | undefined; readonly checksum: string | undefined },
+  flags: {
+    readonly keepGitDir: boolean | undefined;
+    readonly checksum: string | undefined;
+    readonly mtime?: GitSource["mtime"];
+  },
 ): SourceOp {
   if (flags.keepGitDir !== undefined && source.keepGitDir !== undefined && flags.keepGitDir !== source.keepGitDir) {
     throw invalid("inconsistent keep-git-dir configuration");
@@ -67,6 +74,7 @@ export function gitSourceOp(
       ...((source.keepGitDir ?? flags.keepGitDir) ? { "git.keepgitdir": "true" } : {}),
       ...(checksum ? { "git.checksum": checksum } : {}),
       ...(source.submodules ? {} : { "git.skipsubmodules": "true" }),
+      ...(flags.mtime === undefined ? {} : { "git.mtime": flags.mtime }),
       ...(source.fetchByCommit ? { "git.fetchbycommit": "true" } : {}),
     },
   };
@@ -94,9 +102,11 @@ function splitAddress(text: string): Address | undefined {
   const remote = text.replace(/[?#].*$/s, "");
   const url = URL_ADDRESS.exec(text);
   if (url !== null) {
-    const [, protocol = "", host = "", path = "", query = "", fragment = ""] = url;
+    const [, protocol = "", host = "", written = "", query = "", encoded = ""] = url;
     const isHttp = protocol.toLowerCase().startsWith("http");
-    if (isHttp && !path.endsWith(".git")) return undefined;
+    const path = decoded(written);
+    const fragment = decoded(encoded);
+    if (path === undefined || fragment === undefined || (isHttp && !path.endsWith(".git"))) return undefined;
     return { remote, host, path, query, fragment, isSsh: protocol.toLowerCase() === "ssh" };
   }
   const scp = SCP_ADDRESS.exec(text);
@@ -146,6 +156,15 @@ function agreed(what: string, first: string, second: string | undefined): string
     throw invalid(`${what} conflicts: ${JSON.stringify(first)} vs ${JSON.stringify(second)}`);
   }
   return second ?? first;
+}
+
+/** TEXT without its percent signs; undefined where they mean nothing. */
+function decoded(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function splitAt(text: string, separator: string): [string, string] {

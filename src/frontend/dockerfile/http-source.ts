@@ -15,30 +15,35 @@ export function isHttpAddress(text: string): boolean {
 /** The source of URL. Throws `invalid` where CHECKSUM, if there is one, is no digest. */
 export function httpSource(url: string, checksum: string | undefined): HttpSource {
   if (checksum !== undefined && !isDigest(checksum)) {
-    const isKnown = checksum.startsWith("sha256:");
-    const message =
-      isKnown || !checksum.includes(":") ? "invalid checksum digest format" : "unsupported digest algorithm";
-    throw new EngineError("invalid", message);
+    throw new EngineError("invalid", checksumProblem(checksum));
   }
   const fileName = nameOf(url);
   const attrs = { "http.filename": fileName, ...(checksum === undefined ? {} : { "http.checksum": checksum }) };
   return { op: { kind: "source", identifier: url, attrs }, fileName };
 }
 
+function checksumProblem(checksum: string): string {
+  const [, algorithm, encoded = ""] = /^([^:]+):(.+)$/s.exec(checksum) ?? [];
+  if (algorithm === "sha256")
+    return `invalid checksum digest ${encoded.length === SHA256_HEX_LENGTH ? "format" : "length"}`;
+  return algorithm === undefined ? "invalid checksum digest format" : "unsupported digest algorithm";
+}
+
+const SHA256_HEX_LENGTH = 64;
 const UNNAMED = "__unnamed__";
 
 /** The last part of the path of URL. */
 function nameOf(url: string): string {
-  const path = /^https?:\/\/[^/?#]*([^?#]*)/.exec(url)?.[1] ?? "";
+  const path = decoded(/^https?:\/\/[^/?#]*([^?#]*)/.exec(url)?.[1] ?? "");
   const name = path.replace(/\/+$/, "").split("/").at(-1) ?? "";
-  const decoded = unescaped(name);
-  return decoded === "" || decoded === "." || decoded === ".." || decoded.includes("/") ? UNNAMED : decoded;
+  return name === "" || name === "." || name === ".." || name.includes("\0") ? UNNAMED : name;
 }
 
-function unescaped(name: string): string {
+/** PATH without its percent signs; empty where they mean nothing. */
+function decoded(path: string): string {
   try {
-    return decodeURIComponent(name);
+    return decodeURIComponent(path);
   } catch {
-    return name;
+    return "";
   }
 }

@@ -1,2 +1,3 @@
+export { checkDockerfile } from "./check.js";
 export { type ContextSourceOptions, contextSource, DOWNLOADED_CONTEXT } from "./context-source.js";
-export { checkDockerfile, createDockerfileFrontend } from "./solve.js";
+export { createDockerfileFrontend } from "./solve.js";

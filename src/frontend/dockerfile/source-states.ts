@@ -2,6 +2,7 @@ import { posix } from "node:path";
 import { type OpMetadata, type State, scratch, sourceState } from "../../llb/index.js";
 import type { Platform } from "../../oci/index.js";
 import type { External } from "./bases.js";
+import { contextMetadata } from "./context-source.js";
 import { MAIN_CONTEXT } from "./contexts.js";
 
 /** Paths that are read of a directory of the caller's; only they need to be looked at. */
@@ -43,6 +44,11 @@ export function createSourceStates(mainExcludes: readonly string[]): SourceState
           return { state: scratch, used: NOT_TRACKED };
         case "local":
           return local(external.name, `[context ${external.context}] load from client`, external.excludes);
+        case "source":
+          return {
+            state: sourceState(() => external.op, { metadata: contextMetadata(external.context, external.op) }),
+            used: NOT_TRACKED,
+          };
         case "image":
           return { state: imageState(external, platform, base), used: NOT_TRACKED };
       }

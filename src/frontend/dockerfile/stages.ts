@@ -20,9 +20,11 @@ export interface Stage {
   /** What --platform asks for. */
   readonly platform: Platform | undefined;
   readonly steps: readonly Step[];
+  /** Whether a named context takes the place of the whole stage, whose steps then don't count. */
+  readonly isReplaced: boolean;
 }
 
-/** `context` takes the place of the whole stage, whose steps don't count. */
+/** `context` replaces the stage; the stage that a named context stands for may do so too. */
 type StageBase =
   | { readonly kind: "stage"; readonly stage: Stage }
   | { readonly kind: "image"; readonly name: string }
@@ -40,7 +42,13 @@ export interface Step {
 /** Where a step takes files from. */
 export type Origin =
   | { readonly kind: "stage"; readonly stage: Stage }
-  | { readonly kind: "image"; readonly name: string; readonly range: Range };
+  | {
+      readonly kind: "image";
+      readonly name: string;
+      readonly range: Range;
+      /** The words that name it. */
+      readonly culprit: Range | undefined;
+    };
 
 /** What names in a file depend on. */
 export interface StageScope {
@@ -88,36 +96,42 @@ class StagePlan {
   }
 
   addStage(node: StageNode): void {
-    const place = { file: this.#scope.fileName, range: node.from.range };
-    const image = this.#baseName(node.from);
+    const { fileName: file } = this.#scope;
+    const { image, hint } = this.#baseName(node.from);
     const platform = this.#platform(node.from);
     const name = node.from.name?.text.toLowerCase();
     try {
-      const base = this.#base(name, image, platform);
-      const stage = { node, index: node.index, name, label: name ?? `stage-${node.index}`, base, platform, steps: [] };
+      const replacement = this.#replacement(name, image, platform);
+      const base = replacement ?? this.#base(image, platform);
+      const label = name ?? `stage-${node.index}`;
+      const isReplaced = replacement !== undefined;
+      const stage = { node, index: node.index, name, label, base, platform, steps: [], isReplaced };
       this.#stages.push(stage);
       if (name !== undefined) this.#byName.set(name, stage);
     } catch (error) {
-      throw placed(error, { ...place, culprit: node.from.image.range });
+      throw placed(explained(error, hint), { file, range: node.from.range, culprit: node.from.image.range });
     }
   }
 
   addSteps(stage: Stage): void {
     const steps = this.#stages[stage.index]?.steps;
-    if (stage.base.kind === "context") return;
-    for (const instruction of stage.node.instructions) steps?.push(this.step(instruction, false));
+    for (const instruction of stage.node.instructions) {
+      const step = this.step(instruction, false);
+      if (!stage.isReplaced) steps?.push(step);
+    }
   }
 
   /** INSTRUCTION with what it takes files from. Throws a DiagnosticError. */
   step(instruction: StageInstruction, trigger: boolean): Step {
     switch (instruction.kind) {
       case "copy": {
-        const { from } = instruction;
-        return { instruction, trigger, sources: from?.value ? [this.#copySource(from.value, instruction.range)] : [] };
+        const { from, range } = instruction;
+        const sources = from?.value ? [this.#copySource(from.value, { range, culprit: from.range })] : [];
+        return { instruction, trigger, sources };
       }
       case "run": {
-        const sources = instruction.mounts.map((mount) => {
-          return mount.from ? this.#named(mount.from, instruction.range) : undefined;
+        const sources = instruction.mounts.map(({ from, flag }) => {
+          return from ? this.#named(from, { range: instruction.range, culprit: flag.range }) : undefined;
         });
         return { instruction, trigger, sources };
       }
@@ -126,47 +140,81 @@ class StagePlan {
     }
   }
 
-  #copySource(from: string, range: Range): Origin {
+  #copySource(from: string, place: NamePlace): Origin {
+    const file = this.#scope.fileName;
     const expanded = expandWord(from, new Map(), this.#scope.dockerfile.directives.escape);
     if (!expanded.ok || expanded.value !== from) {
-      throw mistake(expanded.ok ? FROM_NOT_EXPANDED : expanded.error, { file: this.#scope.fileName, range });
+      throw mistake(expanded.ok ? FROM_NOT_EXPANDED : expanded.error, { file, ...place });
     }
-    if (!/^[+-]?\d+$/.test(from)) return this.#named(from, range);
+    if (!/^[+-]?\d+$/.test(from)) return this.#named(from, place);
     const stage = this.#stages[Number(from)];
-    if (stage === undefined) {
-      throw mistake(`invalid stage index ${Number(from)}`, { file: this.#scope.fileName, range });
-    }
+    if (stage === undefined) throw mistake(`invalid stage index ${Number(from)}`, { file, ...place });
     return { kind: "stage", stage };
   }
 
-  #named(name: string, range: Range): Origin {
+  #named(name: string, place: NamePlace): Origin {
     const stage = this.#byName.get(name.toLowerCase());
     if (stage !== undefined) return { kind: "stage", stage };
     try {
-      if (name !== "scratch") fullImageName(name);
-      return { kind: "image", name, range };
+      const meant = name === "scratch" ? undefined : this.#stageFor(fullImageName(name), this.#scope.targetPlatform);
+      return meant === undefined ? { kind: "image", name, ...place } : { kind: "stage", stage: meant };
     } catch (error) {
-      throw placed(error, { file: this.#scope.fileName, range });
+      const hint = didYouMean(
+        name.toLowerCase(),
+        this.#stages.map(({ label }) => label),
+      );
+      throw placed(explained(error, hint), { file: this.#scope.fileName, ...place });
     }
   }
 
-  #base(name: string | undefined, image: string, platform: Platform | undefined): StageBase {
-    const found = name && this.#scope.contexts.find(name, platform ?? this.#scope.targetPlatform);
-    if (found) return { kind: "context", found };
+  /** What a named context puts in the place of the stage NAME; undefined where none does. */
+  #replacement(name: string | undefined, image: string, platform: Platform | undefined): StageBase | undefined {
+    if (name === undefined) return undefined;
+    const found = this.#scope.contexts.find(name, platform ?? this.#scope.targetPlatform);
+    if (found === undefined) return undefined;
+    fullImageName(image);
+    return found.context.kind === "target" ? this.#stageNamedBy(found) : { kind: "context", found };
+  }
+
+  #base(image: string, platform: Platform | undefined): StageBase {
     const stage = this.#byName.get(image);
     if (stage !== undefined) return { kind: "stage", stage };
     if (image === "scratch") return { kind: "scratch" };
-    fullImageName(image);
-    return { kind: "image", name: image };
+    const meant = this.#stageFor(fullImageName(image), platform ?? this.#scope.targetPlatform);
+    return meant === undefined ? { kind: "image", name: image } : { kind: "stage", stage: meant };
   }
 
-  #baseName(from: FromInstruction): string {
+  /** The stage that a named context puts in the place of the image NAME. */
+  #stageFor(name: string, platform: Platform): Stage | undefined {
+    const found = this.#scope.contexts.find(name, platform);
+    return found?.context.kind === "target" ? this.#stageNamedBy(found).stage : undefined;
+  }
+
+  #stageNamedBy({ name, context }: FoundContext): Extract<StageBase, { kind: "stage" }> {
+    const wanted = context.kind === "target" ? context.stage : "";
+    const stage = this.#byName.get(wanted.toLowerCase());
+    if (stage !== undefined) return { kind: "stage", stage };
+    const names = this.#scope.dockerfile.stages.flatMap(({ from }) => from.name?.text.toLowerCase() ?? []);
+    const problem = names.includes(wanted.toLowerCase())
+      ? "it needs to be defined before it is used"
+      : `there is no such stage${didYouMean(wanted, names)}`;
+    throw new EngineError("invalid", `named context ${name} stands for stage ${JSON.stringify(wanted)}: ${problem}`);
+  }
+
+  /** What FROM names, and a hint at a variable in it that was probably misspelt. */
+  #baseName(from: FromInstruction): { readonly image: string; readonly hint: string } {
     const { fileName, globals, dockerfile } = this.#scope;
     const place = { file: fileName, range: from.range, culprit: from.image.range };
     const expanded = expandWord(from.image.text, globals, dockerfile.directives.escape);
     if (!expanded.ok) throw mistake(expanded.error, place);
-    if (expanded.value === "") throw mistake(`base name (${from.image.text}) should not be blank`, place);
-    return expanded.value;
+    const hint = this.#meantBy(expanded.unset);
+    if (expanded.value === "") throw mistake(`base name (${from.image.text}) should not be blank${hint}`, place);
+    return { image: expanded.value, hint };
+  }
+
+  #meantBy(unset: readonly string[]): string {
+    const names = [...this.#scope.globals.keys()];
+    return unset.map((name) => didYouMean(name, names)).find((text) => text !== "") ?? "";
   }
 
   #platform(from: FromInstruction): Platform | undefined {
@@ -176,7 +224,7 @@ class StagePlan {
     const place = { file: fileName, range: from.range, culprit: from.platform?.range };
     const expanded = expandWord(written, globals, dockerfile.directives.escape);
     if (!expanded.ok) throw mistake(`failed to process arguments for platform ${written}: ${expanded.error}`, place);
-    const hint = expanded.unset.map((name) => didYouMean(name, [...globals.keys()])).find((text) => text !== "") ?? "";
+    const hint = this.#meantBy(expanded.unset);
     if (expanded.value === "") throw mistake(`empty platform value from expression ${written}${hint}`, place);
     try {
       return parsePlatform(expanded.value, buildPlatform);
@@ -187,6 +235,18 @@ class StagePlan {
 }
 
 export type { StagePlan };
+
+/** ERROR with a hint behind its message. */
+function explained(error: unknown, hint: string): unknown {
+  if (hint === "" || !(error instanceof EngineError)) return error;
+  return new EngineError(error.code, error.message + hint, { cause: error });
+}
+
+/** Where a name stands: the lines of its instruction, and its own words. */
+interface NamePlace {
+  readonly range: Range;
+  readonly culprit: Range | undefined;
+}
 
 const FROM_NOT_EXPANDED =
   "variable expansion is not supported for --from, define a new stage with FROM using ARG from global scope as a workaround";
