@@ -57,7 +57,10 @@ function resolvedMounts(build: StageBuild, instruction: RunInstruction): Resolve
       noteUndefined(build, instruction, expansion);
       return expansion;
     });
-    if (result.ok) return result.mount;
+    if (result.ok) {
+      build.facts.mounts.push({ instruction, mount: result.mount });
+      return result.mount;
+    }
     const { name } = build.scope.request.dockerfile;
     throw mistake(result.error, { file: name, range: instruction.range, culprit: mount.flag.range });
   });

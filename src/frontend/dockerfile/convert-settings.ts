@@ -53,6 +53,8 @@ export function convertArg(build: StageBuild, instruction: ArgInstruction): void
     const value = buildArgs.get(key) ?? ownDefault();
     if (value !== undefined && !HIDDEN_ARGS.has(key)) setVariable(build.variables, key, value);
     build.args.set(key, value);
+    const inherited = written === undefined && !buildArgs.has(key) && globals.has(key);
+    build.facts.args.push({ instruction, key, value, inherited });
     shown.push(value === undefined ? key : `${key}=${value}`);
   }
   addHistory(build, `ARG ${shown.join(" ")}`, "settings");

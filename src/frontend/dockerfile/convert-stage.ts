@@ -49,6 +49,7 @@ export function convertSteps(build: StageBuild): void {
       throw placed(error, { file: build.scope.request.dockerfile.name, range: step.instruction.range });
     }
     build.facts.converted.push(step.instruction);
+    for (const source of step.sources) if (source?.kind === "stage") build.facts.sources.add(source.stage.index);
   }
 }
 
