@@ -3,7 +3,7 @@ import type { Definition, SourceOp, SourceRange } from "../llb/index.js";
 import type { ImageConfig, Platform } from "../oci/index.js";
 import type { Range } from "./dockerfile/ast.js";
 
-/** Turns a source text into a graph per platform. Pure but for the three doors of the bridge. */
+/** Turns a source text into a graph per platform. Pure but for the doors of the bridge. */
 export interface Frontend {
   solve(request: FrontendRequest, bridge: FrontendBridge, options?: AbortOptions): Promise<FrontendResult>;
 }
@@ -17,6 +17,8 @@ export interface FrontendRequest {
   readonly target: string | undefined;
   readonly buildArgs: ReadonlyMap<string, string>;
   readonly labels: ReadonlyMap<string, string>;
+  /** Where the main context is not the local source `context`: what gives it. */
+  readonly mainContext?: SourceContext | undefined;
   /** Named contexts (--build-context), by name. */
   readonly contexts: ReadonlyMap<string, NamedContext>;
   /** Wanted platforms; empty means the build platform, without a per-platform result. */
@@ -42,7 +44,13 @@ export type NamedContext =
   | { readonly kind: "target"; readonly stage: string }
   | { readonly kind: "source"; readonly op: SourceOp };
 
-/** The frontend's three doors to the outside. */
+/** A context that a repository or a download gives; `unpack`: the download is an archive that holds it. */
+export interface SourceContext {
+  readonly op: SourceOp;
+  readonly unpack: boolean;
+}
+
+/** The frontend's doors to the outside. */
 export interface FrontendBridge {
   /**
    * The config of the image a source names (`docker-image://docker.io/library/alpine:3` or `oci-layout://…`) for PLATFORM,
@@ -51,6 +59,11 @@ export interface FrontendBridge {
   resolveImageConfig(identifier: string, platform: Platform, options?: AbortOptions): Promise<ResolvedImage>;
   /** A file of the local source CONTEXT (`context` or a named one), undefined where there is none. Limited to 16 MiB. */
   readFile(context: string, path: string, options?: AbortOptions): Promise<Uint8Array | undefined>;
+  /**
+   * When what a repository or a download gives was made: the time of the commit; what the server says, or else the newest file of the
+   * archive that it is. Undefined where nothing tells. Errors: as of the source.
+   */
+  sourceTime(op: SourceOp, options?: AbortOptions): Promise<Date | undefined>;
   warn(diagnostic: Diagnostic): void;
 }
 
@@ -68,6 +81,8 @@ export interface FrontendResult {
 export interface FrontendImage {
   readonly platform: Platform;
   readonly definition: Definition;
+  /** The time that SOURCE_DATE_EPOCH fixed, if it did. */
+  readonly epoch: Date | undefined;
   /** `history` has an entry per instruction; those without `empty_layer` correspond in order to the layers above the base. */
   readonly config: ImageConfig;
 }

@@ -169,8 +169,42 @@ describe("flags", () => {
   });
 
   it("lose their quotes and escapes", () => {
-    const flags = one(`COPY --chown="a b":'c' --exclude=x\\ y --exclude=é a b`).flags;
-    expect(flags.map((flag) => flag.value)).toEqual(["a b:c", "x y", "é"]);
+    const flags = one(`COPY --chown="a b":'c' --exclude=x\\ y a b`).flags;
+    expect(flags.map((flag) => flag.value)).toEqual(["a b:c", "x y"]);
+  });
+
+  it("are read byte by byte, as BuildKit reads them: 85 and A0 are blanks, the others letters", () => {
+    expect(one("COPY --exclude=é --exclude=🐳 a b")).toMatchObject({
+      excludes: ["Ã©", "ð\x9f\x90³"],
+      sources: [{ text: "a" }],
+    });
+    const cut = one("COPY --exclude=à.txt a b");
+    expect(cut).toMatchObject({ excludes: ["Ã"], sources: [{ text: ".txt" }, { text: "a" }] });
+    expect(cut.flags).toMatchObject([{ range: { start: { character: 5 }, end: { character: 16 } } }]);
+    expect(one('COPY --exclude="à b" a b')).toMatchObject({ excludes: ["Ã\xa0 b"] });
+  });
+
+  it("begin only behind the blanks that part words", () => {
+    expect(one("RUN \u3000--network=none x")).toMatchObject({
+      network: undefined,
+      command: { text: "--network=none x" },
+    });
+  });
+
+  it.each([
+    ["RUN --nettwork=none x", 4, 14, "--network", "unknown flag: --nettwork (did you mean network?)"],
+    ["COPY --link=ture a b", 12, 16, "true", "expecting boolean value for flag --link, not: ture (did you mean true?)"],
+    ["RUN --network=hosts x", 14, 19, "host", 'invalid network mode "hosts" (did you mean host?)'],
+    ["RUN --security=insecur x", 15, 22, "insecure", 'security "insecur" is not valid (did you mean insecure?)'],
+    ["RUN --mount=type=bind,from=a$B,target=/x x", 22, 30, undefined, "'from' doesn't support variable expansion"],
+  ])("that are wrong are told with what was meant: %s", (text, start, end, suggestion, message) => {
+    const { diagnostics } = parseDockerfile(`FROM base\n${text}`, "D");
+    expect(diagnostics).toHaveLength(1);
+    expect(diagnostics[0]).toMatchObject({
+      message: expect.stringContaining(message),
+      culprit: { start: { line: 2, character: start }, end: { line: 2, character: end } },
+    });
+    expect(diagnostics[0]?.suggestion).toBe(suggestion);
   });
 
   it("end at a lone --", () => {
@@ -415,11 +449,14 @@ describe("places", () => {
     });
   });
 
-  it("of an error are its culprit's", () => {
-    const { diagnostics } = parseDockerfile("FROM base\nRUN --nope=1 x\nLABEL a=1 \\\n  nonsense\n", "D");
-    expect(diagnostics).toMatchObject([
-      { location: { file: "D", startLine: 2, endLine: 2 }, columns: { start: 4, end: 12 } },
-      { location: { file: "D", startLine: 4, endLine: 4 }, columns: { start: 2, end: 10 } },
+  it("of an error are the instruction's lines and the very words", () => {
+    const text = "FROM base\nRUN --nope=1 x\nLABEL a=1 \\\n\t\u6f22 \\\r\n  # c\n b=1\nSHEL [1\\\n2]\nCMD [1,\\\n2]\n";
+    const { diagnostics } = parseDockerfile(text, "D");
+    expect(diagnostics.map(({ location, culprit }) => [location?.startLine, location?.endLine, culprit])).toEqual([
+      [2, 2, { start: { line: 2, character: 4 }, end: { line: 2, character: 10 } }],
+      [3, 6, { start: { line: 4, character: 1 }, end: { line: 4, character: 2 } }],
+      [7, 8, { start: { line: 7, character: 0 }, end: { line: 7, character: 4 } }],
+      [9, 10, { start: { line: 9, character: 4 }, end: { line: 10, character: 2 } }],
     ]);
   });
 });

@@ -1,4 +1,6 @@
 import type { KeyValue, Range, Word } from "./ast.js";
+import { jsonArray } from "./json-form.js";
+import { trimmed } from "./lines.js";
 import { quote } from "./quote.js";
 import { cutTrigger, type RawInstruction, type RawText } from "./raw.js";
 import { cutWord, splitQuotedWords, splitWords } from "./words.js";
@@ -84,19 +86,20 @@ function parseForm(raw: RawInstruction): Arguments | Problem {
 
 /** A JSON array of strings; undefined for anything that is no JSON array, which then is ordinary text. */
 function parseJson(rest: RawText): Extract<Arguments, { form: "json" }> | Problem | undefined {
-  if (!rest.text.startsWith("[")) return undefined;
-  let values: unknown;
-  try {
-    values = JSON.parse(rest.text);
-  } catch {
-    return undefined;
+  const values = jsonArray(trimmed(rest.text).text);
+  if (values === undefined) return undefined;
+  if (values.every((value) => typeof value === "string")) {
+    return { form: "json", values: values.map((value) => wellFormed(value)), range: rest.range() };
   }
-  if (!Array.isArray(values)) return undefined;
-  if (values.every((value) => typeof value === "string")) return { form: "json", values, range: rest.range() };
   return {
     message: "when using JSON array syntax, arrays must be comprised of strings only",
     culprit: rest.range(),
   };
+}
+
+/** TEXT without lone surrogates, which Go makes U+FFFD of. */
+function wellFormed(text: string): string {
+  return text.replace(/\p{Surrogate}/gu, "\ufffd");
 }
 
 function parseJsonOrText(rest: RawText): JsonOrText | Problem {
@@ -137,9 +140,9 @@ export function keyValue(word: Word): KeyValue {
 }
 
 function parseHealth(rest: RawText): Arguments | Problem {
-  const blank = /\p{White_Space}/u.exec(rest.text)?.index ?? rest.text.length;
-  if (blank === 0) return { form: "none" };
-  const type = rest.word({ text: rest.text.slice(0, blank), offset: 0 });
-  const command = parseJsonOrText(rest.slice(blank));
+  if (rest.text === "") return { form: "none" };
+  const [first, behind] = cutWord(rest.text);
+  const type = rest.word(first);
+  const command = parseJsonOrText(rest.part(behind?.offset ?? rest.text.length));
   return "form" in command ? { form: "health", type, command } : command;
 }

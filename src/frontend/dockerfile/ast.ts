@@ -106,6 +106,8 @@ export interface MountOption {
   readonly value: string | undefined;
   /** The field as written. */
   readonly field: string;
+  /** Where it stands; that of the whole flag where quotes or escapes blur it. */
+  readonly range: Range;
 }
 
 export interface RunInstruction extends Base {

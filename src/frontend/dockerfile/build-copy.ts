@@ -14,7 +14,7 @@ export function buildCopy(raw: CompleteInstruction, args: Arguments, kind: "copy
     return { ok: false, message, culprit: (destination ?? raw.keyword).range };
   }
   const problem = checkFlags(raw.flags, SCHEMAS[kind]);
-  if (problem) return { ok: false, message: problem.message, culprit: problem.flag.range };
+  if (problem) return problem;
   if (parseHeredocWord(destination.text)) {
     return { ok: false, message: `${raw.name} cannot accept a heredoc as a destination`, culprit: destination.range };
   }

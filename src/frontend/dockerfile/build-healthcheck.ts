@@ -17,7 +17,7 @@ export function buildHealthcheck(raw: CompleteInstruction, args: Arguments): Bui
     return { ok: true, instruction: { kind: "healthcheck", check: { type: "none" }, ...base(raw) } };
   }
   const problem = checkFlags(raw.flags, SCHEMA);
-  if (problem) return { ok: false, message: problem.message, culprit: problem.flag.range };
+  if (problem) return problem;
   if (type !== "CMD") {
     const message = `Unknown type ${quote(type)} in HEALTHCHECK (try CMD)`;
     return { ok: false, message, culprit: args.type.range };

@@ -1,31 +1,32 @@
 import type { Arguments } from "./arguments.js";
-import type { Flag, MountOption, Range, RunInstruction, RunMount, RunMountType } from "./ast.js";
+import type { Flag, MountOption, RunInstruction, RunMount, RunMountType } from "./ast.js";
 import { type BuiltInstruction, base, commandLine, type Rejected } from "./built.js";
-import { parseCsvFields } from "./csv.js";
-import { checkFlags, type FlagSchema, findFlag } from "./flags.js";
+import { type CsvField, parseCsvFields } from "./csv.js";
+import type { Mistake } from "./diagnostics.js";
+import { checkFlags, type FlagSchema, findFlag, valueRange } from "./flags.js";
 import { quote } from "./quote.js";
 import type { CompleteInstruction } from "./raw.js";
-import { didYouMean } from "./suggest.js";
+import { suggest, withSuggestion } from "./suggest.js";
 
 /** RUN. */
 export function buildRun(raw: CompleteInstruction, args: Arguments): BuiltInstruction {
   const problem = checkFlags(raw.flags, SCHEMA);
-  if (problem) return { ok: false, message: problem.message, culprit: problem.flag.range };
-  const mounts = readEach(raw.flags, "mount", readMount);
-  if ("ok" in mounts) return mounts;
+  if (problem) return problem;
   const devices = readEach(raw.flags, "device", readDevice);
   if ("ok" in devices) return devices;
+  const mounts = readEach(raw.flags, "mount", readMount);
+  if ("ok" in mounts) return mounts;
   const network = findFlag(raw.flags, "network");
-  if (!isNetwork(network?.value)) {
-    return { ok: false, message: `invalid network mode ${quote(network?.value ?? "")}`, ...culprit(network) };
-  }
+  const mode = NETWORKS.find((known) => known === network?.value);
+  if (network && !mode) return unknownValue(`invalid network mode ${quote(network.value ?? "")}`, network, NETWORKS);
   const security = findFlag(raw.flags, "security");
-  if (!isSecurity(security?.value)) {
-    return { ok: false, message: `security ${quote(security?.value ?? "")} is not valid`, ...culprit(security) };
+  const confinement = SECURITIES.find((known) => known === security?.value);
+  if (security && !confinement) {
+    return unknownValue(`security ${quote(security.value ?? "")} is not valid`, security, SECURITIES);
   }
   const command = commandLine(args);
   const { heredocs } = raw;
-  const modes = { network: network?.value, security: security?.value };
+  const modes = { network: mode, security: confinement };
   return { ok: true, instruction: { kind: "run", command, heredocs, mounts, devices, ...modes, ...base(raw) } };
 }
 
@@ -34,56 +35,56 @@ const SCHEMA: FlagSchema = { mount: "strings", network: "string", security: "str
 /** The type a mount has where none is given. */
 export const DEFAULT_MOUNT_TYPE: RunMountType = "bind";
 
-const MOUNT_TYPES: readonly RunMountType[] = ["bind", "cache", "tmpfs", "secret", "ssh"];
+export const MOUNT_TYPES: readonly RunMountType[] = ["bind", "cache", "tmpfs", "secret", "ssh"];
 
 /** The mount type that TEXT names, in any case. */
 export function mountTypeOf(text: string): RunMountType | undefined {
   return MOUNT_TYPES.find((type) => type === text.toLowerCase());
 }
 
-/** ` (did you mean X?)` for what is no mount type. */
-export function didYouMeanType(text: string): string {
-  return didYouMean(text, MOUNT_TYPES);
-}
+const NETWORKS = ["default", "none", "host"] as const;
+const SECURITIES = ["sandbox", "insecure"] as const;
 
-function culprit(flag: Flag | undefined): { culprit?: Range } {
-  return flag ? { culprit: flag.range } : {};
-}
-
-function isNetwork(mode: string | undefined): mode is RunInstruction["network"] {
-  return mode === undefined || mode === "default" || mode === "none" || mode === "host";
-}
-
-function isSecurity(mode: string | undefined): mode is RunInstruction["security"] {
-  return mode === undefined || mode === "sandbox" || mode === "insecure";
+function unknownValue(message: string, flag: Flag, known: readonly string[]): Rejected {
+  return { ok: false, ...withSuggestion(message, suggest(flag.value ?? "", known)), culprit: valueRange(flag) };
 }
 
 /** What READ makes of each flag NAME, or the first that it refuses. */
-function readEach<T>(flags: readonly Flag[], name: string, read: (flag: Flag) => T | string): readonly T[] | Rejected {
+function readEach<T extends object>(
+  flags: readonly Flag[],
+  name: string,
+  read: (flag: Flag) => T | Mistake,
+): readonly T[] | Rejected {
   const results: T[] = [];
   for (const flag of flags.filter((candidate) => candidate.name === name)) {
     const result = read(flag);
-    if (typeof result === "string") return { ok: false, message: result, culprit: flag.range };
+    if ("message" in result) return { ok: false, culprit: valueRange(flag), ...result };
     results.push(result);
   }
   return results;
 }
 
-function readMount(flag: Flag): RunMount | string {
+function readMount(flag: Flag): RunMount | Mistake {
   const csv = parseCsvFields(flag.value ?? "");
-  if (!csv.ok) return `failed to parse csv mounts: ${csv.error}`;
-  const options = csv.fields.map(readOption);
-  const froms = options.filter(({ key }) => key === "from").map(({ value }) => value ?? "");
-  const variable = froms.find((from) => /\$./s.test(from));
-  if (variable !== undefined) return "'from' doesn't support variable expansion, define alias stage instead";
+  if (!csv.ok) return { message: `failed to parse csv mounts: ${csv.error}` };
+  const options = csv.fields.map((field) => readOption(flag, field));
+  const froms = options.filter(({ key, value }) => key === "from" && value !== undefined);
+  const variable = froms.find(({ value }) => /\$./s.test(value ?? ""));
+  if (variable) {
+    return {
+      message: "'from' doesn't support variable expansion, define alias stage instead",
+      culprit: variable.range,
+    };
+  }
   const type = options.findLast(({ key, value }) => key === "type" && value !== undefined)?.value;
-  return { type: mountTypeOf(type ?? DEFAULT_MOUNT_TYPE), from: froms.at(-1) || undefined, options, flag };
+  return { type: mountTypeOf(type ?? DEFAULT_MOUNT_TYPE), from: froms.at(-1)?.value || undefined, options, flag };
 }
 
-function readOption(field: string): MountOption {
-  const equals = field.indexOf("=");
-  const key = (equals < 0 ? field : field.slice(0, equals)).toLowerCase();
-  return { key, value: equals < 0 ? undefined : field.slice(equals + 1), field };
+function readOption(flag: Flag, { text, start, end }: CsvField): MountOption {
+  const equals = text.indexOf("=");
+  const key = (equals < 0 ? text : text.slice(0, equals)).toLowerCase();
+  const value = equals < 0 ? undefined : text.slice(equals + 1);
+  return { key, value, field: text, range: valueRange(flag, start, end - start) };
 }
 
 type Device = RunInstruction["devices"][number];
@@ -92,23 +93,26 @@ type Device = RunInstruction["devices"][number];
  * `name`, `name=…`, `required`, `required=…`; the first field that is none of them is the name, `vendor/class=device`
  * included.
  */
-function readDevice(flag: Flag): Device | string {
+function readDevice(flag: Flag): Device | Mistake {
   const csv = parseCsvFields(flag.value ?? "");
-  if (!csv.ok) return `failed to parse csv devices: ${csv.error}`;
+  if (!csv.ok) return { message: `failed to parse csv devices: ${csv.error}` };
   let name = "";
   let required = false;
-  for (const field of csv.fields) {
-    const { key, value } = readOption(field);
+  for (const csvField of csv.fields) {
+    const { key, value, field, range: culprit } = readOption(flag, csvField);
     if (key === "required") {
       const parsed = value === undefined ? true : parseBoolean(value);
-      if (parsed === undefined) return `invalid value for ${key}: ${value}`;
+      if (parsed === undefined) return { message: `invalid value for ${key}: ${value}`, culprit };
       required = parsed;
     } else if (key === "name" && value !== undefined) {
-      if (name !== "") return `device name already set to ${name}`;
+      if (name !== "") return { message: `device name already set to ${name}`, culprit };
       name = value;
     } else if (name === "") name = field;
-    else if (value === undefined) return `invalid field '${field}' must be a key=value pair`;
-    else return `unexpected key '${key}' in '${field}'${didYouMean(key, ["name", "required"])}`;
+    else if (value === undefined) return { message: `invalid field '${field}' must be a key=value pair`, culprit };
+    else {
+      const meant = suggest(key, ["name", "required"]);
+      return { ...withSuggestion(`unexpected key '${key}' in '${field}'`, meant), culprit };
+    }
   }
   return { name, required };
 }

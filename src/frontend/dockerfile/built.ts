@@ -1,5 +1,6 @@
 import type { Arguments } from "./arguments.js";
-import type { CommandLine, Instruction, Range, Word } from "./ast.js";
+import type { CommandLine, Instruction, Word } from "./ast.js";
+import type { Mistake } from "./diagnostics.js";
 import { checkFlags, type FlagSchema } from "./flags.js";
 import { trimmed } from "./lines.js";
 import type { CompleteInstruction } from "./raw.js";
@@ -7,10 +8,8 @@ import type { CompleteInstruction } from "./raw.js";
 /** A finished instruction, or what is wrong with it. */
 export type BuiltInstruction = { readonly ok: true; readonly instruction: Instruction } | Rejected;
 
-export interface Rejected {
+export interface Rejected extends Mistake {
   readonly ok: false;
-  readonly message: string;
-  readonly culprit?: Range;
 }
 
 /** What all instructions have. */
@@ -24,8 +23,7 @@ export function base(
 /** INSTRUCTION, unless SCHEMA doesn't allow its flags. */
 export function flagged(raw: CompleteInstruction, schema: FlagSchema, instruction: Instruction): BuiltInstruction {
   const problem = checkFlags(raw.flags, schema);
-  if (!problem) return { ok: true, instruction };
-  return { ok: false, message: problem.message, culprit: problem.flag.range };
+  return problem ?? { ok: true, instruction };
 }
 
 export function atLeastOne(raw: CompleteInstruction): Rejected {

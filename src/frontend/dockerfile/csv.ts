@@ -1,16 +1,23 @@
+/** A field, and where it stands in the record with its quotes: from `start` up to `end`. */
+export interface CsvField {
+  readonly text: string;
+  readonly start: number;
+  readonly end: number;
+}
+
 /**
  * The fields of one CSV record, as --mount and --device have them; a quoted field may hold commas and doubled quotes.
  */
 export function parseCsvFields(
   text: string,
-): { readonly ok: true; readonly fields: readonly string[] } | { readonly ok: false; readonly error: string } {
+): { readonly ok: true; readonly fields: readonly CsvField[] } | { readonly ok: false; readonly error: string } {
   if (text === "") return { ok: false, error: "EOF" };
-  const fields: string[] = [];
+  const fields: CsvField[] = [];
   let at = 0;
   for (;;) {
     const field = text[at] === '"' ? quotedField(text, at) : bareField(text, at);
     if ("error" in field) return { ok: false, error: field.error };
-    fields.push(field.value);
+    fields.push({ text: field.value, start: at, end: field.end });
     if (field.end >= text.length) return { ok: true, fields };
     at = field.end + 1;
   }

@@ -4,6 +4,17 @@ import type { Range } from "./ast.js";
 /** Errors of one file that are kept; a file that is no Dockerfile at all has one per line. */
 const MAX_DIAGNOSTICS = 1_000;
 
+/** A mistake in an instruction, as told by those who find it. */
+export interface Mistake {
+  readonly message: string;
+  /** The very words, where they are known. */
+  readonly culprit?: Range | undefined;
+  /** What to write in their place. */
+  readonly suggestion?: string | undefined;
+  /** A sentence on what to do about it. */
+  readonly hint?: string | undefined;
+}
+
 /** Collects the errors of a file. */
 export class DiagnosticCollector {
   readonly #file: string;
@@ -13,10 +24,16 @@ export class DiagnosticCollector {
     this.#file = file;
   }
 
-  /** Notes an error about RANGE, the lines of an instruction, or about CULPRIT in it. */
-  report(message: string, range: Range, culprit?: Range): void {
+  /** Notes a mistake in the instruction that stands at RANGE. */
+  report({ message, culprit, suggestion, hint }: Mistake, range: Range): void {
     if (this.isFull) return;
-    this.#diagnostics.push({ severity: "error", message, ...locate(this.#file, range, culprit) });
+    this.#diagnostics.push({
+      severity: "error",
+      message,
+      ...locate(this.#file, range, culprit),
+      ...(suggestion === undefined ? {} : { suggestion }),
+      ...(hint === undefined ? {} : { hint }),
+    });
   }
 
   /** Whether there are so many that reading on is no use. */
@@ -34,12 +51,8 @@ export class DiagnosticCollector {
   }
 }
 
-/** The location of an instruction, or of CULPRIT's line where that is another than its first. */
-export function locate(file: string, range: Range, culprit?: Range): Pick<Diagnostic, "location" | "columns"> {
-  const lines = culprit && culprit.start.line !== range.start.line ? culprit : range;
-  const location = { file, startLine: lines.start.line, endLine: lines.end.line };
-  if (!culprit) return { location };
-  const isOneLine = culprit.end.line === culprit.start.line;
-  const start = culprit.start.character;
-  return { location, columns: { start, end: isOneLine ? culprit.end.character : start + 1 } };
+/** The place of an instruction, and of CULPRIT in it. */
+export function locate(file: string, range: Range, culprit?: Range): Pick<Diagnostic, "location" | "culprit"> {
+  const location = { file, startLine: range.start.line, endLine: range.end.line };
+  return culprit ? { location, culprit } : { location };
 }

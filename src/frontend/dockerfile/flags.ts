@@ -1,45 +1,7 @@
-import type { Flag } from "./ast.js";
-import type { EscapeCharacter } from "./expand.js";
-import { lexWords } from "./lexer.js";
-import type { RawText } from "./raw.js";
-import { didYouMean } from "./suggest.js";
-
-/**
- * Takes the flags off the front of an instruction: words that begin with `--`, quotes and escapes in them processed, up
- * to the first that does not, or up to a lone `--`. END is where the rest begins.
- */
-export function splitFlags(
-  text: RawText,
-  escapeCharacter: EscapeCharacter,
-): { readonly flags: readonly Flag[]; readonly end: number } {
-  const flags: Flag[] = [];
-  let parts: string[] | undefined;
-  let start = 0;
-  for (const token of lexWords(text.text, escapeCharacter, "escapable")) {
-    if (token.type === "space") {
-      if (parts?.join("") === "--") return { flags, end: token.offset };
-      if (parts) flags.push(readFlag(parts.join(""), text, [start, token.offset]));
-      parts = undefined;
-      continue;
-    }
-    if (!parts) {
-      if (!text.text.startsWith("--", token.offset)) return { flags, end: token.offset };
-      parts = [];
-      start = token.offset;
-    }
-    if (token.type === "text") parts.push(token.text);
-    if (token.type === "escaped") parts.push(token.text.slice(1));
-  }
-  const last = parts?.join("");
-  if (last !== undefined && last !== "--") flags.push(readFlag(last, text, [start, text.text.length]));
-  return { flags, end: text.text.length };
-}
-
-function readFlag(word: string, text: RawText, [start, end]: readonly [number, number]): Flag {
-  const equals = word.indexOf("=");
-  const name = equals < 0 ? word.slice(2) : word.slice(2, equals);
-  return { name, value: equals < 0 ? undefined : word.slice(equals + 1), range: text.range(start, end) };
-}
+import type { Flag, Range } from "./ast.js";
+import type { Mistake } from "./diagnostics.js";
+import { FLAG_MARK } from "./flag-words.js";
+import { suggest, withSuggestion } from "./suggest.js";
 
 /** What a flag takes: `true` or `false` or nothing, one value, or a value each time it is given. */
 type FlagKind = "boolean" | "string" | "strings";
@@ -47,31 +9,59 @@ type FlagKind = "boolean" | "string" | "strings";
 /** The flags of an instruction by name. */
 export type FlagSchema = Readonly<Record<string, FlagKind>>;
 
-export interface FlagProblem {
-  readonly message: string;
-  readonly flag: Flag;
+/** What is wrong with a flag. */
+export interface FlagProblem extends Mistake {
+  readonly ok: false;
 }
 
 /** The first flag that SCHEMA does not allow, and why. */
 export function checkFlags(flags: readonly Flag[], schema: FlagSchema): FlagProblem | undefined {
   const seen = new Set<string>();
   for (const flag of flags) {
-    const message = checkFlag(flag, Object.hasOwn(schema, flag.name) ? schema[flag.name] : undefined, seen);
-    if (message === undefined) continue;
-    const hint = message.startsWith("unknown") ? didYouMean(flag.name, Object.keys(schema)) : "";
-    return { message: message + hint, flag };
+    const { name } = flag;
+    if (!Object.hasOwn(schema, name)) {
+      const meant = suggest(name, Object.keys(schema));
+      const { message, suggestion } = withSuggestion(`unknown flag: --${name}`, meant);
+      return { ok: false, message, suggestion: suggestion && `${FLAG_MARK}${suggestion}`, culprit: nameRange(flag) };
+    }
+    const problem = checkFlag(flag, schema[name] ?? "string", seen);
+    if (problem) return { ok: false, ...problem };
+    seen.add(name);
   }
   return undefined;
 }
 
-function checkFlag({ name, value }: Flag, kind: FlagKind | undefined, seen: Set<string>): string | undefined {
-  if (kind === undefined) return `unknown flag: --${name}`;
-  if (seen.has(name) && kind !== "strings") return `duplicate flag specified: --${name}`;
-  seen.add(name);
-  if (kind !== "boolean") return value === undefined ? `missing a value on flag: --${name}` : undefined;
-  if (value === "") return `missing a value on flag: --${name}`;
-  if (value === undefined || /^(true|false)$/i.test(value)) return undefined;
-  return `expecting boolean value for flag --${name}, not: ${value}`;
+function checkFlag(flag: Flag, kind: FlagKind, seen: ReadonlySet<string>): Mistake | undefined {
+  const { name, value } = flag;
+  if (seen.has(name) && kind !== "strings") {
+    return { message: `duplicate flag specified: --${name}`, culprit: flag.range };
+  }
+  if (kind === "boolean" ? value === "" : value === undefined) {
+    return { message: `missing a value on flag: --${name}`, culprit: flag.range };
+  }
+  if (kind !== "boolean" || value === undefined || /^(true|false)$/i.test(value)) return undefined;
+  const meant = suggest(value.toLowerCase(), ["true", "false"]);
+  const problem = withSuggestion(`expecting boolean value for flag --${name}, not: ${value}`, meant);
+  return { ...problem, culprit: valueRange(flag) };
+}
+
+/** The place of the flag's name with its dashes. */
+export function nameRange({ name, value, range }: Flag): Range {
+  return value === undefined ? range : part({ name, value, range }, 0, name.length + FLAG_MARK.length);
+}
+
+/** The place of the flag's value, or of LENGTH characters of it from OFFSET. */
+export function valueRange(flag: Flag, offset = 0, length?: number): Range {
+  const start = FLAG_MARK.length + flag.name.length + 1 + offset;
+  return part(flag, start, start + (length ?? (flag.value ?? "").length - offset));
+}
+
+/** The characters from START up to END of a flag; all of it where quotes, escapes or line ends stand in the way. */
+function part({ name, value = "", range }: Flag, start: number, end: number): Range {
+  const { line, character } = range.start;
+  const length = FLAG_MARK.length + name.length + 1 + value.length;
+  if (range.end.line !== line || range.end.character - character !== length) return range;
+  return { start: { line, character: character + start }, end: { line, character: character + end } };
 }
 
 /** The flag NAME, if it is given. */

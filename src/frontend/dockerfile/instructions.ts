@@ -7,15 +7,17 @@ import { buildRun } from "./build-run.js";
 import { atLeastOne, type BuiltInstruction, base, commandLine, flagged, wordsOf } from "./built.js";
 import { checkFlags, type FlagSchema, findFlag } from "./flags.js";
 import { trimmed } from "./lines.js";
+import { quote } from "./quote.js";
 import type { CompleteInstruction } from "./raw.js";
-import { didYouMeanInAnyCase } from "./suggest.js";
+import { suggestInAnyCase, withSuggestion } from "./suggest.js";
 
 /** Gives an instruction its type and checks what its own text can get wrong. Never throws. */
 export function buildInstruction(raw: CompleteInstruction, args: Arguments): BuiltInstruction {
   const build = Object.hasOwn(BUILDERS, raw.name) ? BUILDERS[raw.name] : undefined;
   if (build) return build(raw, args);
-  const hint = didYouMeanInAnyCase(raw.keyword.text, Object.keys(BUILDERS));
-  return { ok: false, message: `unknown instruction: ${raw.keyword.text}${hint}`, culprit: raw.keyword.range };
+  const meant = suggestInAnyCase(raw.keyword.text, Object.keys(BUILDERS));
+  const unknown = withSuggestion(`unknown instruction: ${raw.keyword.text}`, meant);
+  return { ok: false, ...unknown, culprit: raw.keyword.range };
 }
 
 type Builder = (raw: CompleteInstruction, args: Arguments) => BuiltInstruction;
@@ -66,7 +68,7 @@ function buildArg(raw: CompleteInstruction, args: Arguments): BuiltInstruction {
 
 function buildPairs(raw: CompleteInstruction, args: Arguments, kind: "env" | "label"): BuiltInstruction {
   const problem = checkFlags(raw.flags, NO_FLAGS);
-  if (problem) return { ok: false, message: problem.message, culprit: problem.flag.range };
+  if (problem) return problem;
   if (args.form !== "pairs" || args.pairs.length === 0) return atLeastOne(raw);
   const blank = args.pairs.find((pair) => pair.key === "");
   if (blank) return { ok: false, message: `${raw.name} names can not be blank`, culprit: blank.range };
@@ -87,13 +89,14 @@ const STAGE_NAME = /^[a-z][a-z0-9-_.]*$/;
 function buildFrom(raw: CompleteInstruction, args: Arguments): BuiltInstruction {
   const words = wordsOf(args);
   const [image, as, name] = words;
-  const isNamed = words.length === 3 && as?.text.toLowerCase() === "as";
+  // With Unicode's folding, as Go has it.
+  const isNamed = words.length === 3 && /^as$/iu.test(as?.text ?? "");
   if (!image || (words.length !== 1 && !isNamed)) {
     const message = "FROM requires either one or three arguments";
     return { ok: false, message, culprit: (words[1] ?? raw.keyword).range };
   }
   if (name && !STAGE_NAME.test(name.text.toLowerCase())) {
-    const message = `invalid name for build stage: ${JSON.stringify(name.text)}, name can't start with a number or contain symbols`;
+    const message = `invalid name for build stage: ${quote(name.text)}, name can't start with a number or contain symbols`;
     return { ok: false, message, culprit: name.range };
   }
   const platform = findFlag(raw.flags, "platform");
@@ -103,7 +106,7 @@ function buildFrom(raw: CompleteInstruction, args: Arguments): BuiltInstruction 
 function buildOnbuild(raw: CompleteInstruction, args: Arguments): BuiltInstruction {
   if (args.form !== "trigger") return atLeastOne(raw);
   const problem = checkFlags(raw.flags, NO_FLAGS);
-  if (problem) return { ok: false, message: problem.message, culprit: problem.flag.range };
+  if (problem) return problem;
   const { name, keyword } = args.trigger;
   if (name === "ONBUILD") {
     return { ok: false, message: "Chaining ONBUILD via `ONBUILD ONBUILD` isn't allowed", culprit: keyword.range };
@@ -118,7 +121,7 @@ function buildOnbuild(raw: CompleteInstruction, args: Arguments): BuiltInstructi
 
 function buildShell(raw: CompleteInstruction, args: Arguments): BuiltInstruction {
   const problem = checkFlags(raw.flags, NO_FLAGS);
-  if (problem) return { ok: false, message: problem.message, culprit: problem.flag.range };
+  if (problem) return problem;
   if (args.form === "json" && args.values.length > 0) {
     return { ok: true, instruction: { kind: "shell", shell: args.values, ...base(raw) } };
   }

@@ -1,9 +1,9 @@
 import { cleanPath } from "../../base/index.js";
-import type { RunMount, RunMountType } from "./ast.js";
-import { DEFAULT_MOUNT_TYPE, didYouMeanType, mountTypeOf, parseBoolean } from "./build-run.js";
+import type { MountOption, Range, RunMount, RunMountType } from "./ast.js";
+import { DEFAULT_MOUNT_TYPE, MOUNT_TYPES, mountTypeOf, parseBoolean } from "./build-run.js";
 import type { ExpandResult } from "./expand.js";
 import { quote } from "./quote.js";
-import { didYouMean } from "./suggest.js";
+import { suggest, withSuggestion } from "./suggest.js";
 
 /**
  * A --mount of RUN with its options expanded and its defaults filled in. Paths are as written: neither cleaned nor
@@ -64,20 +64,31 @@ export interface MountOwner {
 
 export type ResolveMountResult =
   | { readonly ok: true; readonly mount: ResolvedMount }
-  | { readonly ok: false; readonly error: string };
+  | {
+      readonly ok: false;
+      readonly error: string;
+      /** The option that is wrong, or the part of it. */
+      readonly culprit?: Range | undefined;
+      readonly suggestion?: string | undefined;
+    };
 
 /** Resolves the options of one --mount, each value but that of `from` put through EXPAND first. Never throws. */
 export function resolveMountOptions(mount: RunMount, expand: (text: string) => ExpandResult): ResolveMountResult {
   const draft: Draft = { type: DEFAULT_MOUNT_TYPE };
-  for (const { key, value, field } of mount.options) {
+  for (const option of mount.options) {
+    const { key, value, field } = option;
     let text = value;
     if (value !== undefined && key !== "from") {
       const expanded = expand(value);
-      if (!expanded.ok) return { ok: false, error: expanded.error };
+      if (!expanded.ok) return { ok: false, error: expanded.error, culprit: option.range };
       text = expanded.value;
     }
-    const error = applyOption(draft, { key, value: text, field });
-    if (error !== undefined) return { ok: false, error };
+    const refused = applyOption(draft, { key, value: text, field });
+    if (typeof refused === "string") return { ok: false, error: refused, culprit: option.range };
+    if (refused) {
+      const { message, suggestion, culprit } = refused;
+      return { ok: false, error: message, suggestion, culprit: partRange(option, culprit) };
+    }
   }
   const error = checkDraft(draft);
   return error === undefined ? finish(draft) : { ok: false, error };
@@ -116,8 +127,15 @@ const KEYS =
 /** Keys that may stand without a value. */
 const SWITCHES: ReadonlySet<string> = new Set(["readonly", "ro", "readwrite", "rw", "required"]);
 
+/** What is wrong with one half of an option. */
+interface Refusal {
+  readonly message: string;
+  readonly suggestion?: string;
+  readonly culprit: "key" | "value";
+}
+
 /** Enters OPTION into DRAFT, or says why it can't. */
-function applyOption(draft: Draft, { key, value, field }: Option): string | undefined {
+function applyOption(draft: Draft, { key, value, field }: Option): string | Refusal | undefined {
   if (value === undefined && !SWITCHES.has(key)) return `invalid field '${field}' must be a key=value pair`;
   const text = value ?? "true";
   switch (key) {
@@ -156,22 +174,38 @@ function applyOption(draft: Draft, { key, value, field }: Option): string | unde
     case "required":
       return applySwitch(draft, key, text);
     default:
-      return `unexpected key '${key}' in '${field}'${didYouMean(key, KEYS)}`;
+      return { ...withSuggestion(`unexpected key '${key}' in '${field}'`, suggest(key, KEYS)), culprit: "key" };
   }
 }
 
-function applyType(draft: Draft, text: string): string | undefined {
+/** Where the key or the value of an option stands; all of it where it can't be told. */
+function partRange({ key, field, range }: MountOption, part: "key" | "value"): Range {
+  const { start, end } = range;
+  if (start.line !== end.line || end.character - start.character !== field.length) return range;
+  const middle = start.character + key.length;
+  return part === "key"
+    ? { start, end: { line: start.line, character: middle } }
+    : { start: { line: start.line, character: middle + 1 }, end };
+}
+
+function applyType(draft: Draft, text: string): Refusal | undefined {
   const type = mountTypeOf(text);
-  if (type === undefined) return `unsupported mount type ${quote(text)}${didYouMeanType(text)}`;
+  if (type === undefined) {
+    const meant = suggest(text, MOUNT_TYPES);
+    return { ...withSuggestion(`unsupported mount type ${quote(text)}`, meant), culprit: "value" };
+  }
   draft.type = type;
   return undefined;
 }
 
 const SHARING_MODES = ["shared", "private", "locked"] as const;
 
-function applySharing(draft: Draft, text: string): string | undefined {
+function applySharing(draft: Draft, text: string): Refusal | undefined {
   const sharing = SHARING_MODES.find((mode) => mode === text.toLowerCase());
-  if (sharing === undefined) return `unsupported sharing value ${quote(text)}${didYouMean(text, SHARING_MODES)}`;
+  if (sharing === undefined) {
+    const meant = suggest(text, SHARING_MODES);
+    return { ...withSuggestion(`unsupported sharing value ${quote(text)}`, meant), culprit: "value" };
+  }
   draft.sharing = sharing;
   return undefined;
 }

@@ -6,16 +6,15 @@ import type {
   FromInstruction,
   Heredoc,
   Instruction,
-  Position,
   Range,
   StageInstruction,
   StageNode,
 } from "./ast.js";
-import { DiagnosticCollector } from "./diagnostics.js";
+import { DiagnosticCollector, type Mistake } from "./diagnostics.js";
 import { DirectiveReader } from "./directives.js";
 import { findHeredocs, type HeredocMarker, stripTabs } from "./heredoc.js";
 import { buildInstruction } from "./instructions.js";
-import { LINE_TOO_LONG, LineReader, type LogicalLine, withoutLineEnd } from "./lines.js";
+import { LINE_TOO_LONG, LineReader, type LogicalLine, trimmed, withoutLineEnd } from "./lines.js";
 import { type CompleteInstruction, cutInstruction, RawText } from "./raw.js";
 
 export interface ParsedDockerfile {
@@ -31,8 +30,8 @@ export function parseDockerfile(text: string, name: string): ParsedDockerfile {
   const reader = new DockerfileReader(text, errors, (line) => `dockerfile parse error on line ${line}: `);
   const file = new FileBuilder(errors);
   for (let item = reader.next(); item && !errors.isFull; item = reader.next()) file.add(item);
-  if (text === "") errors.report("the Dockerfile cannot be empty", LINE_ONE);
-  else if (!reader.hasInstructions) errors.report("file with no instructions", LINE_ONE);
+  if (text === "") errors.report({ message: "the Dockerfile cannot be empty" }, LINE_ONE);
+  else if (!reader.hasInstructions) errors.report({ message: "file with no instructions" }, LINE_ONE);
   const dockerfile = file.finish(reader);
   return { dockerfile, diagnostics: errors.finish() };
 }
@@ -59,7 +58,7 @@ export function parseInstructionText(text: string, context: TriggerContext): Par
   const [instruction] = found;
   if (errors.isEmpty) {
     if (found.length === 1 && instruction && instruction.kind !== "from") return { instruction, diagnostics: [] };
-    errors.report("onbuild trigger should be a single expression", context.range);
+    errors.report({ message: "onbuild trigger should be a single expression" }, context.range);
   }
   const { start, end } = context.range;
   const location = { file: context.name, startLine: start.line, endLine: end.line };
@@ -93,7 +92,7 @@ class DockerfileReader {
     this.#errors = errors;
     this.#prefix = prefix;
     this.#lines = new LineReader(text.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text, (line) =>
-      errors.report(LINE_TOO_LONG, lineRange(line, line)),
+      errors.report({ message: LINE_TOO_LONG }, lineRange(line, line)),
     );
   }
 
@@ -102,7 +101,7 @@ class DockerfileReader {
     for (let line = this.#lines.take(); line; line = this.#lines.take()) {
       const directive = this.directives.read(line.text, line.number);
       if (directive.isDirective) {
-        if (directive.problem !== undefined) this.#report(directive.problem, directive.range);
+        if (directive.mistake) this.#errors.report(directive.mistake, lineRange(line.number, line.number));
       } else if (line.kind === "comment") this.#comment(withoutLineEnd(line.text));
       else if (line.kind === "text") return this.#instruction(this.#lines.join(line, this.directives.escapeCharacter));
     }
@@ -111,7 +110,7 @@ class DockerfileReader {
 
   /** An empty comment parts what stands above it from the instruction below. */
   #comment(line: string): void {
-    const text = line.slice(1).trim();
+    const { text } = trimmed(line.slice(1));
     if (text === "") this.#comments = [];
     else this.#comments.push(text);
   }
@@ -125,7 +124,7 @@ class DockerfileReader {
     const joined = lineRange(line.startLine, line.endLine, line);
     const parsed = parseArguments(raw);
     if (!parsed.ok) {
-      this.#report(parsed.message, joined, parsed.culprit);
+      this.#errors.report(parsed, joined);
       return { name: raw.name, range: joined, instruction: undefined };
     }
     const heredocs = parsed.takesHeredocs ? this.#heredocs(line, joined) : [];
@@ -135,7 +134,7 @@ class DockerfileReader {
     const complete: CompleteInstruction = { ...raw, heredocs, comments, range };
     const built = buildInstruction(complete, parsed.arguments);
     if (built.ok) return { name: raw.name, range, instruction: built.instruction };
-    this.#report(this.#prefix(range.start.line) + built.message, range, built.culprit);
+    this.#errors.report({ ...built, message: this.#prefix(range.start.line) + built.message }, range);
     return { name: raw.name, range, instruction: undefined };
   }
 
@@ -144,15 +143,15 @@ class DockerfileReader {
     if (!line.text.includes("<<")) return [];
     const found = findHeredocs(line.text);
     if (!found.ok) {
-      this.#report(found.error, joined);
+      this.#errors.report({ message: found.error }, joined);
       return undefined;
     }
     const whole = new RawText(line.text, line.source, 0);
     const heredocs: Heredoc[] = [];
     for (const marker of found.markers) {
       const heredoc = this.#heredoc(marker, whole);
-      if (!heredoc) {
-        this.#report("unterminated heredoc", { start: joined.start, end: { line: this.#lines.line, character: 0 } });
+      if (!("content" in heredoc)) {
+        this.#errors.report(heredoc, { start: joined.start, end: { line: this.#lines.line, character: 0 } });
         return undefined;
       }
       heredocs.push(heredoc);
@@ -160,27 +159,32 @@ class DockerfileReader {
     return heredocs;
   }
 
-  #heredoc(marker: HeredocMarker, whole: RawText): Heredoc | undefined {
+  #heredoc(marker: HeredocMarker, whole: RawText): Heredoc | Mistake {
     const { name, expand, chomp, fileDescriptor, source } = marker;
     const body: string[] = [];
     const start = this.#lines.line + 1;
+    const word = { text: source.text, range: whole.range(source.start, source.end) };
+    let almost: number | undefined;
     for (let line = this.#lines.take(); line; line = this.#lines.take()) {
       const text = withoutLineEnd(line.text);
       if ((chomp ? text.replace(/^\t+/, "") : text) === name) {
         const raw = body.join("");
-        const word = { text: source.text, range: whole.range(source.start, source.end) };
         const end = { line: line.number, character: text.length };
         const range = { start: { line: start, character: 0 }, end };
         return { name, expand, chomp, fileDescriptor, raw, content: chomp ? stripTabs(raw) : raw, word, range };
       }
+      if (trimmed(text).text === name) almost ??= line.number;
       body.push(line.text);
     }
-    return undefined;
+    return { message: "unterminated heredoc", culprit: word.range, hint: terminatorHint(name, almost) };
   }
+}
 
-  #report(message: string, range: Range, culprit?: Range): void {
-    this.#errors.report(message, range, culprit);
-  }
+/** What to do where the line that ends a heredoc is missing; ALMOST is a line that has it with blanks around it. */
+function terminatorHint(name: string, almost: number | undefined): string {
+  return almost === undefined
+    ? `It ends at a line that is ${name} and nothing else.`
+    : `It ends at a line that is ${name} and nothing else; line ${almost} has blanks around it.`;
 }
 
 /** Sorts instructions into stages. */
@@ -203,7 +207,10 @@ class FileBuilder {
   add({ name, range, instruction }: ReadInstruction): void {
     if (name === "FROM") this.#sawFrom = true;
     else if (!this.#sawFrom && instruction && instruction.kind !== "arg") {
-      if (!this.#sawStray) this.#errors.report("no build stage in current context", range);
+      if (!this.#sawStray) {
+        const culprit = instruction.keyword.range;
+        this.#errors.report({ message: "no build stage in current context", culprit, hint: FROM_FIRST }, range);
+      }
       this.#sawStray = true;
     }
     if (!instruction) return;
@@ -218,7 +225,7 @@ class FileBuilder {
   finish(reader: DockerfileReader): DockerfileNode {
     const stages: readonly StageNode[] = this.#stages;
     if (stages.length === 0 && this.#errors.isEmpty) {
-      this.#errors.report("dockerfile contains no stages to build", LINE_ONE);
+      this.#errors.report({ message: "dockerfile contains no stages to build" }, LINE_ONE);
     }
     return {
       directives: reader.directives.finish(),
@@ -230,10 +237,10 @@ class FileBuilder {
   }
 }
 
-/** The lines from START to END; with LINE, from its first character to its last. */
+const FROM_FIRST = "Only ARG may stand before the first FROM.";
+
+/** The lines from START to END; with LINE, up to its last character, or to the lines without one that end it. */
 function lineRange(start: number, end: number, line?: LogicalLine): Range {
-  const from: Position = { line: start, character: 0 };
-  return line
-    ? { start: from, end: line.source.range(0, line.text.length).end }
-    : { start: from, end: { line: end, character: 0 } };
+  const last = line?.source.range(0, line.text.length).end;
+  return { start: { line: start, character: 0 }, end: last?.line === end ? last : { line: end, character: 0 } };
 }

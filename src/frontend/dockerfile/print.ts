@@ -4,7 +4,6 @@ import type {
   CopyInstruction,
   Directives,
   DockerfileNode,
-  Flag,
   HealthcheckInstruction,
   Heredoc,
   Instruction,
@@ -12,6 +11,7 @@ import type {
   Word,
 } from "./ast.js";
 import type { EscapeCharacter } from "./expand.js";
+import { printFlag } from "./flag-words.js";
 
 /** Writes a Dockerfile that parses to the same tree, places aside. */
 export function printDockerfile(file: DockerfileNode): string {
@@ -44,13 +44,6 @@ function printInstruction(instruction: Instruction, escapeCharacter: EscapeChara
 function guardEnd(line: string, escapeCharacter: EscapeCharacter): string {
   const end = line.replace(/[\t ]+$/, "");
   return end.endsWith(escapeCharacter) && end.at(-2) !== escapeCharacter ? `${line}\v` : line;
-}
-
-function printFlag({ name, value }: Flag, escapeCharacter: EscapeCharacter): string {
-  const word = value === undefined ? `--${name}` : `--${name}=${value}`;
-  return word.replace(/[\p{White_Space}"'\\`]/gu, (character) =>
-    /["'\p{White_Space}]/u.test(character) || character === escapeCharacter ? escapeCharacter + character : character,
-  );
 }
 
 interface PrintedArguments {

@@ -1,6 +1,6 @@
 import type { Flag, Heredoc, Range, Word } from "./ast.js";
 import type { EscapeCharacter } from "./expand.js";
-import { splitFlags } from "./flags.js";
+import { splitFlags } from "./flag-words.js";
 import type { LogicalLine, SourceMap } from "./lines.js";
 import { trimmed } from "./lines.js";
 import { cutWord, type SplitWord } from "./words.js";
@@ -54,6 +54,11 @@ export class RawText {
     const part = trimmed(this.text.slice(start, end));
     return new RawText(part.text, this.#source, this.#offset + start + part.offset);
   }
+
+  /** The characters from START on, as they are. */
+  part(start: number): RawText {
+    return new RawText(this.text.slice(start), this.#source, this.#offset + start);
+  }
 }
 
 /** Cuts a joined line into keyword, flags and rest. */
@@ -69,8 +74,17 @@ export function cutTrigger(onbuild: RawInstruction): RawInstruction {
 function cut(text: RawText, line: string, escapeCharacter: EscapeCharacter): RawInstruction {
   const [first, behind] = cutWord(text.text);
   const keyword = text.word(first);
-  const tail = text.slice(behind?.offset ?? text.text.length);
+  const tail = text.part(behind?.offset ?? text.text.length);
   const { flags, end } = splitFlags(tail, escapeCharacter);
   const rest = tail.slice(end);
-  return { keyword, name: keyword.text.toUpperCase(), flags, rest, escapeCharacter, line, range: text.range() };
+  return { keyword, name: nameOf(keyword.text), flags, rest, escapeCharacter, line, range: text.range() };
+}
+
+/** KEYWORD in capitals, which only letters become that Go's lower case has in ASCII. */
+function nameOf(keyword: string): string {
+  // U+0130 is the one letter that JavaScript makes two of.
+  return keyword
+    .replaceAll("\u0130", "i")
+    .toLowerCase()
+    .replace(/[a-z]/g, (letter) => letter.toUpperCase());
 }

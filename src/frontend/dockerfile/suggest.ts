@@ -34,15 +34,26 @@ function nearestBy(
 /** ` (did you mean X?)` where NAME is near one of OPTIONS, else nothing: to stand behind a message. */
 export function didYouMean(name: string, options: Iterable<string>): string {
   const meant = suggest(name, options);
-  return meant === undefined ? "" : ` (did you mean ${meant}?)`;
+  return meant === undefined ? "" : inWords(meant);
 }
 
-/** As `didYouMean` for names in any case: the suggestion is in the case of NAME. */
-export function didYouMeanInAnyCase(name: string, options: Iterable<string>): string {
+/** As `suggest` for names in any case: the suggestion is in the case of NAME. */
+export function suggestInAnyCase(name: string, options: Iterable<string>): string | undefined {
   const lower = Array.from(options, (option) => option.toLowerCase());
   const meant = suggest(name.toLowerCase(), lower);
-  if (meant === undefined) return "";
-  return ` (did you mean ${name === name.toUpperCase() ? meant.toUpperCase() : meant}?)`;
+  return name !== name.toLowerCase() && name === name.toUpperCase() ? meant?.toUpperCase() : meant;
+}
+
+/** MESSAGE with what was probably meant, in words and as data. */
+export function withSuggestion(
+  message: string,
+  meant: string | undefined,
+): { readonly message: string; readonly suggestion?: string } {
+  return meant === undefined ? { message } : { message: message + inWords(meant), suggestion: meant };
+}
+
+function inWords(meant: string): string {
+  return ` (did you mean ${meant}?)`;
 }
 
 /** Insertions, deletions, replacements and swaps of neighbours that make one of the other (Damerau-Levenshtein). */
