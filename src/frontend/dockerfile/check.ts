@@ -25,7 +25,7 @@ export async function checkDockerfile(
   const { name, text } = request.dockerfile;
   const parsed = parseDockerfile(text, name);
   try {
-    refuseOtherSyntax(request, parsed.dockerfile.directives);
+    refuseOtherSyntax(request);
   } catch (error) {
     return { diagnostics: diagnosticsOf(error) };
   }

@@ -23,7 +23,7 @@ export function createDockerfileFrontend(): Frontend {
 export function readDockerfile(request: FrontendRequest): ParsedDockerfile {
   const parsed = parseDockerfile(request.dockerfile.text, request.dockerfile.name);
   // What is written in another language has nothing but errors in this one.
-  refuseOtherSyntax(request, parsed.dockerfile.directives);
+  refuseOtherSyntax(request);
   const [first, ...others] = parsed.diagnostics;
   if (first !== undefined) throw new DiagnosticError([first, ...others]);
   return parsed;
