@@ -148,6 +148,7 @@ class Build implements AsyncDisposable {
       progress: this.#report,
       signal: this.#signal,
       clock,
+      sourceDateEpoch: epochOf(images),
     });
     return { ...written, steps: this.#report.steps(job.steps), warnings: this.#report.warnings };
   }
@@ -235,6 +236,11 @@ class Build implements AsyncDisposable {
       }),
     );
   }
+}
+
+/** The time that a build fixes, in whole seconds: the same for all of its platforms. */
+function epochOf([image]: readonly FrontendImage[]): number | undefined {
+  return image?.epoch && Math.floor(image.epoch.getTime() / 1000);
 }
 
 interface Solving {

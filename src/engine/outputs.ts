@@ -58,6 +58,8 @@ export interface Writing {
   readonly progress: ProgressSink;
   readonly signal: AbortSignal;
   readonly clock: Clock;
+  /** The time that the build fixes, in seconds since the epoch. */
+  readonly sourceDateEpoch: number | undefined;
 }
 
 type Written = Omit<BuildResult, "steps" | "warnings">;
@@ -122,7 +124,7 @@ function store(
   const { names } = writing;
   return exporting("exporting to image", writing, async (options) => {
     await keepLocalLayers(outputs, images, options);
-    const sourceDateEpoch = epochOf(writing.request);
+    const sourceDateEpoch = writing.sourceDateEpoch;
     return storeImage(outputs, images, { ...options, names, mediaTypes: "oci", sourceDateEpoch });
   });
 }
@@ -141,7 +143,7 @@ async function keepLocalLayers(
 
 function describe(outputs: Outputs, images: readonly ExportedImage[], writing: Writing): Promise<WrittenImages> {
   return exporting("exporting to image", writing, (options) =>
-    outputs.writer.describe(images, { ...options, mediaTypes: "oci", sourceDateEpoch: epochOf(writing.request) }),
+    outputs.writer.describe(images, { ...options, mediaTypes: "oci", sourceDateEpoch: writing.sourceDateEpoch }),
   );
 }
 
@@ -158,7 +160,7 @@ interface OutputResult {
 async function writeOutput(outputs: Outputs, { output, images }: OneOutput, writing: Writing): Promise<OutputResult> {
   const { type, dest, attrs = {} } = output;
   const place = typeof dest === "string" ? { type, dest } : { type };
-  const sourceDateEpoch = epochOf(writing.request);
+  const sourceDateEpoch = writing.sourceDateEpoch;
   const names = writing.request.tags ?? [];
   switch (type) {
     case "oci":
@@ -236,10 +238,4 @@ async function exporting<T>(
       },
     }),
   );
-}
-
-/** The time that the build fixes, in seconds since the epoch. */
-function epochOf(request: BuildRequest): number | undefined {
-  const text = request.buildArgs?.SOURCE_DATE_EPOCH;
-  return text !== undefined && /^\d+$/.test(text) ? Number(text) : undefined;
 }

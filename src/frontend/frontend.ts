@@ -61,9 +61,9 @@ export interface FrontendBridge {
   readFile(context: string, path: string, options?: AbortOptions): Promise<Uint8Array | undefined>;
   /**
    * When what a repository or a download gives was made: the time of the commit; what the server says, or else the newest file of the
-   * archive that it is. Undefined where nothing tells. Errors: as of the source.
+   * archive that it is. Undefined where nothing tells. Errors: as of the source. Absent where no source can be asked.
    */
-  sourceTime(op: SourceOp, options?: AbortOptions): Promise<Date | undefined>;
+  sourceTime?(op: SourceOp, options?: AbortOptions): Promise<Date | undefined>;
   warn(diagnostic: Diagnostic): void;
 }
 

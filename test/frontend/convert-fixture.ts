@@ -51,7 +51,7 @@ export function requestFor(text: string, changes: Partial<FrontendRequest> = {})
   };
 }
 
-/** A bridge to images by their full names, and what it was asked for. */
+/** A bridge to images by their full names, files by `context/path` and times by identifiers, and what it was asked for. */
 export interface FakeBridge extends FrontendBridge {
   readonly asked: string[];
   readonly warnings: Diagnostic[];
@@ -60,6 +60,7 @@ export interface FakeBridge extends FrontendBridge {
 export function fakeBridge(
   images: Readonly<Record<string, ImageConfig>> = { "docker.io/library/base:latest": baseImage() },
   files: Readonly<Record<string, string>> = {},
+  times: Readonly<Record<string, Date>> = {},
 ): FakeBridge {
   const asked: string[] = [];
   const warnings: Diagnostic[] = [];
@@ -77,6 +78,7 @@ export function fakeBridge(
       const text = files[`${context}/${path}`];
       return text === undefined ? undefined : Buffer.from(text);
     },
+    sourceTime: async ({ identifier }) => times[identifier],
     warn: (diagnostic) => warnings.push(diagnostic),
   };
 }

@@ -32,6 +32,12 @@ export function contextSource(
   return { ...op, attrs: { ...op.attrs, "http.filename": DOWNLOADED_CONTEXT } };
 }
 
+/** How the source of the main context is shown. */
+export function mainContextMetadata({ identifier }: SourceOp): OpMetadata {
+  const isGit = identifier.startsWith("git://");
+  return { name: isGit ? `[internal] load git source ${identifier}` : "[internal] load remote build context" };
+}
+
 /** How the source of the named context NAME is shown. */
 export function contextMetadata(name: string, { identifier }: SourceOp): OpMetadata {
   return { name: `[context ${name}] ${identifier}` };

@@ -15,6 +15,7 @@ import { originFiles } from "./origins.js";
 import { parseOwner } from "./owner.js";
 import { destination, rooted } from "./paths.js";
 import { sourceRange } from "./place.js";
+import { PLAIN_COPY } from "./plain-copy.js";
 import type { SourceFiles } from "./source-states.js";
 import {
   addHistory,
@@ -175,18 +176,6 @@ function withParents(
 function hasWildcards(path: string): boolean {
   return /[*?[]/.test(path.replace(/\\./gs, ""));
 }
-
-const PLAIN_COPY = {
-  kind: "copy",
-  followSymlink: false,
-  dirCopyContents: false,
-  attemptUnpack: false,
-  createDestPath: true,
-  allowWildcard: false,
-  allowEmptyWildcard: false,
-  timestamp: -1,
-  alwaysReplaceExistingDestPaths: false,
-} as const;
 
 function refuseChecksum([source, ...others]: readonly string[]): void {
   if (source === undefined || others.length > 0) throw invalid("checksum can't be specified for multiple sources");

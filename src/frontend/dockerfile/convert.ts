@@ -5,9 +5,10 @@ import { parseDockerignore } from "../dockerignore/index.js";
 import type { FrontendBridge, FrontendImage, FrontendRequest } from "../frontend.js";
 import type { DockerfileNode } from "./ast.js";
 import { type ResolvedBases, resolveBases } from "./bases.js";
-import { createContextNames } from "./contexts.js";
+import { type ContextNames, createContextNames } from "./contexts.js";
 import { beginStage, convertSteps } from "./convert-stage.js";
-import { globalArgs, platformArgs, proxyEnvironment, sourceDateEpoch, type Variables } from "./environment.js";
+import { globalArgs, platformArgs, proxyEnvironment, type Variables } from "./environment.js";
+import { EPOCH_ARG, epochText, sourceDateEpoch } from "./epoch.js";
 import type { FactsDraft } from "./facts.js";
 import { finishedConfig, onPlatform, platformOf } from "./imageconfig.js";
 import { platformMismatches } from "./platform-mismatches.js";
@@ -32,8 +33,8 @@ export interface Conversion {
 export async function convertDockerfile(conversion: Conversion, options: AbortOptions): Promise<FrontendImage> {
   const { request, dockerfile, facts } = conversion;
   const targetPlatform = normalizePlatform(conversion.platform ?? request.buildPlatform);
-  const args = buildArguments(request, dockerfile, targetPlatform);
   const contexts = createContextNames(request.contexts);
+  const args = await buildArguments(conversion, contexts, targetPlatform, options);
   const fileName = request.dockerfile.name;
   const { buildPlatform } = request;
   const plan = planStages({ fileName, dockerfile, globals: args.globals, contexts, buildPlatform, targetPlatform });
@@ -54,7 +55,7 @@ export async function convertDockerfile(conversion: Conversion, options: AbortOp
     showPlatform: request.platforms.length > 1,
     isOnlyStage: isOnlyStage(plan),
     bases,
-    sources: createSourceStates(ignorePatterns(request).patterns),
+    sources: createSourceStates(request.mainContext ?? ignorePatterns(request).patterns),
     stages,
   };
   for (const stage of inOrder(plan, bases)) {
@@ -79,25 +80,29 @@ export function predefinedArgs(request: FrontendRequest, dockerfile: DockerfileN
   return platformArgs(platforms, stage, request.buildArgs);
 }
 
-const EPOCH_ARG = "SOURCE_DATE_EPOCH";
-
 interface BuildArguments {
   readonly globals: Variables;
   readonly buildArgs: ReadonlyMap<string, string>;
   readonly epoch: Date | undefined;
 }
 
-function buildArguments(request: FrontendRequest, dockerfile: DockerfileNode, target: Platform): BuildArguments {
-  const known = predefinedArgs(request, dockerfile, target);
+async function buildArguments(
+  { request, dockerfile, bridge }: Conversion,
+  contexts: ContextNames,
+  platform: Platform,
+  options: AbortOptions,
+): Promise<BuildArguments> {
+  const known = predefinedArgs(request, dockerfile, platform);
   const globals = globalArgs({ name: request.dockerfile.name, dockerfile }, known, request.buildArgs);
-  const value = request.buildArgs.get(EPOCH_ARG) ?? globals.get(EPOCH_ARG);
-  const stageNames = dockerfile.stages.flatMap((stage) => stage.from.name?.text.toLowerCase() ?? []);
-  const epoch = sourceDateEpoch(value, { contexts: new Set(request.contexts.keys()), stages: new Set(stageNames) });
   const buildArgs = new Map(request.buildArgs);
+  const value = buildArgs.get(EPOCH_ARG) ?? (globals.get(EPOCH_ARG) || undefined);
+  if (value === undefined) return { globals, buildArgs, epoch: undefined };
+  const scope = { request, dockerfile, contexts, globals, platform: request.buildPlatform, bridge };
+  const epoch = await sourceDateEpoch(value, scope, options);
   for (const variables of [globals, buildArgs]) {
     if (!variables.has(EPOCH_ARG)) continue;
     if (epoch === undefined) variables.delete(EPOCH_ARG);
-    else variables.set(EPOCH_ARG, String(epoch.getTime() / 1000));
+    else variables.set(EPOCH_ARG, epochText(epoch));
   }
   return { globals, buildArgs, epoch };
 }
@@ -127,5 +132,5 @@ function finishedImage(conversion: Conversion, target: Platform, build: StageBui
   const finished = finishedConfig(wanted);
   const platform = finished.os && finished.architecture ? normalizePlatform(platformOf(finished)) : target;
   const normal = finishedConfig(onPlatform(finished, platform));
-  return { platform, definition: definitionOf(build.state), config: normal };
+  return { platform, definition: definitionOf(build.state), epoch: build.scope.epoch, config: normal };
 }

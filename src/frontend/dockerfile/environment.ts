@@ -1,4 +1,3 @@
-import { EngineError } from "../../base/index.js";
 import { formatPlatform, type Platform } from "../../oci/index.js";
 import type { DockerfileNode } from "./ast.js";
 import { type EscapeCharacter, expandWord } from "./expand.js";
@@ -78,29 +77,6 @@ export function proxyEnvironment(buildArgs: ReadonlyMap<string, string>): Readon
     return value ? [[name.toUpperCase(), value] as const, [name, value] as const] : [];
   });
   return found.length === 0 ? undefined : Object.fromEntries(found);
-}
-
-/**
- * The time that SOURCE_DATE_EPOCH fixes for what a build makes. A name of a context gives none, since a directory or an image
- * has no time of its own. Throws `invalid`, or `unsupported` for the name of a stage.
- */
-export function sourceDateEpoch(
-  value: string | undefined,
-  names: { readonly contexts: ReadonlySet<string>; readonly stages: ReadonlySet<string> },
-): Date | undefined {
-  if (value === undefined || value === "") return undefined;
-  if (/^[+-]?\d+$/.test(value)) {
-    const epoch = new Date(Number(value) * 1000);
-    if (!Number.isNaN(epoch.getTime())) return epoch;
-  } else if (value === "context" || names.contexts.has(value)) {
-    return undefined;
-  } else if (names.stages.has(value.toLowerCase())) {
-    throw new EngineError(
-      "unsupported",
-      `SOURCE_DATE_EPOCH=${value}: the time of what a stage downloads is not supported`,
-    );
-  }
-  throw new EngineError("invalid", `invalid SOURCE_DATE_EPOCH: ${value}`);
 }
 
 const PROXY_NAMES = ["http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy"];

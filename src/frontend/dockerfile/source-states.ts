@@ -1,9 +1,11 @@
 import { posix } from "node:path";
-import { type OpMetadata, type State, scratch, sourceState } from "../../llb/index.js";
+import { fileState, type OpMetadata, type State, scratch, sourceState } from "../../llb/index.js";
 import type { Platform } from "../../oci/index.js";
+import type { SourceContext } from "../frontend.js";
 import type { External } from "./bases.js";
-import { contextMetadata } from "./context-source.js";
+import { contextMetadata, DOWNLOADED_CONTEXT, mainContextMetadata } from "./context-source.js";
 import { MAIN_CONTEXT } from "./contexts.js";
+import { PLAIN_COPY } from "./plain-copy.js";
 
 /** Paths that are read of a directory of the caller's; only they need to be looked at. */
 export interface UsedPaths {
@@ -29,7 +31,8 @@ export interface SourceFiles {
   readonly used: UsedPaths;
 }
 
-export function createSourceStates(mainExcludes: readonly string[]): SourceStates {
+/** MAIN is what gives the main context, or the patterns of what to leave out of the caller's directory. */
+export function createSourceStates(main: SourceContext | readonly string[]): SourceStates {
   const locals = new Map<string, SourceFiles>();
   const local = (name: string, shown: string, excludes: readonly string[]): SourceFiles => {
     const files = locals.get(name) ?? localFiles(name, shown, excludes);
@@ -37,7 +40,7 @@ export function createSourceStates(mainExcludes: readonly string[]): SourceState
     return files;
   };
   return {
-    context: local(MAIN_CONTEXT, "[internal] load build context", mainExcludes),
+    context: "op" in main ? remoteFiles(main) : local(MAIN_CONTEXT, "[internal] load build context", main),
     external(external, platform, base = COPY_SOURCE) {
       switch (external.kind) {
         case "empty":
@@ -64,6 +67,14 @@ function isEmptyImage({ config }: Extract<External, { kind: "image" }>): boolean
 const NOT_TRACKED: UsedPaths = { add: () => undefined };
 const COPY_SOURCE: BaseNaming = { name: (reference) => `FROM ${reference}`, place: {} };
 const IMAGE_SCHEME = "docker-image://";
+
+function remoteFiles({ op, unpack }: SourceContext): SourceFiles {
+  const metadata = mainContextMetadata(op);
+  const downloaded = sourceState(() => op, { metadata });
+  if (!unpack) return { state: downloaded, used: NOT_TRACKED };
+  const archive = { ...PLAIN_COPY, from: downloaded, src: `/${DOWNLOADED_CONTEXT}`, dest: "/", attemptUnpack: true };
+  return { state: fileState(scratch, [{ ...archive, createDestPath: false }], { metadata }), used: NOT_TRACKED };
+}
 
 function localFiles(name: string, shown: string, excludes: readonly string[]): SourceFiles {
   const paths = new Set<string>();
