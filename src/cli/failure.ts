@@ -1,5 +1,6 @@
 import { EngineError, errorCode, messageOf } from "../base/index.js";
-import type { SourceExcerpt, Summary } from "../progress/index.js";
+import type { BuildFailure } from "../engine/index.js";
+import type { FurtherMistake, SourceExcerpt, Summary } from "../progress/index.js";
 
 /** How a thrown value is told to the user: its sentence, its place in the Dockerfile, and with DEBUG what caused it. */
 export function failureOf(error: unknown, debug: boolean): Extract<Summary, { kind: "failed" | "canceled" }> {
@@ -9,6 +10,7 @@ export function failureOf(error: unknown, debug: boolean): Extract<Summary, { ki
     message: messageOf(error),
     hint: error instanceof EngineError ? error.hint : undefined,
     source: sourceOf(error),
+    further: furtherOf(error),
     causes: debug ? causesOf(error) : [],
   };
 }
@@ -30,6 +32,17 @@ function causesOf(error: unknown): readonly string[] {
   return links
     .filter((link, i) => i > 0 && messageOf(link) !== messageOf(links[i - 1]))
     .map((cause) => `${messageOf(cause)} (${errorCode(cause)})`);
+}
+
+/** The other mistakes of the file that the error is about: its `diagnostics` are all of them, the first included. */
+function furtherOf(error: unknown): readonly FurtherMistake[] {
+  const source = sourceOf(error);
+  if (!source) return [];
+  const { diagnostics = [] } = error as { diagnostics?: BuildFailure["diagnostics"] };
+  return diagnostics.slice(1).flatMap(({ message, hint, file, startLine, endLine = startLine, culprit }) => {
+    if (file !== source.file || startLine === undefined || endLine === undefined) return [];
+    return [{ message, hint, source: { file, text: source.text, startLine, endLine, culprit } }];
+  });
 }
 
 /** The engine is loaded late, so its BuildFailure is known by its shape. */

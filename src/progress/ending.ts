@@ -1,7 +1,8 @@
 import { unreachable } from "../base/index.js";
 import type { Warning } from "./event.js";
+import { sourceExcerpt } from "./excerpt.js";
 import { formatBytes } from "./format.js";
-import type { BuiltImage, Place, RendererOptions, SourceExcerpt, Summary } from "./renderer.js";
+import type { BuiltImage, FurtherMistake, Place, RendererOptions, Summary } from "./renderer.js";
 import { paint } from "./style.js";
 import { printable } from "./text-width.js";
 import type { Step, Trace } from "./trace.js";
@@ -22,34 +23,27 @@ export function endingText(trace: Trace, summary: Summary, options: RendererOpti
   }
 }
 
-/** The lines of the Dockerfile around a mistake, `ERROR: …` and what is known of its causes. */
+/** The lines of the Dockerfile around a mistake, `ERROR: …`, what is known of its causes, and the file's other mistakes. */
 export function failureText(summary: Extract<Summary, { kind: "failed" }>, options: RendererOptions): string {
-  const { message, hint, source, causes = [] } = summary;
+  const { message, hint, source, causes = [], further = [] } = summary;
   const excerpt = source ? sourceExcerpt(source) : "";
   const error = paint("red", `ERROR: ${message}`, options.color);
-  return `${excerpt}${error}\n${causes.map((cause) => `  caused by: ${cause}\n`).join("")}${hint ? `${hint}\n` : ""}`;
+  const reasons = causes.map((cause) => `  caused by: ${cause}\n`).join("");
+  return `${excerpt}${error}\n${reasons}${hint ? `${hint}\n` : ""}${furtherText(further, options)}`;
 }
 
-/** The marked lines of a source file with some around them; empty where the place lies outside the text. */
-export function sourceExcerpt({ file, text, startLine, endLine }: SourceExcerpt): string {
-  const lines = text.split("\n");
-  if (startLine < 1 || startLine > lines.length) return "";
-  const last = Math.min(Math.max(endLine, startLine), lines.length);
-  const margin = last === startLine ? CONTEXT_OF_ONE_LINE : CONTEXT_OF_LINES;
-  const from = Math.max(startLine - margin, 1);
-  const to = Math.min(last + margin, lines.length);
-  const shown = lines.slice(from - 1, to).map((line, i) => {
-    const number = from + i;
-    const mark = number >= startLine && number <= last ? ">>>" : "   ";
-    return ` ${String(number).padStart(3)} | ${mark} ${printable(line)}\n`;
+/** How many mistakes are told after the first one of a file. */
+const MAX_FURTHER_MISTAKES = 9;
+
+/** None of these lines begins with `ERROR`: scripts take the last that does for the reason. */
+function furtherText(mistakes: readonly FurtherMistake[], options: RendererOptions): string {
+  const told = mistakes.slice(0, MAX_FURTHER_MISTAKES).map(({ message, hint, source }) => {
+    const also = paint("red", `also: ${message}`, options.color);
+    return `\n${sourceExcerpt(source)}${also}\n${hint ? `${hint}\n` : ""}`;
   });
-  return `${file}:${startLine}\n${RULE}\n${shown.join("")}${RULE}\n`;
+  const left = mistakes.length - told.length;
+  return `${told.join("")}${left > 0 ? `\nalso: ${left} more ${left === 1 ? "mistake" : "mistakes"}\n` : ""}`;
 }
-
-const RULE = "--------------------";
-/** Lines shown before and after a single marked line, and before and after several. */
-const CONTEXT_OF_ONE_LINE = 2;
-const CONTEXT_OF_LINES = 1;
 
 function failedSteps(trace: Trace): string {
   return trace.steps
@@ -69,6 +63,8 @@ function warningsBlock(warnings: readonly Warning[], options: RendererOptions): 
   const heading = paint("yellow", ` ${count}${options.debug ? "" : " (use --debug to expand)"}:`, options.color);
   return `\n${heading}\n${warnings.map((warning) => warningText(warning, options.debug)).join("")}`;
 }
+
+const RULE = "--------------------";
 
 function warningText(warning: Warning, debug: boolean | undefined): string {
   const line = ` - ${warningSentence(warning)}\n`;

@@ -1,5 +1,5 @@
-export { sourceExcerpt } from "./ending.js";
 export * from "./event.js";
+export { sourceExcerpt } from "./excerpt.js";
 export { formatBytes } from "./format.js";
 export * from "./plain.js";
 export * from "./quiet.js";

@@ -35,6 +35,8 @@ export type Summary =
       /** What the user can do about it. */
       readonly hint?: string | undefined;
       readonly source?: SourceExcerpt | undefined;
+      /** What else is wrong with the same file, in its order. */
+      readonly further?: readonly FurtherMistake[] | undefined;
       /** The sentences of the errors behind it, the nearest first; empty unless asked for. */
       readonly causes?: readonly string[];
     }
@@ -62,4 +64,18 @@ export interface SourceExcerpt {
   readonly text: string;
   readonly startLine: number;
   readonly endLine: number;
+  /** The very words in those lines, where they are known: lines from 1, characters (UTF-16 units) from 0, the end not included. */
+  readonly culprit?: { readonly start: TextPosition; readonly end: TextPosition } | undefined;
+}
+
+interface TextPosition {
+  readonly line: number;
+  readonly character: number;
+}
+
+/** A mistake that is told after the first one of a file. */
+export interface FurtherMistake {
+  readonly message: string;
+  readonly hint?: string | undefined;
+  readonly source: SourceExcerpt;
 }

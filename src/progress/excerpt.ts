@@ -1,0 +1,56 @@
+import type { SourceExcerpt } from "./renderer.js";
+import { printable, textWidth } from "./text-width.js";
+
+/**
+ * The marked lines of a source file with some around them, and carets under the culprit; empty where the place lies outside
+ * the text. Of a long range only both ends and what surrounds the culprit.
+ */
+export function sourceExcerpt({ file, text, startLine, endLine, culprit }: SourceExcerpt): string {
+  const lines = text.split("\n");
+  if (startLine < 1 || startLine > lines.length) return "";
+  const last = Math.min(Math.max(endLine, startLine), lines.length);
+  const margin = last === startLine ? CONTEXT_OF_ONE_LINE : CONTEXT_OF_LINES;
+  const from = Math.max(startLine - margin, 1);
+  const to = Math.min(last + margin, lines.length);
+  const shown: string[] = [];
+  let previous = from - 1;
+  for (const number of shownNumbers(from, to, culprit?.start.line ?? from)) {
+    if (number > previous + 1) shown.push("     |     …\n");
+    previous = number;
+    const line = lines[number - 1] ?? "";
+    const mark = number >= startLine && number <= last ? ">>>" : "   ";
+    shown.push(` ${String(number).padStart(3)} | ${mark} ${printable(line)}\n`);
+    if (culprit?.start.line === number) shown.push(caretLine(line, culprit));
+  }
+  return `${file}:${startLine}\n${RULE}\n${shown.join("")}${RULE}\n`;
+}
+
+const RULE = "--------------------";
+/** Lines shown before and after a single marked line, and before and after several. */
+const CONTEXT_OF_ONE_LINE = 2;
+const CONTEXT_OF_LINES = 1;
+/** Of more lines than this, only some are shown. */
+const MAX_LINES = 30;
+/** How many then: at the beginning, at the end, and on either side of the culprit. */
+const HEAD_LINES = 12;
+const TAIL_LINES = 4;
+const CULPRIT_LINES = 3;
+/** Carets further right than this are left out: terminals wrap such lines. */
+const MAX_CARET_COLUMN = 200;
+
+/** The numbers from FROM to TO, both included, or those of them that are worth showing. */
+function shownNumbers(from: number, to: number, culprit: number): readonly number[] {
+  const isShown = (number: number) =>
+    number < from + HEAD_LINES || number > to - TAIL_LINES || Math.abs(number - culprit) <= CULPRIT_LINES;
+  const numbers = Array.from({ length: to - from + 1 }, (_, index) => from + index);
+  return numbers.length > MAX_LINES ? numbers.filter(isShown) : numbers;
+}
+
+/** Empty where there is nothing to point at. */
+function caretLine(line: string, { start, end }: NonNullable<SourceExcerpt["culprit"]>): string {
+  const ending = end.line === start.line ? end.character : line.trimEnd().length;
+  const column = textWidth(printable(line.slice(0, start.character)));
+  const width = textWidth(printable(line.slice(start.character, ending)));
+  if (width === 0 || column + width > MAX_CARET_COLUMN) return "";
+  return `     |     ${" ".repeat(column)}${"^".repeat(width)}\n`;
+}
