@@ -1,4 +1,3 @@
 export * from "./credentials.js";
 export * from "./secrets.js";
-export * from "./ssh-agents.js";
-export { type SshAgent, type SshSocket, serveSshAgent } from "./ssh-socket.js";
+export { openSshAgents, type SshAgents, type SshSpec } from "./ssh-agents.js";

@@ -22,43 +22,31 @@ export interface SshSpec {
   readonly paths: readonly string[];
 }
 
-/** The SSH agents a caller lends to a build; disposing of them closes the sockets they made. */
-export interface SshAgents extends AsyncDisposable {
-  get(id: string): SshAgent | undefined;
-  /** A socket at which a program of this machine finds the agent ID, until the agents are disposed of. */
-  socket(id: string): string | undefined;
+/** The SSH agents a caller lends to a build. */
+export interface SshAgents {
+  /**
+   * Serves the agent ID at a socket in DIRECTORY, which is made, until what it gives is disposed of; undefined if none of that id is lent.
+   * Throws `unavailable` where no socket can be made.
+   */
+  open(id: string, directory: string): Promise<SshSocket | undefined>;
 }
 
 /** Bytes of a key file. */
 const KEY_BYTES_MAX = 100 * 1024;
 
 /**
- * The agents of SPECS; of several with one id the last counts. TEMPORARY gives paths that nobody else has. Fails at once: `not-found` for a
- * file that isn't there, `invalid` for what is neither a socket nor a private key or for a mixture of both, `unsupported` for a key with a
- * passphrase.
+ * The agents of SPECS; of several with one id the last counts. Fails at once: `not-found` for a file that isn't there, `invalid` for what
+ * is neither a socket nor a private key or for a mixture of both, `unsupported` for a key with a passphrase.
  */
-export async function openSshAgents(
-  specs: readonly SshSpec[],
-  temporary: (kind: string) => string,
-): Promise<SshAgents> {
+export async function openSshAgents(specs: readonly SshSpec[]): Promise<SshAgents> {
   const byId = new Map<string, SshAgent>();
   for (const { id, paths } of new Map(specs.map((spec) => [spec.id, spec])).values()) {
     byId.set(id, await openAgent(id, paths));
   }
-  const served = new Map<SshAgent, SshSocket>();
-  const serve = (agent: SshAgent) => {
-    const socket = served.get(agent) ?? serveSshAgent(agent, temporary("ssh"));
-    served.set(agent, socket);
-    return socket.path;
-  };
   return {
-    get: (id) => byId.get(id),
-    socket(id) {
+    async open(id, directory) {
       const agent = byId.get(id);
-      return agent && (agent.socket ?? serve(agent));
-    },
-    async [Symbol.asyncDispose]() {
-      for (const socket of served.values()) await socket[Symbol.asyncDispose]();
+      return agent && serveSshAgent(agent, directory);
     },
   };
 }
@@ -126,7 +114,6 @@ const CONNECT_LIMIT_MS = 2000;
 /** The agent behind a socket of the caller's. */
 function socketAgent(path: string): SshAgent {
   return {
-    socket: path,
     async open() {
       const socket = await connect(path);
       const replies = messages(socket);

@@ -6,8 +6,6 @@ import { framed, messages, REFUSED, REQUEST_IDENTITIES, SIGN_REQUEST } from "./s
 
 /** Keys that can be listed and can sign, and nothing else: none can be added, removed or taken out. */
 export interface SshAgent {
-  /** Where the caller has it, if it is behind a socket. */
-  readonly socket?: string | undefined;
   /** A conversation with it, which the caller ends by disposing of it. Errors: `unavailable` where nobody answers. */
   open(): Promise<SshConversation>;
 }

@@ -5,7 +5,7 @@ import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openSshAgents, type SshAgents, type SshSocket, serveSshAgent } from "../../src/session/index.js";
+import { openSshAgents } from "../../src/session/index.js";
 
 /** Keys as ssh-keygen and openssl write them: a name each, and what ssh-add calls its type. */
 const KEYS = [
@@ -23,16 +23,11 @@ describe("ssh agents", () => {
   const at = (name: string) => path.join(dir, name);
   let count = 0;
   const temporary = () => at(`served-${count++}`);
-  const open: SshAgents[] = [];
-  const opened = async (...paths: readonly string[]) => {
-    const agents = await openSshAgents([{ id: "default", paths }], temporary);
-    open.push(agents);
-    return agents;
-  };
-  const agentOf = async (...paths: readonly string[]) => {
-    const agent = (await opened(...paths)).get("default");
-    if (!agent) throw new Error("no agent");
-    return agent;
+  const opened = (...paths: readonly string[]) => openSshAgents([{ id: "default", paths }]);
+  const served = async (paths: readonly string[], directory = temporary()) => {
+    const socket = await (await opened(...paths)).open("default", directory);
+    if (!socket) throw new Error("no agent");
+    return socket;
   };
   const add = (socket: string, ...args: readonly string[]) => {
     const { status, stdout } = spawnSync("ssh-add", args, {
@@ -50,8 +45,11 @@ describe("ssh agents", () => {
       for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (out += chunk));
       child.once("close", (code) => resolve({ code, out }));
     });
-  const serving = async <T>(paths: readonly string[], work: (socket: SshSocket) => Promise<T>): Promise<T> => {
-    await using socket = serveSshAgent(await agentOf(...paths), temporary());
+  const serving = async <T>(
+    paths: readonly string[],
+    work: (socket: { readonly path: string }) => Promise<T>,
+  ): Promise<T> => {
+    await using socket = await served(paths);
     return await work(socket);
   };
   const real = { socket: at("real.sock"), pid: 0 };
@@ -70,7 +68,6 @@ describe("ssh agents", () => {
     expect(add(real.socket, "-q", at("ed25519"), at("rsa")).status).toBe(0);
   });
   afterAll(async () => {
-    for (const agents of open) await agents[Symbol.asyncDispose]();
     if (real.pid > 0) process.kill(real.pid);
     fs.rmSync(dir, { recursive: true, force: true });
   });
@@ -138,20 +135,14 @@ describe("ssh agents", () => {
     });
   });
 
-  it("gives programs of this machine a socket, which goes away with the agents", async () => {
-    const agents = await openSshAgents(
-      [
-        { id: "keys", paths: [at("rsa")] },
-        { id: "agent", paths: [real.socket] },
-      ],
-      temporary,
-    );
-    expect(agents.socket("agent")).toBe(real.socket);
-    const socket = agents.socket("keys") ?? "";
-    expect(agents.socket("keys")).toBe(socket);
-    expect((await ask(socket, "ssh-add -l")).out).toContain("(RSA)");
-    await agents[Symbol.asyncDispose]();
-    expect(fs.existsSync(path.dirname(socket))).toBe(false);
+  it("takes the last agent of an id, and has none of others", async () => {
+    const agents = await openSshAgents([
+      { id: "mine", paths: [at("ed25519")] },
+      { id: "mine", paths: [at("rsa")] },
+    ]);
+    await using socket = await agents.open("mine", temporary());
+    expect((await ask(socket?.path ?? "", "ssh-add -l")).out).toContain("(RSA)");
+    expect(await agents.open("default", temporary())).toBeUndefined();
   });
 
   describe("a client that breaks the protocol", () => {
@@ -216,7 +207,7 @@ describe("ssh agents", () => {
 
   it("hangs up on its clients and leaves nothing when it is disposed of", async () => {
     const directory = temporary();
-    const socket = serveSshAgent(await agentOf(at("ed25519")), directory);
+    const socket = await served([at("ed25519")], directory);
     const client = net.connect({ path: socket.path });
     await new Promise((resolve) => client.once("connect", resolve));
     const closed = new Promise((resolve) => client.on("error", () => {}).once("close", resolve));
@@ -228,7 +219,7 @@ describe("ssh agents", () => {
   it("serves at a path that is too long for a socket", async () => {
     const deep = path.join(dir, ...Array.from({ length: 6 }, () => "a-directory-with-quite-a-long-name"));
     fs.mkdirSync(deep, { recursive: true });
-    await using socket = serveSshAgent(await agentOf(at("ed25519")), path.join(deep, "ssh"));
+    await using socket = await served([at("ed25519")], path.join(deep, "ssh"));
     expect(fs.statSync(socket.path).isSocket()).toBe(true);
   });
 

@@ -76,5 +76,14 @@ export const writeSecret: Job<SecretFile, string> = ({ data, uid, gid, mode }, {
   return file;
 };
 
+/** Gives a file, a socket say, to a user of the step. */
+export const giveFile: Job<
+  { readonly path: string; readonly uid: number; readonly gid: number; readonly mode: number },
+  void
+> = ({ path: file, uid, gid, mode }) => {
+  fs.lchownSync(file, uid, gid);
+  fs.chmodSync(file, mode);
+};
+
 /** Removes a secret's file. */
 export const removeSecret: Job<{ readonly path: string }, void> = ({ path: file }) => fs.rmSync(file, { force: true });
