@@ -19,11 +19,10 @@ import { hostPlatform } from "../oci/index.js";
 import { createOp, createResult, type FileResult, type OpEnvironment } from "../ops/index.js";
 import type { VertexInfo } from "../progress/index.js";
 import { type HttpClient, RETRY_DELAYS_MS } from "../registry/index.js";
-import type { Secrets } from "../session/index.js";
-import { openSecrets } from "../session/index.js";
+import { openSecrets, openSshAgents, type Secrets, type SshAgents } from "../session/index.js";
 import type { DataPlane, LayerStore, StateDirs } from "../snapshot/index.js";
 import { type CacheKey, createJob, type Job, type Vertex } from "../solver/index.js";
-import { createHttpDownloads, type HttpEntities, type ImageSource } from "../sources/index.js";
+import { createHttpDownloads, type GitSource, type HttpEntities, type ImageSource } from "../sources/index.js";
 import type { Database } from "../store/index.js";
 import { createBridge, internalVertex, shownAs } from "./bridge.js";
 import { type Catalog, createCatalog } from "./catalog.js";
@@ -50,6 +49,7 @@ export interface BuildEngine {
   readonly outputs: Outputs;
   readonly web: HttpClient;
   readonly entities: HttpEntities;
+  readonly gitSource: GitSource;
   readonly clock: Clock;
   readonly newId: () => string;
 }
@@ -140,7 +140,8 @@ class Build implements AsyncDisposable {
       signal: this.#signal,
     });
     const secrets = await openSecrets(this.#request.secrets ?? []);
-    const environment = await this.#environment(inputs, secrets);
+    const ssh = await openSshAgents(this.#request.ssh ?? []);
+    const environment = await this.#environment(inputs, secrets, ssh);
     await using job = this.#job(environment);
     const built = await this.#solved(images, { job, environment, inputs });
     const written = await writeOutputs(this.#engine.outputs, built, {
@@ -153,9 +154,9 @@ class Build implements AsyncDisposable {
     return { ...written, steps: this.#report.steps(job.steps), warnings: this.#report.warnings };
   }
 
-  async #environment(inputs: BuildInputs, secrets: Secrets): Promise<OpEnvironment> {
-    const { plane, layers, dirs, clock, cacheMounts, executor, web, entities } = this.#engine;
-    const temporary = (kind: string) => path.join(dirs.tmp, `${this.#engine.owner}-${kind}-${this.#engine.newId()}`);
+  async #environment(inputs: BuildInputs, secrets: Secrets, ssh: SshAgents): Promise<OpEnvironment> {
+    const { plane, layers, dirs, clock, cacheMounts, executor, web, entities, gitSource } = this.#engine;
+    const temporary = (kind: string) => path.join(dirs.tmp, `${this.#engine.owner}-${kind}-${this.#engine.newId().slice(0, TEMPORARY_ID_LENGTH)}`);
     const options = { client: web, entities, secrets, temporary, retryDelaysMs: RETRY_DELAYS_MS };
     return {
       buildId: this.#id,
@@ -164,12 +165,16 @@ class Build implements AsyncDisposable {
       dirs,
       clock,
       secrets,
+      ssh,
+      temporary,
       cacheMounts,
       executor: { run: async (...args) => (await executor()).run(...args) },
       images: this.#catalog,
+      git: gitSource.open({ secrets, ssh, temporary }),
       downloads: this.#scope.use(createHttpDownloads(options)),
       directories: inputs.directories,
       entitlements: new Set(this.#request.allow ?? []),
+      resources: this.#request.resources ?? {},
       steps: createLimiter(this.#request.maxParallelism ?? Number.POSITIVE_INFINITY),
       pulledBy: new Map(),
       contextDigests: new Map(),
@@ -242,6 +247,9 @@ class Build implements AsyncDisposable {
 function epochOf([image]: readonly FrontendImage[]): number | undefined {
   return image?.epoch && Math.floor(image.epoch.getTime() / 1000);
 }
+
+/** Of a random id: enough to tell the temporary files of one engine apart, and short, since some are sockets. */
+const TEMPORARY_ID_LENGTH = 8;
 
 interface Solving {
   readonly job: Job<OpNode, FileResult>;

@@ -20,7 +20,14 @@ import { createRegistry } from "../registry/index.js";
 import { dockerCredentials } from "../session/index.js";
 import { createDataPlane, createLayerStore, createOwner, layerMigrations } from "../snapshot/index.js";
 import { createRunning } from "../solver/index.js";
-import { createHttpEntities, createImageSource, createWebClient, httpEntityMigrations } from "../sources/index.js";
+import {
+  createGitProgram,
+  createGitSource,
+  createHttpEntities,
+  createImageSource,
+  createWebClient,
+  httpEntityMigrations,
+} from "../sources/index.js";
 import {
   createContentStore,
   createImageStore,
@@ -115,6 +122,23 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   const web = createWebClient(trust, proxyOf(env));
   scope.defer(() => web.close());
   const entities = createHttpEntities(database, clock);
+  const git = createGitProgram({
+    spawner: plane,
+    searchPath,
+    proxyEnv: proxyVariables(env),
+    certificates: env.SSL_CERT_FILE,
+    knownHosts: knownHosts(dirs.git, env.HOME ?? os.homedir()),
+    async programs() {
+      const { requireProgram } = await import("../executor/index.js");
+      const find = (name: string, debianPackage: string) => requireProgram(name, searchPath, debianPackage);
+      return {
+        git: find("git", "git"),
+        setpriv: find("setpriv", "util-linux"),
+        unshare: find("unshare", "util-linux"),
+      };
+    },
+  });
+  const gitSource = createGitSource({ git, directory: dirs.git, clock });
   const outputs = createOutputs({
     plane,
     layers,
@@ -140,6 +164,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     outputs,
     web,
     entities,
+    gitSource,
     clock,
     newId,
   };
@@ -182,6 +207,17 @@ function proxyOf(env: NonNullable<EngineOptions["env"]>): Parameters<typeof crea
   );
   if (!http && !https) return undefined;
   return { ...(http ? { http } : {}), ...(https ? { https } : {}), ...(none ? { none } : {}) };
+}
+
+/** The same for a program of its own. */
+function proxyVariables(env: NonNullable<EngineOptions["env"]>): Record<string, string> {
+  const names = ["http_proxy", "https_proxy", "no_proxy", "all_proxy"].flatMap((name) => [name, name.toUpperCase()]);
+  return Object.fromEntries(names.flatMap((name) => (env[name] ? [[name, env[name]]] : [])));
+}
+
+/** Where hosts are known by their keys: the engine's own file, and those of the user and the machine. */
+function knownHosts(own: string, home: string): readonly string[] {
+  return [path.join(own, "known_hosts"), path.join(home, ".ssh/known_hosts"), "/etc/ssh/ssh_known_hosts"];
 }
 
 /** Who runs this: the owner of files that are written for them. */

@@ -1,10 +1,10 @@
 import { type Clock, type Digest, digestOf, EngineError, type Limiter } from "../base/index.js";
 import type { CacheMounts } from "../cache/index.js";
-import type { Executor } from "../executor/index.js";
+import type { Executor, StepResources } from "../executor/index.js";
 import type { VertexInfo } from "../progress/index.js";
-import type { Secrets } from "../session/index.js";
+import type { Secrets, SshAgents } from "../session/index.js";
 import type { DataPlane, LayerId, LayerStore, StateDirs } from "../snapshot/index.js";
-import type { HttpDownloads } from "../sources/index.js";
+import type { GitCheckouts, HttpDownloads } from "../sources/index.js";
 
 /** What the ops of one build work with. */
 export interface OpEnvironment {
@@ -15,13 +15,19 @@ export interface OpEnvironment {
   readonly dirs: StateDirs;
   readonly clock: Clock;
   readonly secrets: Secrets;
+  readonly ssh: SshAgents;
+  /** A path for temporary files that nobody else has; what is there goes away with the engine at the latest. */
+  readonly temporary: (kind: string) => string;
   readonly cacheMounts: CacheMounts;
   readonly images: ImageResolver;
   readonly downloads: HttpDownloads;
+  readonly git: GitCheckouts;
   /** Local sources by name: absolute directories of the caller's. */
   readonly directories: ReadonlyMap<string, string>;
   /** `network.host`, `security.insecure`, as far as the caller allowed them. */
   readonly entitlements: ReadonlySet<string>;
+  /** Bounds of every step. */
+  readonly resources: StepResources;
   readonly steps: Limiter;
   /** Which vertex speaks for a layer that has to be pulled. */
   readonly pulledBy: Map<LayerId, VertexInfo>;

@@ -1,8 +1,10 @@
 import { canonicalJson, digestOf, EngineError } from "../base/index.js";
 import type { SourceOp } from "../llb/index.js";
 import type { CacheMap, Op, OpContext } from "../solver/index.js";
+import { redactCredentials } from "../sources/index.js";
 import type { ImagePlatform, OpEnvironment } from "./environment.js";
 import { createResult, type FileResult } from "./result.js";
+import { createGitOp } from "./source-git.js";
 import { createHttpOp } from "./source-http.js";
 
 /** The op of a source: an image's layers (fetched when something mounts them), or a directory of the caller's, read in place. */
@@ -17,6 +19,8 @@ export function createSourceOp(op: SourceOp, platform: ImagePlatform, environmen
     case "http":
     case "https":
       return createHttpOp(op, environment);
+    case "git":
+      return createGitOp(op, environment);
     default:
       return unsupported(op, scheme);
   }
@@ -67,9 +71,7 @@ function localOp(op: SourceOp, environment: OpEnvironment): Op<FileResult> {
 
 function unsupported(op: SourceOp, scheme: string): Op<FileResult> {
   const fail = async (): Promise<never> => {
-    const what =
-      { http: "ADD of a URL", https: "ADD of a URL", git: "ADD of a git repository" }[scheme] ?? `the source ${scheme}`;
-    throw new EngineError("unsupported", `${what} is not supported yet: ${op.identifier}`);
+    throw new EngineError("unsupported", `the source ${scheme} is not supported: ${redactCredentials(op.identifier)}`);
   };
   return { cacheMap: fail, exec: fail };
 }

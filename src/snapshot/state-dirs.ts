@@ -17,6 +17,8 @@ export interface StateDirs {
   readonly contexts: string;
   /** Cache mounts' directories. */
   readonly cacheMounts: string;
+  /** What was fetched from git repositories. */
+  readonly git: string;
   /** State of OCI runtimes, and step bundles. */
   readonly run: string;
   readonly database: string;
@@ -34,6 +36,7 @@ export function stateDirs(root: string): StateDirs {
     owners: at("owners"),
     contexts: at("contexts"),
     cacheMounts: at("cachemounts"),
+    git: at("git"),
     run: at("run"),
     database: at("ashlar.db"),
   };
