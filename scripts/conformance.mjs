@@ -1,7 +1,7 @@
 // Runs the conformance cases against bin/ashlar and holds the result against test/conformance/known-failures.txt, the cases
 // that don't pass yet: one that fails must be listed, one that passes must not. The list only ever shrinks.
 //
-//   node scripts/conformance.mjs [SUBSTRING]
+//   node scripts/conformance.mjs [SUBSTRING] [--ways]        --ways: in all the ways steps can run and layers be stacked
 import { spawn } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
@@ -14,20 +14,50 @@ const LIST = "test/conformance/known-failures.txt";
 /** Differences shown of a case. */
 const SHOWN_DIFFERENCES = 8;
 
+/** Other ways to the same images: what they run of the cases, each under another umask of the caller. */
+export const WAYS = [
+  { name: "crun, umask 077", env: { ASHLAR_RUNTIME: "crun" }, umask: "077", cases: ["exec-", "fs-"] },
+  {
+    name: "native snapshotter, umask 000",
+    env: { ASHLAR_SNAPSHOTTER: "native" },
+    umask: "000",
+    cases: ["exec-", "fs-"],
+  },
+  { name: "built-in sandbox", env: { ASHLAR_ISOLATION: "sandbox" }, umask: "022", cases: ["exec-", "fs-run-"] },
+];
+const USUAL_WAY = { name: "", env: {}, umask: "022", cases: [""] };
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   process.umask(0o022);
-  const { passed, failed, skipped } = await runConformance(process.argv[2]);
+  const words = process.argv.slice(2);
+  const only = words.find((word) => !word.startsWith("--"));
+  const sum = { passed: 0, failed: 0, skipped: 0 };
+  for (const way of [USUAL_WAY, ...(words.includes("--ways") ? WAYS : [])]) {
+    if (way.name) console.log(`${way.name}:`);
+    const counts = await runConformance(only, way);
+    for (const key of Object.keys(sum)) sum[key] += counts[key];
+  }
+  const { passed, failed, skipped } = sum;
   console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
   process.exitCode = failed > 0 ? 1 : 0;
 }
 
 /** How many cases passed and failed; a listed case that fails counts as skipped. ONLY: cases whose name holds it. */
-export async function runConformance(only = "") {
+export async function runConformance(only = "", way = USUAL_WAY) {
   const known = readList();
   const state = fs.mkdtempSync(path.join(os.tmpdir(), "ashlar-conformance-"));
   try {
-    const report = await runCases(only, path.join(state, "root"));
-    return compare(report, only, known);
+    const run = { state: path.join(state, "root"), way };
+    const names = caseNames().filter(
+      (name) => name.includes(only) && way.cases.some((family) => name.startsWith(family)),
+    );
+    const failures = [];
+    for (const text of only ? [only] : way.cases) failures.push(...(await runCases(text, run)).failures);
+    return compare(
+      failures.filter(({ name }) => names.includes(name)),
+      names,
+      known,
+    );
   } catch (error) {
     console.log(`conformance: ${error.message}`);
     return { passed: 0, failed: 1, skipped: 0 };
@@ -41,11 +71,12 @@ function readList() {
   return new Set(lines.map((line) => line.replace(/#.*/, "").trim()).filter(Boolean));
 }
 
-async function runCases(only, stateDirectory) {
+async function runCases(only, { state, way }) {
   const jobs = String(os.availableParallelism());
-  const words = ["--engine", `${root}/bin/ashlar build`, "--json", "--jobs", jobs, "--only", only];
+  const engine = `${folder}/with-umask.sh ${way.umask} ${root}/bin/ashlar build`;
+  const words = ["--engine", engine, "--json", "--jobs", jobs, "--only", only];
   const child = spawn(process.execPath, [path.join(folder, "run.mjs"), ...words], {
-    env: { ...process.env, ASHLAR_ROOT: stateDirectory },
+    env: { ...process.env, ...way.env, ASHLAR_ROOT: state },
     stdio: ["ignore", "pipe", "inherit"],
   });
   let text = "";
@@ -60,8 +91,7 @@ async function runCases(only, stateDirectory) {
   return JSON.parse(text);
 }
 
-function compare({ failures }, only, known) {
-  const names = caseNames().filter((name) => name.includes(only));
+function compare(failures, names, known) {
   const failing = new Map(failures.map(({ name, found }) => [name, found]));
   const unknown = [...failing.keys()].filter((name) => !known.has(name)).sort();
   for (const name of unknown) {

@@ -9,7 +9,7 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { runConformance } from "./conformance.mjs";
+import { runConformance, WAYS } from "./conformance.mjs";
 import { canInstall, findProgram, install } from "./debian.mjs";
 
 /** A program the tests use, and the package that holds it. */
@@ -43,7 +43,7 @@ const PARTS = {
     command("dead code", bin("knip"), ["--no-progress"]),
   ],
   unit: () => [vitest("unit tests and suites", "unit")],
-  conformance: () => [conformance()],
+  conformance: () => conformance(),
   e2e: () => [vitest("end-to-end tests", "e2e")],
 };
 
@@ -134,5 +134,7 @@ function vitest(title, project) {
 }
 
 function conformance() {
-  return { title: "conformance", work: runConformance };
+  const ways = WAYS.map((way) => ({ title: `conformance (${way.name})`, work: () => runConformance("", way) }));
+  if (!isCi) console.log("The conformance cases run in one way only; on a CI machine (CI=true) in all.");
+  return [{ title: "conformance", work: () => runConformance() }, ...(isCi ? ways : [])];
 }

@@ -1,10 +1,14 @@
 import path from "node:path";
 import type { BuildRequest, EngineOptions } from "../engine/index.js";
+import { parseAllow } from "./allow-flag.js";
 import type { BuildFlags } from "./build-flags.js";
+import { type Call, parseCall } from "./call.js";
 import { type OutputTarget, parseOutput } from "./output-flag.js";
+import { parseResources } from "./resource-flags.js";
 import { parseSecret } from "./secret-flag.js";
+import { parseSsh } from "./ssh-flag.js";
 import { UsageError } from "./usage-error.js";
-import { parseBytes, parseChoice, parseCount, parseCsv, parseExtraHost, parsePairs, parseUlimit } from "./values.js";
+import { parseBytes, parseChoice, parseCount, parseCsv, parseExtraHosts, parsePairs, parseUlimit } from "./values.js";
 
 /** What `ashlar build` was asked to do: argv, read once. */
 export interface BuildInvocation {
@@ -18,7 +22,8 @@ export interface BuildInvocation {
   readonly outputs: readonly OutputTarget[] | undefined;
   readonly engine: EngineOptions;
   readonly progress: ProgressMode;
-  readonly call: { readonly kind: "build" } | { readonly kind: "check"; readonly format: "text" | "json" };
+  /** What is asked instead of building; undefined: nothing. */
+  readonly call: Call | undefined;
   readonly quiet: boolean;
   readonly iidFile: string | undefined;
   readonly metadataFile: string | undefined;
@@ -46,19 +51,17 @@ export function parseBuild(flags: BuildFlags, contextPath: string | undefined, a
   if (quiet && outputs?.some(({ kind }) => kind === "stdout")) {
     throw new UsageError("--quiet prints the image id on standard output, where an output goes already");
   }
-  const call = parseCall(flags);
   return {
     context,
     dockerfileFromStdin: flags.file === "-",
     request: {
       ...parseRequest(flags, outputs, ambient),
       ...parseDockerfile(flags.file, context.kind, ambient.cwd),
-      ...checkOf(call),
     },
     outputs,
     engine: parseEngine(flags, ambient),
     progress: quiet ? "quiet" : parseProgress(flags.progress, ambient.env),
-    call,
+    call: callOf(flags),
     quiet,
     iidFile: resolved(flags.iidfile, ambient.cwd),
     metadataFile: resolved(flags.metadataFile, ambient.cwd),
@@ -72,11 +75,14 @@ export function parseEngine(
   { env, cwd }: Ambient,
 ): EngineOptions {
   const root = flags.root ?? (env.ASHLAR_ROOT || undefined);
+  const isolation = flags.isolation ?? (env.ASHLAR_ISOLATION || undefined);
+  const isolationName = flags.isolation === undefined ? "ASHLAR_ISOLATION" : "--isolation";
+  const { ASHLAR_RUNTIME: runtime, ASHLAR_SNAPSHOTTER: snapshotter } = env;
   return {
     ...(root === undefined ? {} : { root: path.resolve(cwd, root) }),
-    ...(flags.isolation === undefined
-      ? {}
-      : { isolation: parseChoice(flags.isolation, "--isolation", ["oci", "sandbox"]) }),
+    ...(isolation === undefined ? {} : { isolation: parseChoice(isolation, isolationName, ["oci", "sandbox"]) }),
+    ...(runtime ? { runtime: parseChoice(runtime, "ASHLAR_RUNTIME", ["runc", "crun"]) } : {}),
+    ...(snapshotter ? { snapshotter: parseChoice(snapshotter, "ASHLAR_SNAPSHOTTER", ["overlay", "native"]) } : {}),
   };
 }
 
@@ -86,14 +92,8 @@ export function isSet(value: string | undefined): boolean {
 }
 
 const PROGRESS_MODES = ["auto", "tty", "plain", "quiet", "none", "rawjson"] as const;
-const ENTITLEMENTS = ["network.host", "security.insecure"] as const;
 
-function refuseUnsupported({ ssh, provenance, sbom }: BuildFlags): void {
-  for (const value of ssh ?? []) {
-    if (!/^[^=]+(=.+)?$/.test(value))
-      throw new UsageError(`invalid value ${JSON.stringify(value)} for --ssh: it is default or ID[=SOCKET|KEY[,KEY]]`);
-  }
-  if (ssh && ssh.length > 0) throw new UsageError("--ssh is not supported yet");
+function refuseUnsupported({ provenance, sbom }: BuildFlags): void {
   for (const [flag, value] of [
     ["--provenance", provenance],
     ["--sbom", sbom],
@@ -140,6 +140,7 @@ function parseRequest(
   const platforms = parsePlatforms(flags.platform, ambient);
   const tags =
     flags.tag ?? outputs?.flatMap((output) => ("attrs" in output ? (output.attrs.name?.split(",") ?? []) : [])) ?? [];
+  const resources = parseResources(flags);
   return {
     ...(flags.target ? { target: flags.target } : {}),
     buildArgs: parseBuildArgs(flags.buildArg ?? [], ambient),
@@ -150,12 +151,14 @@ function parseRequest(
     noCache: parseNoCache(flags),
     pull: flags.pull === true,
     ...(flags.network ? { network: parseChoice(flags.network, "--network", ["default", "none", "host"]) } : {}),
-    extraHosts: (flags.addHost ?? []).map(parseExtraHost),
+    extraHosts: (flags.addHost ?? []).flatMap(parseExtraHosts),
     ulimits: (flags.ulimit ?? []).map(parseUlimit),
     ...(flags.shmSize ? { shmSizeBytes: parseBytes(flags.shmSize, "--shm-size") } : {}),
     ...(flags.cgroupParent ? { cgroupParent: flags.cgroupParent } : {}),
-    allow: (flags.allow ?? []).flatMap(parseCsv).map(parseEntitlement),
+    allow: (flags.allow ?? []).flatMap(parseAllow),
     secrets: (flags.secret ?? []).map((secret) => parseSecret(secret, env, ambient.cwd)),
+    ssh: (flags.ssh ?? []).map((ssh) => parseSsh(ssh, env, ambient.cwd)),
+    ...(resources ? { resources } : {}),
     ...(flags.maxParallelism ? { maxParallelism: parseCount(flags.maxParallelism, "--max-parallelism") } : {}),
   };
 }
@@ -192,11 +195,6 @@ function parseNoCache({ cache, cacheFilter }: BuildFlags): boolean | readonly st
   return stages.length > 0 ? stages : cache === false;
 }
 
-function parseEntitlement(name: string): string {
-  if (/^device\b/.test(name)) throw new UsageError(`--allow ${name} is not supported yet`);
-  return parseChoice(name, "--allow", ENTITLEMENTS);
-}
-
 function parseOutputs({ output, load }: BuildFlags, cwd: string): readonly OutputTarget[] | undefined {
   const targets = (output ?? []).map((text) => parseOutput(text, cwd));
   if (load && !targets.some(({ kind }) => kind === "load")) targets.push({ kind: "load", attrs: {} });
@@ -207,20 +205,11 @@ function parseOutputs({ output, load }: BuildFlags, cwd: string): readonly Outpu
   return targets.length > 0 ? targets : undefined;
 }
 
-function parseCall({ call, check }: BuildFlags): BuildInvocation["call"] {
-  if (call === undefined && !check) return { kind: "build" };
-  const [method = "", ...fields] = parseCsv(call ?? "check");
-  if (check && call !== undefined && method !== "check")
-    throw new UsageError("--check and --call cannot be used together");
-  if (method === "build") return { kind: "build" };
-  if (method !== "check" && method !== "lint")
-    throw new UsageError(`--call=${method} is not supported yet: there are build and check`);
-  const format = fields.find((field) => field.startsWith("format="))?.slice("format=".length) ?? "text";
-  return { kind: "check", format: parseChoice(format, "format of --call", ["text", "json"]) };
-}
-
-function checkOf(call: BuildInvocation["call"]): Pick<BuildRequest, "check"> {
-  return call.kind === "check" ? { check: true } : {};
+function callOf({ call, check }: BuildFlags): Call | undefined {
+  if (call === undefined) return check ? parseCall("check") : undefined;
+  const parsed = parseCall(call);
+  if (check && parsed?.method !== "check") throw new UsageError("--check and --call cannot be used together");
+  return parsed;
 }
 
 function parseProgress(flag: string | undefined, env: Ambient["env"]): ProgressMode {
