@@ -28,6 +28,14 @@ export interface BuildFlags {
   readonly shmSize?: string;
   readonly ulimit?: readonly string[];
   readonly cgroupParent?: string;
+  readonly resource?: readonly string[];
+  readonly memory?: string;
+  readonly memorySwap?: string;
+  readonly cpuShares?: string;
+  readonly cpuPeriod?: string;
+  readonly cpuQuota?: string;
+  readonly cpusetCpus?: string;
+  readonly cpusetMems?: string;
   readonly allow?: readonly string[];
   readonly maxParallelism?: string;
   readonly isolation?: string;

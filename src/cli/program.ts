@@ -48,7 +48,6 @@ const UNSUPPORTED = [
   "annotation <text>",
   "attest <text>",
   "policy <text>",
-  "resource <text>",
   "push",
 ];
 /** Flags of older builders that mean nothing here: there are no containers to remove, no context to send. */
@@ -69,7 +68,7 @@ function addBuild(program: Command, surroundings: Surroundings, done: (code: num
     .option("--metadata-file <file>", "write what was built to a file, as JSON")
     .option("--progress <type>", "auto, tty, plain, quiet, none or rawjson (BUILDKIT_PROGRESS)")
     .option("--check", "check the Dockerfile, build nothing")
-    .option("--call <method>", "build, or check[,format=json]");
+    .option("--call <method>", "build, check, outline or targets, the last three with ,format=json");
   addSourceFlags(build);
   addSandboxFlags(build);
   addStepFlags(build);
@@ -133,12 +132,25 @@ function addStepFlags(build: Command): void {
   build
     .addOption(list("--secret <spec>", "a secret for steps: id=ID,src=FILE or id=ID,env=NAME"))
     .addOption(list("--ssh <spec>", "an ssh agent or key for steps: default or ID=PATH"))
-    .addOption(list("--allow <name>", "grant network.host or security.insecure"))
+    .addOption(list("--allow <name>", "grant network.host, security.insecure or device[=NAME]"))
+    .addOption(list("--resource <key=value>", "bound steps: memory=2g, cpu-quota=50000, cpuset-cpus=0-3 ..."))
     .option("--max-parallelism <n>", "RUN steps at once")
     .option("--isolation <kind>", "how steps run: oci or sandbox")
     .option("--provenance <value>", "only false is supported")
     .option("--sbom <value>", "only false is supported");
+  for (const flag of OLD_RESOURCES) build.addOption(new Option(flag).hideHelp());
 }
+
+/** The bounds of steps as docker build had them before --resource. */
+const OLD_RESOURCES = [
+  "-m, --memory <bytes>",
+  "--memory-swap <bytes>",
+  "-c, --cpu-shares <n>",
+  "--cpu-period <n>",
+  "--cpu-quota <n>",
+  "--cpuset-cpus <set>",
+  "--cpuset-mems <set>",
+];
 
 function addRun(program: Command, surroundings: Surroundings, done: (code: number) => void): void {
   const run = program

@@ -156,7 +156,8 @@ class Build implements AsyncDisposable {
 
   async #environment(inputs: BuildInputs, secrets: Secrets, ssh: SshAgents): Promise<OpEnvironment> {
     const { plane, layers, dirs, clock, cacheMounts, executor, web, entities, gitSource } = this.#engine;
-    const temporary = (kind: string) => path.join(dirs.tmp, `${this.#engine.owner}-${kind}-${this.#engine.newId().slice(0, TEMPORARY_ID_LENGTH)}`);
+    const temporary = (kind: string) =>
+      path.join(dirs.tmp, `${this.#engine.owner}-${kind}-${this.#engine.newId().slice(0, TEMPORARY_ID_LENGTH)}`);
     const options = { client: web, entities, secrets, temporary, retryDelaysMs: RETRY_DELAYS_MS };
     return {
       buildId: this.#id,
@@ -220,10 +221,10 @@ class Build implements AsyncDisposable {
       return await this.#solveAll(images, job, environment);
     } catch (error) {
       const digest = job.failure?.error === error ? job.failure?.vertex.digest : undefined;
-      const places = images.flatMap(({ definition }) => (digest && definition.metadata.get(digest)?.location) ?? []);
-      const place = places.find(({ file }) => file === inputs.dockerfile.name);
-      if (!place || errorCode(error) === "canceled") throw error;
-      throw failureAt(error, inputs, place);
+      const known = images.flatMap(({ definition }) => (digest && definition.metadata.get(digest)) ?? []);
+      const step = known.find(({ location }) => location?.file === inputs.dockerfile.name);
+      if (!step?.location || errorCode(error) === "canceled") throw error;
+      throw failureAt(error, inputs, { name: step.name, location: step.location });
     }
   }
 

@@ -1,4 +1,5 @@
 import { EngineError, type ErrorCode } from "../base/index.js";
+import type { Outline, TargetInfo } from "../frontend/index.js";
 import type { ProgressSink, SourceExcerpt } from "../progress/index.js";
 
 /** One build, as a value: what `ashlar build` makes of its flags, and what a library caller writes. */
@@ -29,12 +30,14 @@ export interface BuildRequest {
   /** Entitlements: `network.host`, `security.insecure`. */
   readonly allow?: readonly string[];
   readonly secrets?: readonly SecretSpec[];
+  /** SSH agents for `RUN --mount=type=ssh` and for git. */
+  readonly ssh?: readonly SshSpec[];
+  /** Bounds of each RUN; no part of any cache key. */
+  readonly resources?: StepResources;
   /** Absent: the image is stored under its tags. An empty list: the build fills the cache and nothing else. */
   readonly outputs?: readonly OutputSpec[];
   /** RUN steps at once; unbounded when absent. */
   readonly maxParallelism?: number;
-  /** Only run the build checks; nothing is built. */
-  readonly check?: boolean;
   readonly onProgress?: ProgressSink["emit"];
   readonly signal?: AbortSignal;
 }
@@ -42,6 +45,28 @@ export interface BuildRequest {
 export type SecretSpec =
   | { readonly id: string; readonly source: "file"; readonly path: string }
   | { readonly id: string; readonly source: "value"; readonly value: Uint8Array };
+
+/** An agent's socket, or files of private keys, lent under an id (`default` unless a mount names another). */
+export interface SshSpec {
+  readonly id: string;
+  /** One socket, or one key file or more. */
+  readonly paths: readonly string[];
+}
+
+/** As `docker run` has them. */
+export interface StepResources {
+  readonly memoryBytes?: number;
+  /** Memory and swap together; -1 is no limit. */
+  readonly memorySwapBytes?: number;
+  readonly cpuShares?: number;
+  /** Microseconds. */
+  readonly cpuPeriod?: number;
+  /** Microseconds of each period; -1 is no limit. */
+  readonly cpuQuota?: number;
+  /** `0-3,7` */
+  readonly cpusetCpus?: string;
+  readonly cpusetMems?: string;
+}
 
 /** Where a result goes. A `dest` that is a stream is written and ended by the engine. */
 export type OutputSpec =
@@ -69,15 +94,6 @@ export interface BuildResult {
   readonly names: readonly string[];
   readonly steps: readonly StepResult[];
   readonly warnings: readonly BuildWarning[];
-  /** The texts that `warnings` and `buildError` speak of. */
-  readonly sources?: readonly { readonly file: string; readonly text: string }[];
-  /** With `check`: why the Dockerfile can't be built; `warnings` then holds what was found before. */
-  readonly buildError?: {
-    readonly message: string;
-    readonly file?: string;
-    readonly startLine?: number;
-    readonly endLine?: number;
-  };
   /** What each output wrote, in the request's order. */
   readonly outputs: readonly {
     readonly type: string;
@@ -104,19 +120,87 @@ export interface BuildWarning {
   readonly endLine?: number;
 }
 
+/** A mistake or a warning, where it has one with its place in the Dockerfile. */
+export interface BuildDiagnostic {
+  readonly severity: "error" | "warning";
+  /** Of a build check: its name. */
+  readonly rule?: string;
+  readonly message: string;
+  readonly description?: string;
+  readonly url?: string;
+  /** What can be done about it. */
+  readonly hint?: string;
+  /** What to write in place of `culprit`, where that is likely. */
+  readonly suggestion?: string;
+  readonly file?: string;
+  /** The lines of the instruction, from 1, both included. */
+  readonly startLine?: number;
+  readonly endLine?: number;
+  /** The very words, where they are known: lines from 1, characters (UTF-16 units) from 0, the end not included. */
+  readonly culprit?: {
+    readonly start: { readonly line: number; readonly character: number };
+    readonly end: { readonly line: number; readonly character: number };
+  };
+}
+
 /** A build that was refused, or that failed, at a known place of its Dockerfile. */
 export class BuildFailure extends EngineError {
   readonly source: SourceExcerpt;
+  /** All that is wrong with the Dockerfile, or the step that failed; the message is the first one's. */
+  readonly diagnostics: readonly BuildDiagnostic[];
+  /** The step that failed, if it was one. */
+  readonly step: FailedStep | undefined;
 
   constructor(
     code: ErrorCode,
     message: string,
-    source: SourceExcerpt,
+    {
+      source,
+      diagnostics,
+      step,
+    }: {
+      readonly source: SourceExcerpt;
+      readonly diagnostics: readonly BuildDiagnostic[];
+      readonly step?: FailedStep | undefined;
+    },
     options?: ErrorOptions & { readonly hint?: string },
   ) {
     super(code, message, options);
     this.source = source;
+    this.diagnostics = diagnostics;
+    this.step = step;
   }
+}
+
+export interface FailedStep {
+  /** As it is shown: `[build 2/5] RUN make`. */
+  readonly name: string;
+  /** Of a RUN whose process ended by itself. */
+  readonly exitCode?: number;
+}
+
+/** A source file that a report is about. */
+export interface SourceText {
+  readonly file: string;
+  readonly text: string;
+}
+
+/** What the build checks say. */
+export interface CheckReport {
+  /** Warnings in the order in which a build comes upon them, then the mistakes that would stop it. */
+  readonly diagnostics: readonly BuildDiagnostic[];
+  readonly source: SourceText;
+}
+
+/** What a target can be given, and the Dockerfile that says so. */
+export interface OutlineReport extends Outline {
+  readonly source: SourceText;
+}
+
+/** The stages of a Dockerfile. */
+export interface TargetsReport {
+  readonly targets: readonly TargetInfo[];
+  readonly source: SourceText;
 }
 
 /** The program of `run` could not be started; `exitCode` is the one that docker run has for it. */
@@ -147,6 +231,12 @@ export interface EngineOptions {
 /** An open engine. Dispose of it when done; builds under way are canceled by that. */
 export interface Engine extends AsyncDisposable {
   build(request: BuildRequest): Promise<BuildResult>;
+  /** Runs the build checks over the stages that the target needs, or over all where there is none; nothing is built. */
+  check(request: BuildRequest): Promise<CheckReport>;
+  /** The build arguments, secrets and ssh agents of a target; images are resolved, nothing is built. */
+  outline(request: BuildRequest): Promise<OutlineReport>;
+  /** The stages of the Dockerfile. */
+  targets(request: BuildRequest): Promise<TargetsReport>;
   /** The graphs that `build` would solve, one a platform; base images are resolved, nothing is built. */
   graphs(request: BuildRequest): Promise<readonly BuildGraph[]>;
   images(): Promise<readonly StoredImage[]>;

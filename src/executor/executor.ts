@@ -47,8 +47,22 @@ export interface StepProcess {
   /** The size of /dev/shm; 64 MiB when absent. */
   readonly shmSizeBytes?: number | undefined;
   readonly cgroupParent?: string | undefined;
+  readonly resources?: StepResources | undefined;
   /** A terminal of its own; only for interactive runs. */
   readonly tty: boolean;
+}
+
+/** Bounds that a control group sets; they are those of linux.resources of the runtime spec, absent where there is none. */
+export interface StepResources {
+  readonly memoryBytes?: number;
+  /** Memory and swap together; -1 is no limit. */
+  readonly memorySwapBytes?: number;
+  readonly cpuShares?: number;
+  /** Microseconds. */
+  readonly cpuPeriod?: number;
+  readonly cpuQuota?: number;
+  readonly cpusetCpus?: string;
+  readonly cpusetMems?: string;
 }
 
 export interface StepUser {

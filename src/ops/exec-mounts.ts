@@ -9,6 +9,7 @@ import { ensureTree } from "./pull.js";
 import type { FileResult } from "./result.js";
 import { digestOfSelection, everything } from "./selection.js";
 
+const DEFAULT_SSH: SecretMount = { id: "default", uid: 0, gid: 0, mode: 0o600, optional: false };
 const QUIET = ["nosuid", "nodev", "noexec"] as const;
 
 /** A mount of a step, and what it has to be mounted on. */
@@ -57,8 +58,7 @@ export class StepMounts implements AsyncDisposable {
       case "secret":
         return this.#secret(mount);
       case "ssh":
-        if (mount.ssh?.optional === false) throw new EngineError("unsupported", "ssh agents cannot be forwarded yet");
-        return [];
+        return this.#ssh(mount);
     }
   }
 
@@ -158,6 +158,22 @@ export class StepMounts implements AsyncDisposable {
     const source = await this.#environment.plane.control("writeSecret", { data, uid, gid, mode });
     this.#scope.defer(() => this.#environment.plane.control("removeSecret", { path: source }));
     return [{ mount: { kind: "bind", source, destination: mount.dest, readonly: true, flags: QUIET }, kind: "file" }];
+  }
+
+  /** A socket of the step's own, behind which the agent that the caller lends is served. */
+  async #ssh(mount: ExecMount): Promise<readonly PreparedMount[]> {
+    const { plane, ssh, temporary } = this.#environment;
+    const { id, uid, gid, mode, optional }: SecretMount = mount.ssh ?? DEFAULT_SSH;
+    const socket = await ssh.open(id, temporary("ssh"));
+    if (!socket) {
+      if (optional) return [];
+      throw new EngineError("not-found", `no SSH key ${JSON.stringify(id)} forwarded from the client`, {
+        hint: `lend the build one: --ssh ${id}, or --ssh ${id}=PATH of an agent's socket or a key`,
+      });
+    }
+    this.#scope.use(socket);
+    await plane.control("giveFile", { path: socket.path, uid, gid, mode });
+    return [{ mount: { kind: "bind", source: socket.path, destination: mount.dest, readonly: false }, kind: "file" }];
   }
 
   /** The layers of an input; a local directory is first copied, as its owner root sees it, so that the step never sees it live. */

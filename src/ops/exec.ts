@@ -9,6 +9,7 @@ import { type PreparedMount, StepMounts } from "./exec-mounts.js";
 import { ensureTree } from "./pull.js";
 import { createResult, type FileResult } from "./result.js";
 import { contentInput, everything } from "./selection.js";
+import { StepFailure } from "./step-failure.js";
 
 type ExecNode = OpNode & { readonly op: ExecOp };
 
@@ -133,6 +134,7 @@ async function processOf(
     extraHosts: meta.extraHosts ?? [],
     ulimits: meta.ulimits ?? [],
     cgroupParent: meta.cgroupParent,
+    resources: environment.resources,
     tty: false,
   };
 }
@@ -187,7 +189,8 @@ async function runIn(
     if (exit.kind === "exited" && valid.includes(exit.code)) return;
     const reason = exit.kind === "exited" && exit.reason ? `: ${exit.reason}` : "";
     const hint = diskHint(environment.dirs.root);
-    throw new EngineError("failed", exitMessage(process.args, exit) + reason, hint === undefined ? {} : { hint });
+    const code = exit.kind === "exited" ? exit.code : undefined;
+    throw new StepFailure(exitMessage(process.args, exit) + reason, code, hint === undefined ? {} : { hint });
   } finally {
     await plane.control("unmount", { path: rootfs });
   }
