@@ -1,57 +1,47 @@
-import type { BuildResult, BuildWarning } from "../engine/index.js";
+import type { BuildDiagnostic, CheckReport } from "../engine/index.js";
 import { sourceExcerpt } from "../progress/index.js";
+import type { CallAnswer } from "./call.js";
+import { diagnosticJson } from "./diagnostic-json.js";
+import { mistakesSummary } from "./failure.js";
+import { locationJson, sourceData } from "./source-location.js";
 
-/** What the build checks found, as `docker buildx build --call=check` prints it. */
-export function checkText(result: BuildResult): string {
-  const count = result.warnings.length;
-  const heading =
-    count === 0
-      ? "Check complete, no warnings found.\n"
-      : `Check complete, ${count === 1 ? "1 warning has" : `${count} warnings have`} been found!\n`;
-  const { buildError } = result;
-  const error = buildError ? `\nERROR: ${buildError.message}\n${excerptOf(result, buildError)}` : "";
-  return `${heading}${result.warnings.map((warning) => warningText(result, warning)).join("")}${error}`;
-}
-
-/** The same as data, in the form of BuildKit's lint request. */
-export function checkJson(result: BuildResult): string {
-  const { sources = [], warnings, buildError } = result;
-  const report = {
+/** What the build checks found, as `docker buildx build --call=check` tells it. */
+export function answerCheck(report: CheckReport): CallAnswer {
+  const { diagnostics, source } = report;
+  const warnings = diagnostics.filter(({ severity }) => severity === "warning");
+  const [error, ...others] = diagnostics.filter(({ severity }) => severity === "error");
+  const json = {
     warnings: warnings.map((warning) => ({
       ruleName: warning.rule,
       description: warning.description,
       url: warning.url,
       detail: warning.message,
-      location: locationOf(result, warning),
+      location: locationJson(warning),
     })),
-    sources: sources.map(({ file, text }) => ({
-      filename: file,
-      language: "Dockerfile",
-      data: Buffer.from(text).toString("base64"),
-    })),
-    ...(buildError ? { buildError: { message: buildError.message, location: locationOf(result, buildError) } } : {}),
+    sources: [{ filename: source.file, data: sourceData(source), language: "Dockerfile" }],
+    ...(error ? { buildError: { message: error.message, location: locationJson(error) } } : {}),
+    diagnostics: diagnostics.map((diagnostic) => diagnosticJson(diagnostic, source)),
   };
-  return `${JSON.stringify(report, undefined, 2)}\n`;
+  return {
+    json,
+    text: checkText(warnings, error !== undefined, report),
+    version: "1.0.0",
+    statusCode: diagnostics.length > 0 ? 1 : 0,
+    ...(error ? { failure: mistakesSummary([error, ...others], source) } : {}),
+  };
 }
 
-type Place = Pick<BuildWarning, "file" | "startLine" | "endLine">;
-
-function warningText(result: BuildResult, warning: BuildWarning): string {
-  const title = [warning.rule, warning.url].filter((part) => part !== undefined).join(" - ");
-  return `\nWARNING: ${title}\n${warning.message}\n${excerptOf(result, warning)}`;
+function checkText(warnings: readonly BuildDiagnostic[], isBroken: boolean, report: CheckReport): string {
+  if (warnings.length === 0) return isBroken ? "" : "Check complete, no warnings found.\n";
+  const count = warnings.length === 1 ? "1 warning has" : `${warnings.length} warnings have`;
+  const byLine = warnings.toSorted((a, b) => (a.startLine ?? 0) - (b.startLine ?? 0));
+  const told = byLine.map((warning) => warningText(warning, report));
+  return `Check complete, ${count} been found!\n${told.join("")}${isBroken ? "\n" : ""}`;
 }
 
-function excerptOf({ sources = [] }: BuildResult, { file, startLine, endLine = startLine }: Place): string {
-  const source = sources.find((candidate) => candidate.file === file);
-  if (!source || startLine === undefined || endLine === undefined) return "";
-  return sourceExcerpt({ ...source, startLine, endLine });
-}
-
-function locationOf({ sources = [] }: BuildResult, { file, startLine, endLine = startLine }: Place) {
-  if (startLine === undefined) return undefined;
-  const sourceIndex = Math.max(
-    sources.findIndex((source) => source.file === file),
-    0,
-  );
-  return { sourceIndex, ranges: [{ start: { line: startLine }, end: { line: endLine } }] };
+function warningText({ rule, url, message, ...place }: BuildDiagnostic, { source }: CheckReport): string {
+  const title = [rule, url].filter((part) => part !== undefined).join(" - ");
+  const { startLine, endLine = startLine } = place;
+  const hasPlace = startLine !== undefined && endLine !== undefined;
+  return `\nWARNING: ${title}\n${message}\n${hasPlace ? sourceExcerpt({ ...source, startLine, endLine }) : ""}`;
 }

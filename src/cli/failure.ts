@@ -1,5 +1,5 @@
 import { EngineError, errorCode, messageOf } from "../base/index.js";
-import type { BuildFailure } from "../engine/index.js";
+import type { BuildDiagnostic, BuildFailure, SourceText } from "../engine/index.js";
 import type { FurtherMistake, SourceExcerpt, Summary } from "../progress/index.js";
 
 /** How a thrown value is told to the user: its sentence, its place in the Dockerfile, and with DEBUG what caused it. */
@@ -13,6 +13,16 @@ export function failureOf(error: unknown, debug: boolean): Extract<Summary, { ki
     further: furtherOf(error),
     causes: debug ? causesOf(error) : [],
   };
+}
+
+/** How the mistakes of a Dockerfile are told, where they are no error that was thrown. */
+export function mistakesSummary(
+  [first, ...others]: readonly [BuildDiagnostic, ...BuildDiagnostic[]],
+  source: SourceText,
+): Extract<Summary, { kind: "failed" }> {
+  const { message, hint } = first;
+  const further = others.flatMap((mistake) => furtherMistake(mistake, source));
+  return { kind: "failed", message, hint, source: excerptOf(first, source), further };
 }
 
 /** More causes than this are left out: a chain may be a circle. */
@@ -39,10 +49,19 @@ function furtherOf(error: unknown): readonly FurtherMistake[] {
   const source = sourceOf(error);
   if (!source) return [];
   const { diagnostics = [] } = error as { diagnostics?: BuildFailure["diagnostics"] };
-  return diagnostics.slice(1).flatMap(({ message, hint, file, startLine, endLine = startLine, culprit }) => {
-    if (file !== source.file || startLine === undefined || endLine === undefined) return [];
-    return [{ message, hint, source: { file, text: source.text, startLine, endLine, culprit } }];
-  });
+  return diagnostics.slice(1).flatMap((mistake) => furtherMistake(mistake, source));
+}
+
+function furtherMistake(mistake: BuildDiagnostic, source: SourceText): readonly FurtherMistake[] {
+  const excerpt = excerptOf(mistake, source);
+  return excerpt ? [{ message: mistake.message, hint: mistake.hint, source: excerpt }] : [];
+}
+
+/** Undefined for what has no place in SOURCE. */
+function excerptOf(mistake: BuildDiagnostic, { file, text }: SourceText): SourceExcerpt | undefined {
+  const { startLine, endLine = startLine, culprit } = mistake;
+  if (mistake.file !== file || startLine === undefined || endLine === undefined) return undefined;
+  return { file, text, startLine, endLine, culprit };
 }
 
 /** The engine is loaded late, so its BuildFailure is known by its shape. */

@@ -1,7 +1,11 @@
-import type { BuildResult } from "../engine/index.js";
+import { errorCode, messageOf } from "../base/index.js";
+import type { BuildDiagnostic, BuildFailure, BuildResult, BuildWarning } from "../engine/index.js";
+import { diagnosticJson } from "./diagnostic-json.js";
+
+type Metadata = Readonly<Record<string, unknown>>;
 
 /** The content of --metadata-file: buildx's keys, then ours. */
-export function metadataOf(result: BuildResult): Readonly<Record<string, unknown>> {
+export function metadataOf(result: BuildResult): Metadata {
   return {
     ...(result.imageId === undefined ? {} : { "containerimage.config.digest": result.imageId }),
     ...(result.descriptor === undefined ? {} : { "containerimage.descriptor": result.descriptor }),
@@ -9,6 +13,41 @@ export function metadataOf(result: BuildResult): Readonly<Record<string, unknown
     ...(result.names.length === 0 ? {} : { "image.name": result.names.join(",") }),
     "ashlar.outputs": result.outputs,
     "ashlar.steps": result.steps,
-    "ashlar.warnings": result.warnings,
+    "ashlar.diagnostics": result.warnings.map((warning) => diagnosticJson(warningDiagnostic(warning))),
+  };
+}
+
+/** The same of a build that failed with ERROR after it had told WARNINGS. */
+export function failureMetadata(error: unknown, warnings: readonly BuildWarning[]): Metadata {
+  // The engine is loaded late, so its BuildFailure is known by its shape.
+  const { source, step, diagnostics = [], hint } = error as Partial<BuildFailure>;
+  const message = messageOf(error);
+  const mistakes: readonly BuildDiagnostic[] =
+    diagnostics.length > 0 ? diagnostics : [{ severity: "error", message, ...(hint === undefined ? {} : { hint }) }];
+  const told = [...warnings.map(warningDiagnostic), ...mistakes];
+  return {
+    "ashlar.diagnostics": told.map((diagnostic) => diagnosticJson(diagnostic, source)),
+    "ashlar.failure": { code: errorCode(error), message, hint, step: step?.name, exitCode: step?.exitCode },
+  };
+}
+
+function warningDiagnostic({
+  rule,
+  message,
+  description,
+  url,
+  file,
+  startLine,
+  endLine,
+}: BuildWarning): BuildDiagnostic {
+  return {
+    severity: "warning",
+    ...(rule === undefined ? {} : { rule }),
+    message,
+    ...(description === undefined ? {} : { description }),
+    ...(url === undefined ? {} : { url }),
+    ...(file === undefined ? {} : { file }),
+    ...(startLine === undefined ? {} : { startLine }),
+    ...(endLine === undefined ? {} : { endLine }),
   };
 }

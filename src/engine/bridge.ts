@@ -43,6 +43,11 @@ export function createBridge({
   };
 }
 
+/** The step that shows that the Dockerfile is read. What the checks find is told as its own. */
+export function definitionVertex(): VertexInfo {
+  return internalVertex("load build definition");
+}
+
 /** A vertex that is no step of the Dockerfile. */
 export function internalVertex(what: string): VertexInfo {
   const name = `[internal] ${what}`;

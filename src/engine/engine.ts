@@ -39,7 +39,6 @@ import {
 import { type BuildEngine, runBuild } from "./build.js";
 import { bundleFile } from "./bundles.js";
 import { createLayerFetcher } from "./catalog.js";
-import { checkBuild } from "./check.js";
 import { forgetUnsynced, syncSettled } from "./durability.js";
 import { bootId, coreCount, defaultRoot, prepareGround } from "./ground.js";
 import { listImages } from "./images.js";
@@ -51,9 +50,12 @@ import {
   BuildFailure,
   type BuildRequest,
   type BuildResult,
+  type CheckReport,
   type Engine,
   type EngineOptions,
+  type OutlineReport,
   type RunRequest,
+  type TargetsReport,
 } from "./request.js";
 import { runImage } from "./run.js";
 import { sweepDeadOwners } from "./sweep.js";
@@ -196,7 +198,7 @@ function advised(error: unknown, root: string): unknown {
   if (errorCode(error) !== "no-space" || (error instanceof EngineError && error.hint !== undefined)) return error;
   const hint = `make room (the state directory is ${root}; ashlar prune --all empties its cache), or name another place with --root`;
   if (error instanceof BuildFailure)
-    return new BuildFailure(error.code, error.message, error.source, { cause: error, hint });
+    return new BuildFailure(error.code, error.message, error, { cause: error, hint });
   return new EngineError("no-space", messageOf(error), { cause: error, hint });
 }
 
@@ -265,8 +267,32 @@ class OpenEngine implements Engine {
 
   async #build(request: BuildRequest): Promise<BuildResult> {
     using _ = this.#notices.listen(request.onProgress);
-    if (request.check !== true) this.#track(this.#sync()).catch(() => {}); // the next engine tries again
-    return await (request.check ? checkBuild(this.#parts, request) : runBuild(this.#parts, request));
+    this.#track(this.#sync()).catch(() => {}); // the next engine tries again
+    return await runBuild(this.#parts, request);
+  }
+
+  check(request: BuildRequest): Promise<CheckReport> {
+    return this.#inspect(request, ({ checkBuild }, parts, closable) => checkBuild(parts, closable));
+  }
+
+  outline(request: BuildRequest): Promise<OutlineReport> {
+    return this.#inspect(request, ({ outlineBuild }, parts, closable) => outlineBuild(parts, closable));
+  }
+
+  targets(request: BuildRequest): Promise<TargetsReport> {
+    return this.#inspect(request, ({ listBuildTargets }, parts, closable) => listBuildTargets(parts, closable));
+  }
+
+  #inspect<T>(
+    request: BuildRequest,
+    ask: (inspect: typeof import("./inspect.js"), parts: BuildEngine, request: BuildRequest) => Promise<T>,
+  ): Promise<T> {
+    const closable = this.#closable(request);
+    const asked = async () => {
+      using _ = this.#notices.listen(request.onProgress);
+      return await ask(await import("./inspect.js"), this.#parts, closable);
+    };
+    return this.#track(this.#cancelable(asked(), closable.signal));
   }
 
   graphs(request: BuildRequest): ReturnType<Engine["graphs"]> {

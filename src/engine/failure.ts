@@ -1,27 +1,40 @@
 import { EngineError, errorCode, messageOf } from "../base/index.js";
 import { DiagnosticError } from "../frontend/index.js";
 import type { SourceRange } from "../llb/index.js";
+import { StepFailure } from "../ops/index.js";
+import { diagnosticOf } from "./diagnostics.js";
 import type { BuildInputs } from "./inputs.js";
-import { BuildFailure } from "./request.js";
+import { type BuildDiagnostic, BuildFailure, type FailedStep } from "./request.js";
 
 /** An error with its place in the Dockerfile, where it has one. */
-export function located(error: unknown, inputs: BuildInputs): unknown {
+export function located(error: unknown, { dockerfile }: BuildInputs): unknown {
   if (!(error instanceof DiagnosticError)) return error;
-  const place = error.diagnostics.find(({ location }) => location?.file === inputs.dockerfile.name)?.location;
-  if (!place) return error;
-  return failureAt(error, inputs, place);
+  const diagnostics = error.diagnostics.map(diagnosticOf);
+  const first = diagnostics.find(({ file }) => file === dockerfile.name);
+  if (first?.startLine === undefined) return error;
+  const { startLine, endLine = startLine, culprit } = first;
+  const source = { file: dockerfile.name, text: dockerfile.text, startLine, endLine, ...(culprit ? { culprit } : {}) };
+  return new BuildFailure(errorCode(error), messageOf(error), { source, diagnostics }, optionsOf(error));
 }
 
-/** An error of the step that stands at a place of the Dockerfile. */
+/** An error of the step that is shown as NAME and stands at a place of the Dockerfile. */
 export function failureAt(
   error: unknown,
   { dockerfile }: BuildInputs,
-  { startLine, endLine }: SourceRange,
+  { name, location }: { readonly name: string; readonly location: SourceRange },
 ): BuildFailure {
+  const { startLine, endLine } = location;
+  const message = messageOf(error);
   const source = { file: dockerfile.name, text: dockerfile.text, startLine, endLine };
+  const exitCode = error instanceof StepFailure ? error.exitCode : undefined;
+  const step: FailedStep = { name, ...(exitCode === undefined ? {} : { exitCode }) };
+  const options = optionsOf(error);
+  const hint = options.hint === undefined ? {} : { hint: options.hint };
+  const diagnostic: BuildDiagnostic = { severity: "error", message, ...hint, ...location };
+  return new BuildFailure(errorCode(error), message, { source, diagnostics: [diagnostic], step }, options);
+}
+
+function optionsOf(error: unknown): ErrorOptions & { readonly hint?: string } {
   const hint = error instanceof EngineError ? error.hint : undefined;
-  return new BuildFailure(errorCode(error), messageOf(error), source, {
-    cause: error,
-    ...(hint === undefined ? {} : { hint }),
-  });
+  return { cause: error, ...(hint === undefined ? {} : { hint }) };
 }

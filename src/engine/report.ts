@@ -1,6 +1,7 @@
 import type { Clock, Digest } from "../base/index.js";
 import type { Diagnostic } from "../frontend/index.js";
 import type { ProgressEvent, ProgressSink, VertexInfo, Warning } from "../progress/index.js";
+import { definitionVertex } from "./bridge.js";
 import type { BuildWarning, StepResult } from "./request.js";
 
 /** What one build tells of itself: events to whoever listens, and from them the times and warnings of the result. */
@@ -38,18 +39,17 @@ export class BuildReport implements ProgressSink {
     });
   }
 
-  /** A finding of the build checks, with the lines of TEXT that it is about. */
+  /** A finding of the build checks about the Dockerfile that TEXT is. */
   warn({ rule, message, description, url, location }: Diagnostic, text: string): void {
     const warning: Warning = {
       message,
       ...(rule === undefined ? {} : { rule }),
       ...(description === undefined ? {} : { description }),
       ...(url === undefined ? {} : { url }),
-      ...(location ? { file: location.file, startLine: location.startLine, endLine: location.endLine } : {}),
-      ...(location ? { excerpt: text.split("\n").slice(location.startLine - 1, location.endLine) } : {}),
+      ...(location ? { file: location.file, startLine: location.startLine, endLine: location.endLine, text } : {}),
     };
     this.warnings.push(warning);
-    this.emit({ type: "warning", vertex: undefined, warning });
+    this.emit({ type: "warning", vertex: definitionVertex().digest, warning });
   }
 
   /** A local source is read in place: its step begins with the first look. False if it has begun before. */

@@ -64,14 +64,11 @@ function warningsBlock(warnings: readonly Warning[], options: RendererOptions): 
   return `\n${heading}\n${warnings.map((warning) => warningText(warning, options.debug)).join("")}`;
 }
 
-const RULE = "--------------------";
-
 function warningText(warning: Warning, debug: boolean | undefined): string {
   const line = ` - ${warningSentence(warning)}\n`;
   if (!debug) return line;
-  const { description, url, file, startLine = 0, endLine = startLine, excerpt } = warning;
-  const lines = excerpt?.map((text, i) => ` ${String(startLine + i).padStart(3)} | >>> ${text}\n`).join("");
-  const place = file && lines && endLine >= startLine ? `${file}:${startLine}\n${RULE}\n${lines}${RULE}\n` : "";
+  const { description, url, file, startLine = 0, endLine = startLine, text } = warning;
+  const place = file !== undefined && text !== undefined ? sourceExcerpt({ file, text, startLine, endLine }) : "";
   return `${line}${description ? `${description}\n` : ""}${url ? `More info: ${url}\n` : ""}${place}\n`;
 }
 

@@ -48,8 +48,8 @@ export interface Warning {
   readonly file?: string;
   readonly startLine?: number;
   readonly endLine?: number;
-  /** The lines themselves. */
-  readonly excerpt?: readonly string[];
+  /** The whole text of the file. */
+  readonly text?: string;
 }
 
 /** Where events go. `emit` never throws and never blocks. */

@@ -85,7 +85,7 @@ function vertexStatus(event: Extract<ProgressEvent, { type: "status" }>): object
 }
 
 function vertexWarning(vertex: Digest | undefined, warning: Warning): object {
-  const { startLine, endLine = startLine, file, excerpt, description, url } = warning;
+  const { startLine, endLine = startLine, file, text, description, url } = warning;
   const base64 = (text: string) => Buffer.from(text).toString("base64");
   return {
     vertex,
@@ -94,10 +94,18 @@ function vertexWarning(vertex: Digest | undefined, warning: Warning): object {
     detail: description ? [base64(description)] : undefined,
     url,
     sourceInfo: file
-      ? { filename: file, language: "Dockerfile", data: excerpt && base64(excerpt.join("\n")) }
+      ? { filename: file, data: text === undefined ? undefined : base64(text), language: "Dockerfile" }
       : undefined,
-    range: startLine ? [{ start: { line: startLine }, end: { line: endLine } }] : undefined,
+    range: startLine && endLine ? lineRanges(startLine, endLine) : undefined,
   };
+}
+
+/** One for each line, as BuildKit has it. */
+function lineRanges(startLine: number, endLine: number): readonly object[] {
+  return Array.from({ length: Math.max(1, endLine - startLine + 1) }, (_, index) => {
+    const line = startLine + index;
+    return { start: { line }, end: { line } };
+  });
 }
 
 /** RFC 3339. */

@@ -8,6 +8,9 @@ const parse = (flags: BuildFlags, around: Partial<Ambient> = {}, context = ".") 
   parseBuild(flags, context, { ...ambient, ...around });
 const requestOf = (flags: BuildFlags, around: Partial<Ambient> = {}) => parse(flags, around).request;
 
+/** What --check asks. */
+const CHECK = { method: "check", format: "text", ignoreStatus: false };
+
 describe("what build is asked", () => {
   it.each<[string, BuildFlags, object]>([
     ["nothing", {}, { tags: [], noCache: false, pull: false, buildArgs: {}, labels: {} }],
@@ -70,7 +73,6 @@ describe("what build is asked", () => {
         },
       },
     ],
-    ["a check", { check: true }, { check: true }],
     ["a name in an output", { output: ["type=oci,dest=x,name=a"] }, { tags: ["a"] }],
   ])("%s", (_, flags, expected) => expect(requestOf(flags)).toMatchObject(expected));
 
@@ -184,7 +186,7 @@ describe("what build is asked", () => {
     [{ buildArg: ["=x"] }, "has no name"],
     [{ platform: ["linux/amd64,"] }, "empty name"],
     [{ cache: false, cacheFilter: ["a"] }, "cannot be used together"],
-    [{ call: "outline" }, "--call=outline is not supported yet"],
+    [{ call: "nothing" }, 'invalid value "nothing" for --call'],
     [{ call: "check,format=xml" }, "format of --call"],
     [{ maxParallelism: "0" }, "it is a number from 1"],
     [{ isolation: "chroot" }, "it is one of oci, sandbox"],
@@ -227,14 +229,16 @@ describe("what build is asked", () => {
     expect(() => parse({}, { env: { BUILDKIT_PROGRESS: "loud" } })).toThrow("BUILDKIT_PROGRESS");
   });
 
-  it.each<[BuildFlags, object]>([
-    [{}, { kind: "build" }],
-    [{ call: "build" }, { kind: "build" }],
-    [{ check: true }, { kind: "check", format: "text" }],
-    [{ call: "check,format=json" }, { kind: "check", format: "json" }],
-    [
-      { call: "check", check: true },
-      { kind: "check", format: "text" },
-    ],
+  it.each<[BuildFlags, object | undefined]>([
+    [{}, undefined],
+    [{ call: "build" }, undefined],
+    [{ check: true }, CHECK],
+    [{ call: "check,format=json" }, { ...CHECK, format: "json" }],
+    [{ call: "format=json,lint" }, { ...CHECK, format: "json" }],
+    [{ call: "check", check: true }, CHECK],
+    [{ call: "check,ignorestatus=true" }, { ...CHECK, ignoreStatus: true }],
+    [{ call: "outline" }, { ...CHECK, method: "outline" }],
+    [{ call: "targets,format=text" }, { ...CHECK, method: "targets" }],
+    [{ call: "subrequests.describe" }, { ...CHECK, method: "subrequests.describe" }],
   ])("calls for %j", (flags, expected) => expect(parse(flags).call).toEqual(expected));
 });

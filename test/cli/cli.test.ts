@@ -3,7 +3,7 @@ import os from "node:os";
 import path from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { digestOf, EngineError } from "../../src/base/index.js";
-import { BuildFailure, type BuildRequest, type BuildResult } from "../../src/engine/request.js";
+import { type BuildDiagnostic, BuildFailure, type BuildRequest, type BuildResult } from "../../src/engine/request.js";
 import { ashlar, EMPTY, finished, streamOf } from "./world.js";
 
 const directory = fs.mkdtempSync(path.join(os.tmpdir(), "ashlar-cli-"));
@@ -91,6 +91,41 @@ describe("ashlar build", () => {
     });
   });
 
+  it("tells the warnings and the failure in the metadata of a build that fails", async () => {
+    const location = { file: "Dockerfile", startLine: 2, endLine: 2 };
+    const source = { ...location, text: "FROM base as x\nRUN false\n" };
+    const failed: BuildDiagnostic = { severity: "error", message: "exit code: 3", hint: "Try true.", ...location };
+    const step = { name: "[2/2] RUN false", exitCode: 3 };
+    const build = async ({ onProgress }: BuildRequest) => {
+      const place = { file: "Dockerfile", startLine: 1, endLine: 1, text: source.text };
+      onProgress?.({ type: "warning", vertex: undefined, warning: { rule: "FromAsCasing", message: "m", ...place } });
+      throw new BuildFailure("failed", "exit code: 3", { source, diagnostics: [failed], step }, { hint: "Try true." });
+    };
+    fs.writeFileSync(file("failed.json"), "old");
+    const run = await finished(["build", "--metadata-file", file("failed.json"), directory], { engine: { build } });
+    expect(run.code).toBe(1);
+    const line = (number: number, length: number) => ({
+      start: { line: number, character: 0 },
+      end: { line: number, character: length },
+    });
+    expect(JSON.parse(fs.readFileSync(file("failed.json"), "utf8"))).toEqual({
+      "ashlar.diagnostics": [
+        { severity: "warning", rule: "FromAsCasing", message: "m", file: "Dockerfile", range: line(1, 14) },
+        { severity: "error", message: "exit code: 3", hint: "Try true.", file: "Dockerfile", range: line(2, 9) },
+      ],
+      "ashlar.failure": { code: "failed", message: "exit code: 3", hint: "Try true.", step: step.name, exitCode: 3 },
+    });
+    expect(fs.readdirSync(directory).filter((name) => name.startsWith(".ashlar-"))).toEqual([]);
+  });
+
+  it("hides no failure behind a metadata file that can't be written", async () => {
+    const build = () => Promise.reject(new EngineError("failed", "no"));
+    const missing = file("nowhere/meta.json");
+    const { code, err } = await finished(["build", "--metadata-file", missing, directory], { engine: { build } });
+    expect(code).toBe(1);
+    expect(err).toMatch(/^ERROR: no\nWARNING: .*nowhere\/meta.json could not be written: ENOENT/);
+  });
+
   it("leaves no old image id behind when the build fails", async () => {
     fs.writeFileSync(file("old-id"), "sha256:old");
     await finished(["build", "--iidfile", file("old-id"), directory], {
@@ -103,7 +138,9 @@ describe("ashlar build", () => {
     const source = { file: "Dockerfile", text: "FROM base\nRUN false\n", startLine: 2, endLine: 2 };
     const cause = new EngineError("failed", "exit code: 1");
     const build = () =>
-      Promise.reject(new BuildFailure("failed", "RUN false failed", source, { cause, hint: "Try true." }));
+      Promise.reject(
+        new BuildFailure("failed", "RUN false failed", { source, diagnostics: [] }, { cause, hint: "Try true." }),
+      );
     const { code, err } = await finished(["build", "--progress=plain", directory], { engine: { build } });
     expect(code).toBe(1);
     expect(err).toContain("Dockerfile:2\n--------------------\n   1 |     FROM base\n   2 | >>> RUN false\n");
@@ -117,7 +154,7 @@ describe("ashlar build", () => {
   it("tells the same words once where one error only adds a place to another", async () => {
     const source = { file: "Dockerfile", text: "", startLine: 9, endLine: 9 };
     const cause = new EngineError("failed", "no", { cause: new Error("disk") });
-    const build = () => Promise.reject(new BuildFailure("failed", "no", source, { cause }));
+    const build = () => Promise.reject(new BuildFailure("failed", "no", { source, diagnostics: [] }, { cause }));
     const { err } = await finished(["build", "-D", directory], { engine: { build } });
     expect(err).toBe("ERROR: no\n  caused by: disk (internal)\n");
   });
@@ -201,48 +238,6 @@ describe("ashlar build", () => {
       code: 1,
       err: "ERROR: write EPIPE\n",
     });
-  });
-
-  it("reports build checks and ends with 1 where there is anything to report", async () => {
-    const warning = {
-      rule: "StageNameCasing",
-      message: "Stage name 'X' should be lowercase",
-      description: "d",
-      url: "https://example.org",
-      file: "Dockerfile",
-      startLine: 1,
-      endLine: 1,
-    };
-    const sources = [{ file: "Dockerfile", text: "FROM a AS X\n" }];
-    const build = async () => ({ ...EMPTY, warnings: [warning], sources });
-    const text = await finished(["build", "--check", directory], { engine: { build } });
-    expect(text.code).toBe(1);
-    expect(text.requests).toMatchObject([{ check: true }]);
-    expect(text.out).toContain(
-      "Check complete, 1 warning has been found!\n\nWARNING: StageNameCasing - https://example.org\nStage name 'X' should be lowercase\nDockerfile:1\n",
-    );
-    const json = await finished(["build", "--call=check,format=json", directory], { engine: { build } });
-    expect(JSON.parse(json.out)).toEqual({
-      warnings: [
-        {
-          ruleName: "StageNameCasing",
-          description: "d",
-          url: "https://example.org",
-          detail: "Stage name 'X' should be lowercase",
-          location: { sourceIndex: 0, ranges: [{ start: { line: 1 }, end: { line: 1 } }] },
-        },
-      ],
-      sources: [
-        { filename: "Dockerfile", language: "Dockerfile", data: Buffer.from("FROM a AS X\n").toString("base64") },
-      ],
-    });
-    const clean = await finished(["build", "--check", directory]);
-    expect(clean).toMatchObject({ code: 0, out: "Check complete, no warnings found.\n" });
-    const broken = await finished(["build", "--call=check,format=json", directory], {
-      engine: { build: async () => ({ ...EMPTY, buildError: { message: "invalid signal: NONSENSE" } }) },
-    });
-    expect(broken.code).toBe(1);
-    expect(JSON.parse(broken.out).buildError).toEqual({ message: "invalid signal: NONSENSE" });
   });
 
   it.each([

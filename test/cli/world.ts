@@ -5,10 +5,13 @@ import type {
   BuildGraph,
   BuildRequest,
   BuildResult,
+  CheckReport,
   Engine,
   EngineOptions,
+  OutlineReport,
   RunRequest,
   StoredImage,
+  TargetsReport,
   UsageEntry,
 } from "../../src/engine/request.js";
 import { ManualClock } from "../progress/stage.js";
@@ -16,6 +19,9 @@ import { ManualClock } from "../progress/stage.js";
 /** An engine that answers with what it was given, and writes down what it was asked. */
 interface FakeEngine {
   build?: (request: BuildRequest) => Promise<BuildResult>;
+  check?: CheckReport;
+  outline?: OutlineReport | (() => Promise<OutlineReport>);
+  targets?: TargetsReport;
   graphs?: readonly BuildGraph[];
   run?: (request: RunRequest) => Promise<number>;
   images?: readonly StoredImage[];
@@ -112,6 +118,8 @@ function input({ stdin = [], stdinIsTerminal = false }: World): Surroundings["st
   };
 }
 
+const NO_SOURCE = { file: "Dockerfile", text: "" };
+
 function fakeEngine(
   fake: FakeEngine,
   asked: { requests: BuildRequest[]; calls: unknown[] },
@@ -121,6 +129,21 @@ function fakeEngine(
     build: async (request) => {
       asked.requests.push(request);
       return (await fake.build?.(request)) ?? EMPTY;
+    },
+    check: async (request) => {
+      asked.requests.push(request);
+      return fake.check ?? { diagnostics: [], source: NO_SOURCE };
+    },
+    outline: async (request) => {
+      asked.requests.push(request);
+      if (typeof fake.outline === "function") return fake.outline();
+      return (
+        fake.outline ?? { name: undefined, description: undefined, args: [], secrets: [], ssh: [], source: NO_SOURCE }
+      );
+    },
+    targets: async (request) => {
+      asked.requests.push(request);
+      return fake.targets ?? { targets: [], source: NO_SOURCE };
     },
     graphs: async (request) => {
       asked.requests.push(request);

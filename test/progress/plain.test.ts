@@ -192,7 +192,7 @@ describe("plain progress", () => {
       file: "Dockerfile",
       startLine: 2,
       endLine: 2,
-      excerpt: ["CMD echo hi"],
+      text: "FROM base\nCMD echo hi\n",
     };
     const brief = stage();
     brief.renderer.emit({ type: "warning", vertex: undefined, warning });

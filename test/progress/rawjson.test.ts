@@ -27,7 +27,8 @@ describe("rawjson progress", () => {
         url: "u",
         file: "Dockerfile",
         startLine: 3,
-        excerpt: ["X"],
+        endLine: 4,
+        text: "X",
       },
     });
     const later = "2024-01-02T03:04:05.250Z";
@@ -51,7 +52,10 @@ describe("rawjson progress", () => {
             detail: ["ZA=="],
             url: "u",
             sourceInfo: { filename: "Dockerfile", language: "Dockerfile", data: "WA==" },
-            range: [{ start: { line: 3 }, end: { line: 3 } }],
+            range: [
+              { start: { line: 3 }, end: { line: 3 } },
+              { start: { line: 4 }, end: { line: 4 } },
+            ],
           },
         ],
       },

@@ -1,22 +1,23 @@
 import fs from "node:fs";
 import { finished } from "node:stream/promises";
-import { canceled, EngineError, systemCode } from "../../base/index.js";
+import { canceled, EngineError, messageOf, systemCode } from "../../base/index.js";
 import type { BuildRequest, BuildResult, OutputSpec } from "../../engine/index.js";
-import type { Place, ProgressEvent, Renderer, Summary } from "../../progress/index.js";
+import type { Place, ProgressEvent, Renderer, Summary, Warning } from "../../progress/index.js";
 import type { BuildFlags } from "../build-flags.js";
 import { type BuildInvocation, parseBuild } from "../build-request.js";
-import { checkJson, checkText } from "../check-report.js";
+import { answerCall, type Call, callExitCode, callMetadata, callText } from "../call.js";
 import { loadProxyArgs } from "../docker-config.js";
 import { BROKEN_PIPE_CODE } from "../exit-codes.js";
 import { failureOf } from "../failure.js";
 import { createImageLoader, type ImageLoader } from "../image-loader.js";
 import { familiarName } from "../image-name.js";
-import { metadataOf } from "../metadata.js";
+import { failureMetadata, metadataOf } from "../metadata.js";
 import type { OutputTarget } from "../output-flag.js";
 import { createRenderer } from "../renderers.js";
 import { listenForStop } from "../stopping.js";
 import type { Surroundings } from "../surroundings.js";
 import { UsageError } from "../usage-error.js";
+import { writeResultFile } from "../write-file.js";
 
 /** `ashlar build`: the exit code. A build that fails is told on standard error; only a wrong command line throws. */
 export async function buildCommand(
@@ -31,13 +32,18 @@ export async function buildCommand(
   const outputs = invocation.outputs && outputSpecs(invocation.outputs, loader, surroundings);
   const renderer = createRenderer(invocation.progress, surroundings, invocation.debug);
   using stopping = listenForStop(surroundings);
+  const { signal } = stopping;
+  const warnings: Warning[] = [];
+  const onProgress = (event: ProgressEvent) => {
+    if (event.type === "warning") warnings.push(event.warning);
+    renderer.emit(event);
+  };
   try {
     checkInputs(invocation);
     if (invocation.iidFile) fs.rmSync(invocation.iidFile, { force: true });
-    const request = await completeRequest(invocation, surroundings, stopping.signal);
-    const onProgress = (event: ProgressEvent) => renderer.emit(event);
-    const options = { ...request, ...(outputs ? { outputs } : {}), onProgress, signal: stopping.signal };
-    const result = await build(options, invocation, surroundings);
+    const request = { ...(await completeRequest(invocation, surroundings, signal)), onProgress, signal };
+    if (invocation.call) return await answer(invocation.call, request, { invocation, renderer, surroundings });
+    const result = await build({ ...request, ...(outputs ? { outputs } : {}) }, invocation, surroundings);
     if (loader) await finished(loader.archive);
     return finish(invocation, result, renderer, loader, surroundings);
   } catch (error) {
@@ -47,6 +53,7 @@ export async function buildCommand(
       return BROKEN_PIPE_CODE;
     }
     renderer.finish(failureOf(error, invocation.debug));
+    writeFailure(invocation, failureMetadata(error, warnings), surroundings);
     return stopping.exitCode() ?? 1;
   }
 }
@@ -54,6 +61,41 @@ export async function buildCommand(
 /** Whether the reader of an archive on standard output has gone, as it may. */
 function isBrokenPipe(error: unknown, { outputs = [] }: BuildInvocation): boolean {
   return systemCode(error) === "EPIPE" && outputs.some(({ kind }) => kind === "stdout");
+}
+
+/** Answers CALL on standard output; the exit code. What is wrong with the Dockerfile is told on standard error. */
+async function answer(
+  call: Call,
+  request: BuildRequest,
+  {
+    invocation,
+    renderer,
+    surroundings,
+  }: { invocation: BuildInvocation; renderer: Renderer; surroundings: Surroundings },
+): Promise<number> {
+  const answered = await answerCall(call, request, () => surroundings.openEngine(invocation.engine));
+  if (invocation.metadataFile) writeJson(invocation.metadataFile, callMetadata(answered));
+  surroundings.stdout.write(callText(call, answered));
+  renderer.finish(answered.failure ?? { kind: "built", image: undefined, places: [] });
+  return callExitCode(call, answered);
+}
+
+/** That the file can't be written hides no failure of the build. */
+function writeFailure(
+  { metadataFile }: BuildInvocation,
+  metadata: ReturnType<typeof failureMetadata>,
+  { stderr }: Surroundings,
+): void {
+  if (!metadataFile) return;
+  try {
+    writeJson(metadataFile, metadata);
+  } catch (error) {
+    stderr.write(`WARNING: ${metadataFile} could not be written: ${messageOf(error)}\n`);
+  }
+}
+
+function writeJson(file: string, content: object): void {
+  writeResultFile(file, `${JSON.stringify(content, undefined, 2)}\n`);
 }
 
 async function build(
@@ -155,15 +197,10 @@ function finish(
   loader: ImageLoader | undefined,
   { stdout }: Surroundings,
 ): number {
-  const { call, iidFile, metadataFile, quiet } = invocation;
-  if (call.kind === "check") {
-    renderer.finish({ kind: "silent" });
-    stdout.write(call.format === "json" ? checkJson(result) : checkText(result));
-    return result.warnings.length > 0 || result.buildError ? 1 : 0;
-  }
+  const { iidFile, metadataFile, quiet } = invocation;
   const id = result.imageId ?? result.digest;
-  if (iidFile) fs.writeFileSync(iidFile, id ?? "");
-  if (metadataFile) fs.writeFileSync(metadataFile, `${JSON.stringify(metadataOf(result), undefined, 2)}\n`);
+  if (iidFile) writeResultFile(iidFile, id ?? "");
+  if (metadataFile) writeJson(metadataFile, metadataOf(result));
   renderer.finish(summaryOf(invocation, result, loader));
   if (quiet && id) stdout.write(`${id}\n`);
   return 0;

@@ -1,0 +1,23 @@
+import fs from "node:fs";
+import path from "node:path";
+
+/**
+ * Writes a result file so that nobody ever sees half of it: a new file takes the place of the old one. What is no regular file (a
+ * pipe, /dev/stdout) is written to. Throws the system's errors.
+ */
+export function writeResultFile(file: string, text: string): void {
+  const stat = fs.statSync(file, { throwIfNoEntry: false });
+  if (stat && !stat.isFile()) {
+    fs.writeFileSync(file, text);
+    return;
+  }
+  const target = stat ? fs.realpathSync(file) : file;
+  const directory = fs.mkdtempSync(path.join(path.dirname(target), ".ashlar-"));
+  try {
+    const made = path.join(directory, "file");
+    fs.writeFileSync(made, text, { mode: stat ? stat.mode & 0o777 : 0o644 });
+    fs.renameSync(made, target);
+  } finally {
+    fs.rmSync(directory, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,81 @@
+import { Scope } from "../base/index.js";
+import {
+  checkDockerfile,
+  type Diagnostic,
+  type FrontendBridge,
+  type FrontendRequest,
+  listTargets,
+  outlineDockerfile,
+} from "../frontend/index.js";
+import { createBridge, definitionVertex, shownAs } from "./bridge.js";
+import type { BuildEngine } from "./build.js";
+import { createCatalog } from "./catalog.js";
+import { diagnosticOf } from "./diagnostics.js";
+import { located } from "./failure.js";
+import { frontendRequest } from "./frontend-request.js";
+import { readInputs } from "./inputs.js";
+import { BuildReport } from "./report.js";
+import type { BuildRequest, CheckReport, OutlineReport, TargetsReport } from "./request.js";
+import { openStreamContext } from "./stream-context.js";
+
+/** Runs the build checks; nothing is built. What would stop a build is part of the report. */
+export function checkBuild(engine: BuildEngine, request: BuildRequest): Promise<CheckReport> {
+  const unheard = () => {};
+  return inspect(engine, { request, onWarning: unheard }, async (asked, bridge, signal) => {
+    const { diagnostics } = await checkDockerfile(asked, bridge, { signal });
+    return { diagnostics: diagnostics.map(diagnosticOf), source: sourceOf(asked) };
+  });
+}
+
+/** What the target can be given. Images are resolved, nothing is built; warnings are told as progress. */
+export function outlineBuild(engine: BuildEngine, request: BuildRequest): Promise<OutlineReport> {
+  const report = new BuildReport(engine.clock, request.onProgress);
+  const onWarning = (diagnostic: Diagnostic, text: string) => report.warn(diagnostic, text);
+  return inspect(engine, { request, onWarning }, async (asked, bridge, signal) => {
+    return { ...(await outlineDockerfile(asked, bridge, { signal })), source: sourceOf(asked) };
+  });
+}
+
+/** The stages of the Dockerfile, from its text alone. */
+export function listBuildTargets(engine: BuildEngine, request: BuildRequest): Promise<TargetsReport> {
+  const unheard = () => {};
+  return inspect(engine, { request, onWarning: unheard }, async (asked) => {
+    return { targets: listTargets(asked), source: sourceOf(asked) };
+  });
+}
+
+interface Inspection {
+  readonly request: BuildRequest;
+  readonly onWarning: (diagnostic: Diagnostic, text: string) => void;
+}
+
+type Ask<T> = (request: FrontendRequest, bridge: FrontendBridge, signal: AbortSignal) => Promise<T>;
+
+/** Lets ASK see what a build of the request would see. An error that has a place in the Dockerfile is thrown with it. */
+async function inspect<T>(engine: BuildEngine, { request, onWarning }: Inspection, ask: Ask<T>): Promise<T> {
+  await using scope = new Scope();
+  const { plane, layers, dirs, owner, clock } = engine;
+  const signal = request.signal ?? new AbortController().signal;
+  const progress = { emit: request.onProgress ?? (() => {}) };
+  const inputs = await shownAs(definitionVertex(), { progress, clock }, () =>
+    readInputs(request, (stream) => openStreamContext(stream, { plane, layers, dirs, owner, signal, scope })),
+  );
+  const bridge = createBridge({
+    catalog: createCatalog(engine.imageSource, request.pull ?? false),
+    plane,
+    directories: inputs.directories,
+    progress,
+    clock,
+    signal,
+    onWarning: (diagnostic) => onWarning(diagnostic, inputs.dockerfile.text),
+  });
+  try {
+    return await ask(frontendRequest(request, inputs), bridge, signal);
+  } catch (error) {
+    throw located(error, inputs);
+  }
+}
+
+function sourceOf({ dockerfile: { name, text } }: FrontendRequest) {
+  return { file: name, text };
+}
