@@ -33,12 +33,14 @@ export function parseArguments(raw: RawInstruction): ParsedArguments {
     const takesHeredocs = HEREDOC_INSTRUCTIONS.has(raw.name) && parsed.form !== "json";
     return { ok: true, arguments: parsed, takesHeredocs };
   }
+  // A trigger within a trigger is refused whatever it says, and they may be many.
+  if (parsed.trigger.name === ONBUILD) return { ok: true, arguments: parsed, takesHeredocs: false };
   // What a trigger says matters only once it runs, but its form is looked at already here.
   const inner = parseArguments(parsed.trigger);
-  if (!inner.ok) return inner;
-  const isNested = inner.arguments.form === "trigger";
-  return { ok: true, arguments: parsed, takesHeredocs: inner.takesHeredocs && !isNested };
+  return inner.ok ? { ok: true, arguments: parsed, takesHeredocs: inner.takesHeredocs } : inner;
 }
+
+const ONBUILD = "ONBUILD";
 
 const HEREDOC_INSTRUCTIONS: ReadonlySet<string> = new Set(["ADD", "COPY", "RUN"]);
 
@@ -77,7 +79,7 @@ function parseForm(raw: RawInstruction): Arguments | Problem {
       return textOf(rest);
     case "HEALTHCHECK":
       return parseHealth(rest);
-    case "ONBUILD":
+    case ONBUILD:
       return rest.text === "" ? { form: "none" } : { form: "trigger", trigger: cutTrigger(raw) };
     default:
       return { form: "none" };

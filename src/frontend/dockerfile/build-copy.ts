@@ -20,8 +20,10 @@ export function buildCopy(raw: CompleteInstruction, args: Arguments, kind: "copy
   }
   const sources: Word[] = [];
   const heredocs: Heredoc[] = [];
+  // Of several of one name the last.
+  const bodies = new Map(raw.heredocs.map((body) => [body.name, body]));
   for (const word of words.slice(0, -1)) {
-    const heredoc = heredocOf(word, raw.heredocs);
+    const heredoc = heredocOf(word, bodies);
     if (heredoc) heredocs.push(heredoc);
     else sources.push(word);
   }
@@ -55,12 +57,12 @@ const SCHEMAS: Readonly<Record<"copy" | "add", FlagSchema>> = {
 };
 
 /**
- * The heredoc that WORD stands for, of several of one name the last. One that no body was read for (in JSON form, or
- * beside a quote that is never closed) is empty.
+ * The heredoc that WORD stands for. One that no body was read for (in JSON form, or beside a quote that is never closed)
+ * is empty.
  */
-function heredocOf(word: Word, bodies: readonly Heredoc[]): Heredoc | undefined {
+function heredocOf(word: Word, bodies: ReadonlyMap<string, Heredoc>): Heredoc | undefined {
   const marker = parseHeredocWord(word.text);
   if (!marker) return undefined;
-  const body = bodies.findLast((heredoc) => heredoc.name === marker.name);
+  const body = bodies.get(marker.name);
   return { ...marker, word, content: body?.content ?? "", raw: body?.raw ?? "", range: body?.range ?? word.range };
 }

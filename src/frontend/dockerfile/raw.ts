@@ -82,6 +82,7 @@ function cut(text: RawText, line: string, escapeCharacter: EscapeCharacter): Raw
 
 /** KEYWORD in capitals, which only letters become that Go's lower case has in ASCII. */
 function nameOf(keyword: string): string {
+  if (/^[A-Z]*$/.test(keyword)) return keyword;
   // U+0130 is the one letter that JavaScript makes two of.
   return keyword
     .replaceAll("\u0130", "i")
