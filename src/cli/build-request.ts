@@ -82,7 +82,9 @@ export function parseEngine(
     ...(root === undefined ? {} : { root: path.resolve(cwd, root) }),
     ...(isolation === undefined ? {} : { isolation: parseChoice(isolation, isolationName, ["oci", "sandbox"]) }),
     ...(runtime ? { runtime: parseChoice(runtime, "ASHLAR_RUNTIME", ["runc", "crun"]) } : {}),
-    ...(snapshotter ? { snapshotter: parseChoice(snapshotter, "ASHLAR_SNAPSHOTTER", ["overlay", "native"]) } : {}),
+    ...(snapshotter
+      ? { snapshotter: parseChoice(snapshotter, "ASHLAR_SNAPSHOTTER", ["overlay", "fuse-overlayfs", "native"]) }
+      : {}),
   };
 }
 

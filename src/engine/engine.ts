@@ -18,7 +18,7 @@ import type { Executor } from "../executor/index.js";
 import type { FileResult } from "../ops/index.js";
 import { createRegistry } from "../registry/index.js";
 import { dockerCredentials } from "../session/index.js";
-import { createDataPlane, createLayerStore, createOwner, layerMigrations } from "../snapshot/index.js";
+import { createDataPlane, createLayerStore, createOwner, layerMigrations, type Ownership } from "../snapshot/index.js";
 import { createRunning } from "../solver/index.js";
 import {
   createGitProgram,
@@ -45,6 +45,7 @@ import { listImages } from "./images.js";
 import { loadImages } from "./load.js";
 import { createNotices, type Notices } from "./notices.js";
 import { createOutputs } from "./outputs.js";
+import { chooseOwnership, namespacePlane } from "./ownership.js";
 import { diskUsage, type PruneEngine, prune } from "./prune.js";
 import {
   BuildFailure,
@@ -67,7 +68,10 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   const root =
     options.root ??
     defaultRoot(process.getuid?.() ?? 0, { xdgDataHome: env.XDG_DATA_HOME, home: env.HOME ?? os.homedir() });
-  const ground = prepareGround(root, options.snapshotter);
+  const searchPath = env.PATH ?? DEFAULT_PATH;
+  const program = async (name: string) => (await import("../executor/index.js")).findProgram(name, searchPath);
+  const { ownership, missing } = await chooseOwnership(program);
+  const ground = prepareGround(root, { snapshotter: options.snapshotter, ownership });
   const { dirs } = ground;
   scope.defer(() => {
     const made = path.join(dirs.run, owner.id);
@@ -76,6 +80,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   const boot = bootId();
   const notices = createNotices();
   if (ground.copies) notices.say(COPIED_LAYERS);
+  if (missing !== undefined) notices.say(`${SINGLE_OWNER}: ${missing}`);
   const owner = scope.use(createOwner(dirs.owners, `${process.pid}-${randomUUID()}`));
   const migrations = [
     ...imageStoreMigrations,
@@ -94,6 +99,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
       snapshotter: ground.snapshotter,
       workerFile: bundleFile("worker"),
       threads: coreCount(),
+      namespace: ownership.kind === "machine" ? undefined : await namespacePlane(ownership, program),
       onFallback: () => notices.say(COPIED_LAYERS),
     }),
   );
@@ -108,16 +114,16 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   );
   const cacheMounts = createCacheMounts({ database, layers, dirs, clock });
   const imageSource = createImageSource({ images, references, content: store, registry });
-  const searchPath = env.PATH ?? DEFAULT_PATH;
   const executor = lazy(async (): Promise<Executor> => {
     const { createExecutor, findRuntime, readCgroups, runtimeRunner, sandboxRunner } = await import(
       "../executor/index.js"
     );
+    const userNamespace = ownership.kind !== "machine";
     const runner =
       options.isolation === "sandbox"
         ? sandboxRunner({ node: process.execPath, entry: bundleFile("sandbox") }, process.arch)
-        : runtimeRunner(findRuntime({ searchPath, only: options.runtime }), readCgroups());
-    return createExecutor({ spawner: plane, dirs, owner: owner.id, runner, searchPath });
+        : runtimeRunner(findRuntime({ searchPath, only: options.runtime }), readCgroups(), { userNamespace });
+    return createExecutor({ spawner: plane, dirs, owner: owner.id, runner, userNamespace, searchPath });
   });
   const newId = () => randomUUID();
   const trust = { file: env.SSL_CERT_FILE, extraFile: env.NODE_EXTRA_CA_CERTS };
@@ -150,7 +156,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     dirs,
     fetchLayer,
     cores: coreCount(),
-    owner: caller(),
+    owner: writerOf(ownership),
   });
   const running = createRunning<FileResult>();
   const parts = {
@@ -197,8 +203,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
 function advised(error: unknown, root: string): unknown {
   if (errorCode(error) !== "no-space" || (error instanceof EngineError && error.hint !== undefined)) return error;
   const hint = `make room (the state directory is ${root}; ashlar prune --all empties its cache), or name another place with --root`;
-  if (error instanceof BuildFailure)
-    return new BuildFailure(error.code, error.message, error, { cause: error, hint });
+  if (error instanceof BuildFailure) return new BuildFailure(error.code, error.message, error, { cause: error, hint });
   return new EngineError("no-space", messageOf(error), { cause: error, hint });
 }
 
@@ -222,13 +227,15 @@ function knownHosts(own: string, home: string): readonly string[] {
   return [path.join(own, "known_hosts"), path.join(home, ".ssh/known_hosts"), "/etc/ssh/ssh_known_hosts"];
 }
 
-/** Who runs this: the owner of files that are written for them. */
-function caller(): { readonly uid: number; readonly gid: number } {
-  return { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+/** Whoever runs this, as the data plane knows them: the owner of files that are written for them. In a user namespace they are root. */
+function writerOf(ownership: Ownership): { readonly uid: number; readonly gid: number } {
+  return ownership.kind === "machine" ? { uid: 0, gid: process.getgid?.() ?? 0 } : { uid: 0, gid: 0 };
 }
 
 const COPIED_LAYERS =
   "layers can't be stacked in the state directory (overlay file systems don't work there): they are copied, which is slower; name another place with --root";
+const SINGLE_OWNER =
+  "this user has no subordinate ids, so that the owners of files are noted beside them, which is slower; to change that";
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 interface Parts {

@@ -2,12 +2,12 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { EngineError, messageOf, systemCode } from "../base/index.js";
-import { type StateDirs, stateDirs } from "../snapshot/index.js";
+import { describeOwnership, type Ownership, type Snapshotter, type StateDirs, stateDirs } from "../snapshot/index.js";
 
 /** The state directory, made where it is missing, and how layers can be stacked there. */
 export interface Ground {
   readonly dirs: StateDirs;
-  readonly snapshotter: "overlay" | "native";
+  readonly snapshotter: Snapshotter;
   /** Layers are copied although nobody asked for that. */
   readonly copies: boolean;
 }
@@ -33,18 +33,21 @@ export function defaultRoot(
   return path.join(env.xdgDataHome || path.join(env.home, ".local/share"), "ashlar");
 }
 
+/** How the engine is to work, where that has been decided. */
+export interface GroundOptions {
+  readonly snapshotter?: Snapshotter | undefined;
+  readonly ownership: Ownership;
+}
+
 /**
  * Looks at where the engine stands before it builds on it. Throws `unsupported` for a network file system, `denied` where ROOT can't be
- * written or the caller is not root.
+ * written or is somebody else's, or its layers' files have other owners.
  */
-export function prepareGround(root: string, wanted: "overlay" | "native" | undefined): Ground {
-  if (process.getuid?.() !== 0) {
-    throw new EngineError("denied", "ashlar needs to be root to mount file systems and to run steps", {
-      hint: "run it as root (sudo ashlar …); builds by ordinary users are not there yet",
-    });
-  }
+export function prepareGround(root: string, { snapshotter: wanted, ownership }: GroundOptions): Ground {
   const dirs = stateDirs(path.resolve(root));
-  makeDirectories(dirs);
+  refuseOthers(dirs);
+  makeDirectories(dirs, ownership);
+  settleOwnership(dirs, ownership);
   const type = fs.statfsSync(dirs.root).type;
   const network = NETWORK_FILE_SYSTEMS.get(type);
   if (network !== undefined) {
@@ -57,11 +60,59 @@ export function prepareGround(root: string, wanted: "overlay" | "native" | undef
   return { dirs, snapshotter: copies ? "native" : "overlay", copies };
 }
 
-function makeDirectories(dirs: StateDirs): void {
-  const { root, database: _, ...parts } = dirs;
+/** Layers of a user's have the ids of that user. */
+function refuseOthers({ root, layers }: StateDirs): void {
+  const owner = fs.statSync(layers, { throwIfNoEntry: false })?.uid;
+  if (owner === undefined || owner === process.getuid?.()) return;
+  throw new EngineError("denied", `the state directory ${root} belongs to another user (uid ${owner})`, {
+    hint: "name another place with --root or ASHLAR_ROOT",
+  });
+}
+
+/** Keeps what the owners of files mean beside the layers, and holds the engine to it ever after. */
+function settleOwnership({ root }: StateDirs, ownership: Ownership): void {
+  const file = path.join(root, OWNERSHIP_FILE);
+  const text = describeOwnership(ownership);
+  // Root's files have the owners they have: there is nothing to note.
+  if (ownership.kind === "machine" || keptOwnership(file, text) === text) return;
+  throw new EngineError(
+    "denied",
+    `the files in the state directory ${root} were made with other user ids than are granted now`,
+    {
+      hint: "remove it (podman unshare rm -rf, or as root), or name another place with --root or ASHLAR_ROOT",
+    },
+  );
+}
+
+const OWNERSHIP_FILE = "ownership";
+
+function keptOwnership(file: string, text: string): string {
   try {
-    fs.mkdirSync(root, { recursive: true, mode: 0o711 });
-    for (const part of Object.values(parts)) fs.mkdirSync(part, { recursive: true, mode: 0o711 });
+    return fs.readFileSync(file, "utf8");
+  } catch (error) {
+    if (systemCode(error) !== "ENOENT") throw error;
+  }
+  const made = fs.mkdtempSync(`${file}-`);
+  try {
+    const whole = path.join(made, "whole");
+    fs.writeFileSync(whole, text);
+    fs.linkSync(whole, file);
+    return text;
+  } catch (error) {
+    if (systemCode(error) !== "EEXIST") throw error;
+    return fs.readFileSync(file, "utf8"); // somebody else was faster
+  } finally {
+    fs.rmSync(made, { recursive: true });
+  }
+}
+
+function makeDirectories(dirs: StateDirs, { kind }: Ownership): void {
+  const { root, database: _, ...parts } = dirs;
+  // Files of a namespace's root that change their user do so to the user: nobody else may reach them.
+  const mode = kind === "machine" ? 0o711 : 0o700;
+  try {
+    fs.mkdirSync(root, { recursive: true, mode });
+    for (const part of Object.values(parts)) fs.mkdirSync(part, { recursive: true, mode });
     fs.mkdirSync(path.join(dirs.layers, "empty"), { recursive: true, mode: 0o755 });
   } catch (error) {
     const code = systemCode(error);

@@ -221,7 +221,7 @@ export interface EngineOptions {
   readonly isolation?: "oci" | "sandbox";
   /** Which OCI runtime; default: runc, else crun. */
   readonly runtime?: "runc" | "crun";
-  readonly snapshotter?: "overlay" | "native";
+  readonly snapshotter?: "overlay" | "fuse-overlayfs" | "native";
   /** The environment that PATH, HOME and XDG_DATA_HOME are taken from. Default: none of it, and the usual PATH. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Path of Docker's config.json, for registry credentials. Default: that of the user's home. */

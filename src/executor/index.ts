@@ -1,7 +1,7 @@
 export { type Cgroups, readCgroups } from "./cgroups.js";
 export type { Executor, Exit, RunOptions, StepMount, StepMountFlag, StepProcess, StepResources } from "./executor.js";
 export { exitMessage } from "./failure.js";
-export { requireProgram } from "./programs.js";
+export { findProgram, requireProgram } from "./programs.js";
 export { runtimeRunner, type SandboxPrograms, type StepRunner, sandboxRunner } from "./runner.js";
 export { findRuntime, type Runtime, type RuntimeSearch } from "./runtime.js";
 export { stubPaths } from "./spec-mounts.js";

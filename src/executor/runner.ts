@@ -19,18 +19,28 @@ export interface StepRunner {
 /** A program and how to run it. */
 export type RunnerCommand = Pick<StepCommand, "argv" | "namespaces" | "first">;
 
+export interface RuntimeOptions {
+  /** It is started in a user namespace and has no say about cgroups: steps stay in the caller's. */
+  readonly userNamespace: boolean;
+}
+
 /** Runs steps with runc or crun. */
-export function runtimeRunner(runtime: Runtime, cgroups: Cgroups): StepRunner {
+export function runtimeRunner(runtime: Runtime, cgroups: Cgroups, { userNamespace }: RuntimeOptions): StepRunner {
   return {
     name: runtime.kind,
-    cgroups,
+    cgroups: userNamespace ? undefined : cgroups,
     command(step) {
-      const line = [runtime.file, "--root", step.state, "--log", step.log, "--log-format", "json"];
+      // runc finds out by itself what it may do.
+      const manager = runtime.kind === "crun" && userNamespace ? ["--cgroup-manager", "disabled"] : [];
+      const line = [runtime.file, "--root", step.state, "--log", step.log, "--log-format", "json", ...manager];
       const run = [...line, "run", "--bundle", step.path, step.id];
-      return { argv: runtime.kind === "crun" && cgroups.hybrid ? withoutMount(cgroups.hybrid, run) : run };
+      if (runtime.kind !== "crun" || !cgroups.hybrid) return { argv: run };
+      return { argv: userNamespace ? withCovered(CGROUP_ROOT, run) : withoutMount(cgroups.hybrid, run) };
     },
   };
 }
+
+const CGROUP_ROOT = "/sys/fs/cgroup";
 
 export interface SandboxPrograms {
   /** The Node.js program. */
@@ -63,4 +73,9 @@ export function sandboxRunner({ node, entry }: SandboxPrograms, nodeArch: string
 /** crun refuses cgroup v1 with a v2 hierarchy beside it. Nobody else shares the step's mount namespace, so the latter can go. */
 function withoutMount(point: string, argv: readonly string[]): string[] {
   return ["/bin/sh", "-c", 'umount "$0" && exec "$@"', point, ...argv];
+}
+
+/** As `withoutMount`, where mounts of the machine's may be hidden, but not taken away. */
+function withCovered(point: string, argv: readonly string[]): string[] {
+  return ["/bin/sh", "-c", 'mount -t tmpfs tmpfs "$0" && exec "$@"', point, ...argv];
 }

@@ -1,12 +1,14 @@
-import { Worker } from "node:worker_threads";
 import PQueue from "p-queue";
-import { type AbortOptions, canceled, EngineError, lazy } from "../base/index.js";
+import { type AbortOptions, canceled, EngineError, errorCode, lazy } from "../base/index.js";
 import { glance, isGlance } from "./glance.js";
+import { createOutpost, type Outpost } from "./outpost/outpost.js";
 import type { ProcessExit, Spawned, Spawner, SpawnRequest } from "./spawn.js";
 import type { StateDirs } from "./state-dirs.js";
+import { localThreads, type OpenThread, type ThreadChannel, type ToThread } from "./thread.js";
+import type { NamespaceOwnership } from "./user-namespace.js";
 import type { JobContext, JobProgress } from "./worker/context.js";
 import type { jobs } from "./worker/jobs.js";
-import type { FromWorker, Ground, PlainError, ToWorker } from "./worker/protocol.js";
+import type { FromWorker, Ground, PlainError, Snapshotter, WorkerData } from "./worker/protocol.js";
 
 type Jobs = typeof jobs;
 export type JobName = keyof Jobs;
@@ -34,12 +36,26 @@ export interface DataPlane extends Spawner, AsyncDisposable {
 
 export interface DataPlaneOptions {
   readonly dirs: StateDirs;
-  readonly snapshotter: "overlay" | "native";
+  readonly snapshotter: Snapshotter;
   /** The worker's bundle. */
   readonly workerFile: string;
   readonly threads: number;
+  /** Absent: the threads are this process's, which is root. */
+  readonly namespace?: NamespacePlane | undefined;
   /** Told once when layers have to be copied because they can't be stacked. */
   readonly onFallback?: () => void;
+}
+
+/** A user namespace that holds the threads of an ordinary user. */
+export interface NamespacePlane {
+  readonly ownership: NamespaceOwnership;
+  /** The Node.js program, and the outpost's bundle for it. */
+  readonly node: string;
+  readonly outpostFile: string;
+  /** unshare(1). */
+  readonly unshare: string;
+  /** fuse-overlayfs(1), where it is installed. */
+  readonly fuseOverlay?: string | undefined;
 }
 
 /** Creates the data plane; threads start when they are first needed. */
@@ -50,16 +66,24 @@ export function createDataPlane(options: DataPlaneOptions): DataPlane {
 class Threads implements DataPlane {
   readonly #options: DataPlaneOptions;
   readonly #data: Thread[] = [];
+  readonly #outpost: Outpost | undefined;
+  readonly #open: OpenThread;
   #disposed = false;
 
   constructor(options: DataPlaneOptions) {
     this.#options = options;
+    const { dirs, snapshotter, workerFile, threads, namespace } = options;
+    const ownership = namespace?.ownership.kind ?? "machine";
+    const workerData: WorkerData = { dirs, snapshotter, ownership, fuseOverlay: namespace?.fuseOverlay };
+    this.#outpost =
+      namespace && createOutpost({ ...namespace, entry: namespace.outpostFile, threads, workerFile, workerData });
+    this.#open = this.#outpost?.open ?? localThreads(workerFile, workerData);
   }
 
   readonly #ground = lazy(async () => {
     const thread = this.#start();
     const ground = (await thread.ask({ type: "found" })) as Ground;
-    if (ground.snapshotter !== this.#options.snapshotter) this.#options.onFallback?.();
+    if (ground.snapshotter === "native" && this.#options.snapshotter !== "native") this.#options.onFallback?.();
     return { thread, ground };
   });
 
@@ -76,7 +100,7 @@ class Threads implements DataPlane {
     if (signal?.aborted) throw canceled(signal);
     // What takes a moment is done at once where no thread is up: starting one costs more.
     if (isGlance(name) && !this.#data.some((thread) => affinity !== undefined && thread.affinities.has(affinity))) {
-      const seen = await glance(name, args, this.#options.dirs);
+      const seen = await glance(name, args, this.#options.dirs).catch((error) => this.#unlessOthers(error));
       if (seen) return seen.value as JobResult<N>;
     } else if (name === "forgetScan") await glance("forgetScan", args, this.#options.dirs); // what was begun here, before a thread took over
     return this.#pick(affinity).queue((thread) => thread.job(name, args, options), options) as Promise<JobResult<N>>;
@@ -97,13 +121,19 @@ class Threads implements DataPlane {
     this.#disposed = true;
     const started = this.#all.splice(0);
     await Promise.all(started.map((thread) => thread.stop()));
+    await this.#outpost?.[Symbol.asyncDispose]();
   }
 
   readonly #all: Thread[] = [];
 
+  /** In a namespace the threads are root over files of other owners; this process is not. */
+  #unlessOthers(error: unknown): undefined {
+    if (this.#outpost === undefined || errorCode(error) !== "denied") throw error;
+  }
+
   #start(): Thread {
     if (this.#disposed) throw new EngineError("canceled", "the engine is closed");
-    const thread = new Thread(this.#options);
+    const thread = new Thread(this.#open);
     this.#all.push(thread);
     return thread;
   }
@@ -139,21 +169,24 @@ interface Running {
 
 class Thread {
   readonly affinities = new Set<string>();
-  readonly #worker: Worker;
+  readonly #channel: ThreadChannel;
   readonly #queue = new PQueue({ concurrency: 1 });
   readonly #calls = new Map<number, Call>();
   readonly #processes = new Map<number, Running>();
   #joined: Promise<unknown> | undefined;
   #nextId = 1;
 
-  constructor({ dirs, snapshotter, workerFile }: DataPlaneOptions) {
-    this.#worker = new Worker(workerFile, { workerData: { dirs, snapshotter }, stdin: false });
-    this.#worker.unref();
-    this.#worker.on("message", (message: FromWorker) => this.#receive(message));
-    this.#worker.on("error", (error) =>
-      this.#fail(new EngineError("internal", "a data-plane thread failed", { cause: error })),
-    );
-    this.#worker.on("exit", () => this.#fail(new EngineError("canceled", "the engine is closed")));
+  constructor(open: OpenThread) {
+    this.#channel = open({
+      message: (message) => this.#receive(message),
+      failed: (error) =>
+        this.#fail(
+          error instanceof EngineError
+            ? error
+            : new EngineError("internal", "a data-plane thread failed", { cause: error }),
+        ),
+      exited: () => this.#fail(new EngineError("canceled", "the engine is closed")),
+    });
   }
 
   get load(): number {
@@ -176,11 +209,11 @@ class Thread {
 
   async job(name: JobName, args: unknown, { signal, onProgress }: JobOptions): Promise<unknown> {
     if (signal?.aborted) throw canceled(signal);
-    const cancel = new Int32Array(new SharedArrayBuffer(4));
-    const abort = () => Atomics.store(cancel, 0, 1);
+    const id = this.#nextId++;
+    const abort = () => this.#channel.post({ type: "cancel", id });
     signal?.addEventListener("abort", abort, { once: true });
     try {
-      return await this.ask({ type: "job", name, args, cancel }, onProgress);
+      return await this.#asked(id, { type: "job", name, args }, onProgress);
     } catch (error) {
       if (signal?.aborted && error instanceof EngineError && error.code === "canceled") throw canceled(signal);
       throw error;
@@ -189,16 +222,15 @@ class Thread {
     }
   }
 
-  ask(message: Distribute<ToWorker>, onProgress?: Call["onProgress"]): Promise<unknown> {
-    const id = this.#nextId++;
-    return this.#asked(id, message, onProgress);
+  ask(message: Distribute<ToThread>): Promise<unknown> {
+    return this.#asked(this.#nextId++, message);
   }
 
-  #asked(id: number, message: Distribute<ToWorker>, onProgress?: Call["onProgress"]): Promise<unknown> {
+  #asked(id: number, message: Distribute<ToThread>, onProgress?: Call["onProgress"]): Promise<unknown> {
     return new Promise((resolve, reject) => {
       this.#calls.set(id, { resolve, reject, onProgress });
-      this.#worker.ref();
-      this.#worker.postMessage({ ...message, id });
+      this.#channel.hold();
+      this.#channel.post({ ...message, id } as ToThread);
     });
   }
 
@@ -207,7 +239,7 @@ class Thread {
     const exit = new Promise<ProcessExit>((exited) => this.#processes.set(id, { onOutput, exited }));
     try {
       const pid = (await this.#asked(id, { type: "spawn", request })) as number;
-      return { pid, exit, kill: (signal) => this.#worker.postMessage({ type: "kill", id, signal }) };
+      return { pid, exit, kill: (signal) => this.#channel.post({ type: "kill", id, signal }) };
     } catch (error) {
       this.#processes.delete(id);
       throw error;
@@ -215,7 +247,7 @@ class Thread {
   }
 
   async stop(): Promise<void> {
-    await this.#worker.terminate();
+    await this.#channel.stop();
   }
 
   #receive(message: FromWorker): void {
@@ -232,7 +264,7 @@ class Thread {
         return;
       case "output":
         this.#processes.get(id)?.onOutput(message.fd, message.chunk);
-        this.#worker.postMessage({ type: "taken", id, bytes: message.chunk.length } satisfies ToWorker);
+        this.#channel.post({ type: "taken", id, bytes: message.chunk.length });
         return;
       case "exit":
         this.#processes.get(id)?.exited({ code: message.code, signal: message.signal });
@@ -240,7 +272,7 @@ class Thread {
         break;
     }
     if (message.type !== "exit") this.#calls.delete(id);
-    if (this.#calls.size === 0 && this.#processes.size === 0) this.#worker.unref();
+    if (this.#calls.size === 0 && this.#processes.size === 0) this.#channel.release();
   }
 
   #fail(error: EngineError): void {

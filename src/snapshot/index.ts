@@ -6,4 +6,8 @@ export * from "./schema.js";
 export * from "./selector.js";
 export * from "./spawn.js";
 export * from "./state-dirs.js";
+export * from "./subordinate-ids.js";
 export * from "./tree.js";
+export * from "./user-namespace.js";
+export type { NetlinkOutcome, OpenNetwork } from "./worker/network.js";
+export type { Snapshotter } from "./worker/protocol.js";

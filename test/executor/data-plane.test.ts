@@ -29,7 +29,7 @@ describe.each(["runc", "crun", "sandbox"] as const)("%s below the data plane", (
     const runner =
       kind === "sandbox"
         ? sandboxRunner({ node: process.execPath, entry }, process.arch)
-        : runtimeRunner(findRuntime({ searchPath: "", only: kind }), readCgroups());
+        : runtimeRunner(findRuntime({ searchPath: "", only: kind }), readCgroups(), { userNamespace: false });
     executor = createExecutor({ spawner: plane, dirs, owner: `plane-${kind}-${process.pid}`, runner, searchPath: "" });
     fs.mkdirSync(path.join(dirs.layers, String(LAYER)));
     fs.renameSync(ground.rootfs, path.join(dirs.layers, String(LAYER), "fs"));

@@ -29,5 +29,7 @@ async function main(): Promise<void> {
 function runner(): StepRunner {
   if (kind === "sandbox")
     return sandboxRunner({ node: process.execPath, entry: path.join(root, "sandbox.cjs") }, process.arch);
-  return runtimeRunner(findRuntime({ searchPath: "", only: kind === "crun" ? "crun" : "runc" }), readCgroups());
+  return runtimeRunner(findRuntime({ searchPath: "", only: kind === "crun" ? "crun" : "runc" }), readCgroups(), {
+    userNamespace: false,
+  });
 }

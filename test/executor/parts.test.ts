@@ -3,7 +3,7 @@ import os from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { capabilityMask, DEFAULT_CAPABILITIES, parseCapabilityMask } from "../../src/executor/capabilities.js";
-import { parseCgroups, removeCgroup } from "../../src/executor/cgroups.js";
+import { ownCgroup, parseCgroups, ranOutOfMemory, removeCgroup, stepCgroup } from "../../src/executor/cgroups.js";
 import { startFailure } from "../../src/executor/failure.js";
 import { exitMessage, findRuntime } from "../../src/executor/index.js";
 import { findProgram } from "../../src/executor/programs.js";

@@ -13,7 +13,7 @@ for (const kind of ["runc", "crun"] as const) {
         spawner: directSpawner,
         dirs,
         owner: `test-${kind}-${process.pid}-${owners++}`,
-        runner: runtimeRunner(runtime, cgroups),
+        runner: runtimeRunner(runtime, cgroups, { userNamespace: false }),
         searchPath,
       });
     },

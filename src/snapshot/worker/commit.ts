@@ -3,6 +3,7 @@ import { setTimes } from "../../base/index.js";
 import type { LayerId, Tree } from "../tree.js";
 import { type BytePath, join, toBuffer } from "./bytes.js";
 import type { Job, JobContext } from "./context.js";
+import { isFuseMark } from "./fuse-overlay.js";
 import { isUnchanged } from "./layer-compare.js";
 import { type LayerSummary, measure } from "./layer-measure.js";
 import { list, lookUp, NOTHING, type StackDir, stackOf } from "./layer-stack.js";
@@ -27,7 +28,7 @@ export interface CommitArgs {
 export const commitLayer: Job<CommitArgs, LayerSummary> = ({ layer, parents }, context) => {
   if (hasFull(layer)) commitFull({ layer, parents }, context);
   // Without its full copy, a layer over others that was written in one was committed before.
-  else if (context.snapshotter === "overlay" || parents.length === 0) commitUpper({ layer, parents }, context);
+  else if (context.snapshotter !== "native" || parents.length === 0) commitUpper({ layer, parents }, context);
   removeTree(`${layer}/work`);
   return measure(`${layer}/fs`, context);
 };
@@ -97,8 +98,9 @@ class UpperPass {
     const before = statOf(directory);
     let touched = false;
     if (opaque) hideLower(directory, lower);
+    const fuse = this.#context.snapshotter === "fuse-overlayfs";
     for (const { name, path, stat } of entriesIn(directory)) {
-      if (this.#keep(name, path, stat, { lower, opaque })) left = true;
+      if (!(fuse && isFuseMark(name)) && this.#keep(name, path, stat, { lower, opaque })) left = true;
       else {
         if (stat.kind === "directory") fs.rmdirSync(toBuffer(path));
         else fs.unlinkSync(toBuffer(path));

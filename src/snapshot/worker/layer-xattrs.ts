@@ -3,12 +3,14 @@ import { type BytePath, toBuffer } from "./bytes.js";
 import { isWhiteoutXattr } from "./layer-whiteout.js";
 
 /**
- * overlayfs's own attributes mean something only to the mount that made them; from elsewhere they could mislead one. So could a mark of
- * whiteouts that we didn't set.
+ * The own attributes of overlayfs and fuse-overlayfs mean something only to the mount that made them; from elsewhere they could mislead
+ * one. So could a mark of whiteouts that we didn't set.
  */
 export function isReservedXattr(name: string): boolean {
-  return name.startsWith("trusted.overlay.") || name.startsWith("user.overlay.") || isWhiteoutXattr(name);
+  return RESERVED_PREFIXES.some((prefix) => name.startsWith(prefix)) || isWhiteoutXattr(name);
 }
+
+const RESERVED_PREFIXES = ["trusted.overlay.", "user.overlay.", "user.fuseoverlayfs."];
 
 /** A file's extended attributes other than reserved ones, by name. */
 export function xattrsOf(path: BytePath): ReadonlyMap<string, Uint8Array> {
@@ -50,7 +52,7 @@ export function stripReservedXattrs(path: BytePath): { readonly opaque: boolean 
   return { opaque };
 }
 
-const OPAQUE_XATTRS = new Set(["trusted.overlay.opaque", "user.overlay.opaque"]);
+const OPAQUE_XATTRS = new Set(["trusted.overlay.opaque", "user.overlay.opaque", "user.fuseoverlayfs.opaque"]);
 
 /** Whether two files have equal attributes, reserved ones aside. */
 export function sameXattrs(a: BytePath, b: BytePath): boolean {

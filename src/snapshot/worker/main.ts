@@ -15,20 +15,20 @@ import {
   threadId,
   unshare,
 } from "../../base/index.js";
-import type { StateDirs } from "../state-dirs.js";
 import type { JobContext, JobProgress } from "./context.js";
 import { jobs } from "./jobs.js";
 import { usableSnapshotter } from "./mounting.js";
 import { Processes } from "./processes.js";
-import type { FromWorker, Ground, PlainError, Snapshotter, ToWorker } from "./protocol.js";
+import type { FromWorker, Ground, PlainError, ToWorker, WorkerData } from "./protocol.js";
 import { Root } from "./root.js";
 
 /**
  * A thread of the data plane. Its root, cwd and umask are its own, and after `found` or `join` so is its mount namespace: the process it
  * lives in notices nothing. Jobs are synchronous, or wait for zlib only.
  */
-const { dirs, snapshotter: wanted } = workerData as { readonly dirs: StateDirs; readonly snapshotter: Snapshotter };
-let snapshotter = wanted;
+const data = workerData as WorkerData;
+const { dirs, ownership, fuseOverlay } = data;
+let { snapshotter } = data;
 const port = parentPort;
 if (!port) throw new Error("this file is the entry of a worker thread");
 const post = (message: FromWorker): void => port.postMessage(message);
@@ -74,6 +74,7 @@ function contextOf(id: number, cancel: Int32Array): JobContext {
   return {
     dirs,
     snapshotter,
+    fuseOverlay,
     checkCanceled() {
       if (Atomics.load(cancel, 0) !== 0) throw new EngineError("canceled", "canceled");
     },
@@ -93,7 +94,7 @@ function foundNamespace(): Ground {
   mount("none", "/", "none", MS_REC | MS_PRIVATE);
   mount("tmpfs", dirs.mounts, "tmpfs", 0, "mode=0700");
   Root.settle(dirs.layers);
-  snapshotter = usableSnapshotter(dirs, snapshotter);
+  snapshotter = usableSnapshotter(data);
   return { tid: threadId(), snapshotter };
 }
 
@@ -111,7 +112,15 @@ function joinNamespace({ tid, snapshotter: usable }: Ground): void {
 }
 
 function plain(error: unknown): PlainError {
-  const hint = error instanceof EngineError ? error.hint : undefined;
+  const hint = error instanceof EngineError ? error.hint : ownerHint(error);
   const stack = error instanceof Error ? error.stack : undefined;
   return { code: errorCode(error), message: messageOf(error), hint, stack, system: systemCode(error) };
+}
+
+/** An owner that has no id in this namespace is refused as invalid (chown(2)). */
+function ownerHint(error: unknown): string | undefined {
+  const { syscall } = error as { readonly syscall?: unknown };
+  const refused = ownership === "subordinate" && systemCode(error) === "EINVAL";
+  if (!refused || typeof syscall !== "string" || !/^f?l?chown$/.test(syscall)) return undefined;
+  return "the owner has none of this user's ids: have more granted in /etc/subuid and /etc/subgid";
 }

@@ -15,9 +15,10 @@ import type { StateDirs } from "../state-dirs.js";
 import type { LayerId, Tree } from "../tree.js";
 import { fromText } from "./bytes.js";
 import type { JobContext } from "./context.js";
+import { mountFuseStack } from "./fuse-overlay.js";
 import { whiteoutsAreMarked } from "./layer-whiteout.js";
 import { materialise } from "./native.js";
-import type { Snapshotter } from "./protocol.js";
+import type { Snapshotter, WorkerData } from "./protocol.js";
 import { removeTree } from "./remove.js";
 
 /** What to mount: a tree to read, or a tree with a layer on top to write. */
@@ -27,8 +28,13 @@ export interface MountRequest {
   readonly upper?: LayerId | undefined;
 }
 
-/** No redirects, no metacopy, no index: an upper directory must mean the same wherever it is stacked. */
-const OVERLAY_OPTIONS = "redirect_dir=off,metacopy=off,index=off";
+/**
+ * No redirects, no metacopy, no index: an upper directory must mean the same wherever it is stacked. In a user namespace marks are attributes
+ * of the user's (kernel 5.11), and there are no redirects and no metacopy anyway.
+ */
+const overlayOptions = lazy(() =>
+  isInUserNamespace() ? "userxattr,index=off" : "redirect_dir=off,metacopy=off,index=off",
+);
 /** mount(2) takes one page of options. */
 const MOUNT_DATA_MAX_BYTES = 4095;
 
@@ -69,10 +75,15 @@ function mountAt(target: string, { tree, upper }: MountRequest, context: JobCont
   const options = [
     `lowerdir=${lowers.join(":")}`,
     ...(upper === undefined ? [] : [`upperdir=${upper}/fs`, `workdir=${upper}/work`]),
-    OVERLAY_OPTIONS,
+    ...(context.snapshotter === "overlay" ? [overlayOptions()] : []),
   ].join(",");
   if (options.length > MOUNT_DATA_MAX_BYTES) {
     throw new EngineError("unsupported", `an image of ${tree.length} layers cannot be mounted: the limit is about 400`);
+  }
+  if (context.snapshotter === "fuse-overlayfs") {
+    mountFuseStack(fuseProgram(context), { options, target });
+    if (upper === undefined) mount("none", target, "none", MS_BIND | MS_REMOUNT | MS_RDONLY);
+    return;
   }
   try {
     mount("overlay", target, "overlay", upper === undefined ? MS_RDONLY : 0, options);
@@ -92,24 +103,37 @@ function bind(source: string, target: string, readonly: boolean): void {
   if (readonly) mount("none", target, "none", MS_BIND | MS_REMOUNT | MS_RDONLY);
 }
 
-/**
- * How layers become a file system here, WANTED if that can be: to be asked before any layer is made. Once whiteouts are marked files,
- * layers are copied ever after.
- */
-export function usableSnapshotter(dirs: StateDirs, wanted: Snapshotter): Snapshotter {
-  const marked = whiteoutsAreMarked(dirs.layers);
-  return wanted === "overlay" && !marked && overlayWorks(dirs) ? "overlay" : "native";
+function fuseProgram({ fuseOverlay }: JobContext): string {
+  if (fuseOverlay !== undefined) return fuseOverlay;
+  throw new EngineError("unavailable", "no fuse-overlayfs program found", { hint: "install fuse-overlayfs" });
 }
 
-/** Whether layers can be stacked: an overlay is mounted on two empty directories and taken away again. */
-function overlayWorks(dirs: StateDirs): boolean {
-  const probe = path.join(dirs.layers, `probe-${process.pid}-${threadSerial()}`);
-  const [upper, work, target] = ["fs", "work", "target"].map((name) => path.join(probe, name));
-  if (!upper || !work || !target) return false;
+/**
+ * How layers become a file system here, WANTED if that can be, else the next best: to be asked before any layer is made. Once whiteouts are
+ * marked files, layers are copied ever after.
+ */
+export function usableSnapshotter({ dirs, snapshotter, fuseOverlay }: WorkerData): Snapshotter {
+  const stacked = !whiteoutsAreMarked(dirs.layers);
+  if (stacked && snapshotter === "overlay" && stackingWorks(dirs, mountProbe)) return "overlay";
+  if (stacked && snapshotter !== "native" && fuseOverlay !== undefined) {
+    const mounted = stackingWorks(dirs, (options, target) => mountFuseStack(fuseOverlay, { options, target }));
+    if (mounted) return "fuse-overlayfs";
+  }
+  return "native";
+}
+
+function mountProbe(options: string, target: string): void {
+  mount("overlay", target, "overlay", 0, `${options},${overlayOptions()}`);
+}
+
+/** Whether layers can be stacked: two empty directories are, and taken apart again. The cwd is the layers' directory. */
+function stackingWorks({ layers }: StateDirs, mountAt: (options: string, target: string) => void): boolean {
+  const name = `probe-${process.pid}-${threadSerial()}`;
+  const probe = path.join(layers, name);
+  const target = path.join(probe, "target");
   try {
-    for (const directory of [upper, work, target]) fs.mkdirSync(directory, { recursive: true });
-    const lower = path.join(dirs.layers, "empty");
-    mount("overlay", target, "overlay", 0, `lowerdir=${lower},upperdir=${upper},workdir=${work},${OVERLAY_OPTIONS}`);
+    for (const each of ["fs", "work", "target"]) fs.mkdirSync(path.join(probe, each), { recursive: true });
+    mountAt(`lowerdir=empty,upperdir=${name}/fs,workdir=${name}/work`, target);
     unmount(target, MNT_DETACH);
     return true;
   } catch {
@@ -118,6 +142,14 @@ function overlayWorks(dirs: StateDirs): boolean {
     removeTree(fromText(probe));
   }
 }
+
+/** Whether this process is root of a user namespace only, and not of the machine (user_namespaces(7)). */
+function isInUserNamespace(): boolean {
+  const [inside, outside, count] = fs.readFileSync("/proc/self/uid_map", "latin1").trim().split(/\s+/).map(Number);
+  return !(inside === 0 && outside === 0 && count === MAPPED_ALL);
+}
+
+const MAPPED_ALL = 2 ** 32 - 1;
 
 /** The directory of a layer. */
 export function layerDir(context: JobContext, id: LayerId): string {

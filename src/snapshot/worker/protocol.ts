@@ -1,6 +1,17 @@
 import type { ErrorCode } from "../../base/index.js";
 import type { SpawnRequest } from "../spawn.js";
+import type { StateDirs } from "../state-dirs.js";
+import type { Ownership } from "../user-namespace.js";
 import type { JobProgress } from "./context.js";
+
+/** What a thread of the data plane starts with. */
+export interface WorkerData {
+  readonly dirs: StateDirs;
+  readonly snapshotter: Snapshotter;
+  readonly ownership: Ownership["kind"];
+  /** fuse-overlayfs(1), where it is installed. */
+  readonly fuseOverlay?: string | undefined;
+}
 
 /** What a thread of the data plane is told. `cancel` is one shared Int32: not zero once the caller has aborted. */
 export type ToWorker =
@@ -20,8 +31,8 @@ export type ToWorker =
   /** So many bytes of output were taken. */
   | { readonly type: "taken"; readonly id: number; readonly bytes: number };
 
-/** How layers become a file system: stacked by the kernel, or copied. */
-export type Snapshotter = "overlay" | "native";
+/** How layers become a file system: stacked by the kernel, or by a program, or copied. */
+export type Snapshotter = "overlay" | "fuse-overlayfs" | "native";
 
 /** The thread whose mount namespace the others join, and what can be done in it. */
 export interface Ground {

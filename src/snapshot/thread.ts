@@ -1,0 +1,83 @@
+import { Worker } from "node:worker_threads";
+import type { FromWorker, ToWorker, WorkerData } from "./worker/protocol.js";
+
+type Distribute<T> = T extends { readonly cancel: Int32Array } ? Omit<T, "cancel"> : T;
+
+/** What a thread is told, as plain data: nothing in it is shared with the teller. */
+export type ToThread = Distribute<ToWorker> | { readonly type: "cancel"; readonly id: number };
+
+/** A thread of the data plane, wherever it runs. */
+export interface ThreadChannel {
+  post(message: ToThread): void;
+  /** Keeps the process from ending for want of work, until `release`. */
+  hold(): void;
+  release(): void;
+  /** Ends the thread, whatever it is doing. */
+  stop(): Promise<void>;
+}
+
+/** Who hears of a thread. */
+export interface ThreadListener {
+  message(message: FromWorker): void;
+  failed(error: unknown): void;
+  /** It has ended; nothing follows. */
+  exited(): void;
+}
+
+export type OpenThread = (listener: ThreadListener) => ThreadChannel;
+
+/** Starts threads of this process. */
+export function localThreads(workerFile: string, workerData: WorkerData): OpenThread {
+  return (listener) => {
+    const worker = new WorkerThread(workerFile, workerData, listener);
+    worker.release();
+    return worker;
+  };
+}
+
+/** A worker thread of this process. */
+export class WorkerThread implements ThreadChannel {
+  readonly #worker: Worker;
+  /** What tells a running job to stop: not zero once its caller has aborted. */
+  readonly #flags = new Map<number, Int32Array>();
+
+  constructor(workerFile: string, workerData: WorkerData, listener: ThreadListener) {
+    this.#worker = new Worker(workerFile, { workerData, stdin: false });
+    this.#worker.on("message", (message: FromWorker) => {
+      if (message.type === "done" || message.type === "failed") this.#flags.delete(message.id);
+      listener.message(message);
+    });
+    this.#worker.on("error", (error) => listener.failed(error));
+    this.#worker.on("exit", () => listener.exited());
+  }
+
+  post(message: ToThread): void {
+    switch (message.type) {
+      case "cancel": {
+        const flag = this.#flags.get(message.id);
+        if (flag) Atomics.store(flag, 0, 1);
+        return;
+      }
+      case "job": {
+        const cancel = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+        this.#flags.set(message.id, cancel);
+        this.#worker.postMessage({ ...message, cancel } satisfies ToWorker);
+        return;
+      }
+      default:
+        this.#worker.postMessage(message);
+    }
+  }
+
+  hold(): void {
+    this.#worker.ref();
+  }
+
+  release(): void {
+    this.#worker.unref();
+  }
+
+  async stop(): Promise<void> {
+    await this.#worker.terminate();
+  }
+}
