@@ -35,6 +35,35 @@ export function readCgroups(): Cgroups {
   return parseCgroups(fs.readFileSync("/proc/self/mountinfo", "utf8"));
 }
 
+/** Of its own name, so that nothing of ours is left when the step's is removed. */
+const OWN_PREFIX = "ashlar-";
+/** Below it in version 2: what the kernel counts there stays readable when the runtime has removed its own. */
+const INNER = "step";
+
+/** The control group of a step: which one is ours to remove, and which one the runtime is to make. */
+export interface StepCgroup {
+  readonly own: string;
+  readonly path: string;
+}
+
+/** The control group of the step ID below PARENT. */
+export function stepCgroup({ version }: Cgroups, parent: string, id: string): StepCgroup {
+  const own = path.posix.join("/", parent, `${OWN_PREFIX}${id}`);
+  return { own, path: version === 2 ? `${own}/${INNER}` : own };
+}
+
+/** The one to remove for PATH, which a runtime was given. */
+export function ownCgroup(path: string): string {
+  return path.replace(/(\/ashlar-[^/]+)\/step$/, "$1");
+}
+
+/** Whether the kernel has killed a process in the cgroup NAME for want of memory; version 1 does not tell afterwards. */
+export function ranOutOfMemory({ version, mounts: [mount] }: Cgroups, name: string): boolean {
+  if (version === 1 || mount === undefined) return false;
+  const events = optional(() => fs.readFileSync(path.join(inside(mount, name), "memory.events"), "utf8")) ?? "";
+  return Number(/^oom_kill (\d+)$/m.exec(events)?.[1] ?? 0) > 0;
+}
+
 /** Removes the cgroup NAME (`/a/b`) of every hierarchy; it has no process any more, though the kernel may need a moment to know. */
 export async function removeCgroup({ mounts }: Cgroups, name: string): Promise<void> {
   const left = new Set(mounts.map((mount) => inside(mount, name)));

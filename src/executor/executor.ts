@@ -23,7 +23,13 @@ export interface RunOptions extends AbortOptions {
 /** How a step's process ended. A process killed by a signal is `exited` with 128 plus the signal, as runtimes tell it. */
 export type Exit =
   /** `reason`: why the command could not be started; the code is then 1. */
-  | { readonly kind: "exited"; readonly code: number; readonly reason?: string | undefined }
+  | {
+      readonly kind: "exited";
+      readonly code: number;
+      readonly reason?: string | undefined;
+      /** The kernel has killed a process of the step for want of memory. */
+      readonly outOfMemory?: boolean;
+    }
   /** Something outside killed the runtime, and the step with it. */
   | { readonly kind: "signaled"; readonly signal: string };
 
@@ -38,9 +44,10 @@ export interface StepProcess {
   /** In any order; they hide the default mount of the same destination. */
   readonly mounts: readonly StepMount[];
   readonly hostname: string;
-  /** `sandbox` is the host's network for now, as BuildKit without a network provider has it; `none` has a loopback device only. */
+  /** `sandbox` is one of its own, connected to the outside, where the machine allows that; `none` has a loopback device only. */
   readonly network: "sandbox" | "host" | "none";
   readonly security: "sandbox" | "insecure";
+  /** An address, or `HOST_GATEWAY`: where the step finds this machine. */
   readonly extraHosts: readonly { readonly host: string; readonly ip: string }[];
   /** By the names of `docker build --ulimit`: `nofile`, `memlock`, … */
   readonly ulimits: readonly { readonly name: string; readonly soft: number; readonly hard: number }[];

@@ -35,5 +35,6 @@ export function startFailure(runtime: string, words: string): Exit {
 /** The sentence of a step that did not end well. */
 export function exitMessage(args: readonly string[], exit: Exit): string {
   const what = `process ${JSON.stringify(args.join(" "))} did not complete successfully`;
-  return exit.kind === "exited" ? `${what}: exit code: ${exit.code}` : `${what}: killed by ${exit.signal}`;
+  if (exit.kind === "signaled") return `${what}: killed by ${exit.signal}`;
+  return exit.outOfMemory ? `${what}: cannot allocate memory` : `${what}: exit code: ${exit.code}`;
 }

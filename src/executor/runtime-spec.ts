@@ -4,6 +4,7 @@ import type { StepProcess } from "./executor.js";
 import type { DeviceNode } from "./insecure-devices.js";
 import { defaultSeccomp, type SeccompSpec } from "./seccomp-profile.js";
 import { type EtcFiles, type SpecMount, specMounts } from "./spec-mounts.js";
+import { type SpecResources, specResources } from "./spec-resources.js";
 
 /** The parts of an OCI runtime configuration (runtime-spec 1.0.2, config.json) that a step uses. */
 export interface RuntimeSpec {
@@ -31,18 +32,12 @@ export interface RuntimeSpec {
   readonly linux: {
     readonly namespaces: readonly { readonly type: string }[];
     readonly cgroupsPath?: string;
-    readonly resources: { readonly devices: readonly DeviceRule[] };
+    readonly resources: SpecResources;
     readonly devices: readonly DeviceNode[];
     readonly seccomp?: SeccompSpec;
     readonly maskedPaths: readonly string[];
     readonly readonlyPaths: readonly string[];
   };
-}
-
-interface DeviceRule {
-  readonly allow: boolean;
-  readonly type?: "a" | "b" | "c";
-  readonly access: string;
 }
 
 /** What of the machine a runtime spec depends on. */
@@ -98,17 +93,13 @@ export function runtimeSpec(step: StepProcess, place: StepPlace, host: SpecHost,
     linux: {
       namespaces: namespaces(step, host.cgroupVersion).map((type) => ({ type })),
       ...(place.cgroupsPath === undefined ? {} : { cgroupsPath: place.cgroupsPath }),
-      resources: { devices: host.userNamespace ? [] : [deviceRule(insecure)] },
+      resources: host.userNamespace ? { devices: [] } : specResources(step, []),
       devices: insecure && !host.userNamespace ? host.devices() : [],
       ...(insecure ? {} : { seccomp: defaultSeccomp(DEFAULT_CAPABILITIES, host.arch) }),
       maskedPaths: insecure ? [] : MASKED_PATHS,
       readonlyPaths: insecure ? [] : READONLY_PATHS,
     },
   };
-}
-
-function deviceRule(allow: boolean): DeviceRule {
-  return { allow, ...(allow ? { type: "a" } : {}), access: "rwm" };
 }
 
 function processOf(step: StepProcess, capabilities: readonly string[], terminal: boolean): RuntimeSpec["process"] {

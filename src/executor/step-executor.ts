@@ -1,18 +1,21 @@
 import fs from "node:fs";
 import path from "node:path";
-import { EngineError, lazy, systemCode } from "../base/index.js";
+import { EngineError, lazy } from "../base/index.js";
 import type { ProcessExit, Spawner, StateDirs } from "../snapshot/index.js";
 import { parseCapabilityMask } from "./capabilities.js";
-import { removeCgroup } from "./cgroups.js";
-import { hostsFile } from "./etc-files.js";
+import { ranOutOfMemory, removeCgroup, type StepCgroup, stepCgroup } from "./cgroups.js";
 import type { Executor, Exit, RunOptions, StepProcess } from "./executor.js";
 import { startFailure } from "./failure.js";
 import { insecureDevices } from "./insecure-devices.js";
+import type { NetworkEntry } from "./network.js";
+import type { Networks } from "./networks.js";
 import type { StepRunner } from "./runner.js";
 import { RuntimeLog } from "./runtime-log.js";
 import { runtimeSpec, type SpecHost } from "./runtime-spec.js";
 import { findLifeLine, type LifeLine, spawnStep } from "./spawn-step.js";
+import { isBounded } from "./spec-resources.js";
 import { removeStepDirectory, type StepDirectory, stepDirectories } from "./step-directory.js";
+import { connectStep } from "./step-network.js";
 
 export interface StepExecutorOptions {
   readonly spawner: Spawner;
@@ -24,12 +27,12 @@ export interface StepExecutorOptions {
   readonly userNamespace?: boolean | undefined;
   /** Where to find programs, as PATH has it. */
   readonly searchPath: string;
+  /** Absent: all steps share this machine's network. They stay the caller's, who closes them when no step runs any more. */
+  readonly networks?: Networks | undefined;
 }
 
 /** What runtimes exit with when they give up. */
 const START_FAILURE = 1;
-/** Of its own name at the top, unless the user names a parent: so nothing of ours is left when the step's is removed. */
-const CGROUP_PREFIX = "ashlar-";
 
 /** Creates the executor that runs steps as OCI bundles with RUNNER. Throws EngineError `unavailable` without util-linux. */
 export function createExecutor(options: StepExecutorOptions): Executor {
@@ -42,35 +45,40 @@ class StepExecutor implements Executor {
   readonly #userNamespace: boolean;
   readonly #lifeLine: LifeLine;
   readonly #directory: ReturnType<typeof stepDirectories>;
+  readonly #networks: Networks | undefined;
   readonly #host: () => SpecHost;
 
-  constructor({ spawner, dirs, owner, runner, searchPath, userNamespace = false }: StepExecutorOptions) {
+  constructor({ spawner, dirs, owner, runner, searchPath, networks, userNamespace = false }: StepExecutorOptions) {
     this.#spawner = spawner;
     this.#runner = runner;
     this.#userNamespace = userNamespace;
     this.#lifeLine = findLifeLine(searchPath);
     this.#directory = stepDirectories(dirs, owner);
+    this.#networks = networks;
     this.#host = lazy(() => specHost(runner.cgroups?.version ?? 1, userNamespace));
   }
 
   async run(process: StepProcess, rootfs: string, options: RunOptions): Promise<Exit> {
     refuseDescriptorCwd(process.cwd);
-    const step = this.#directory({ hosts: hostsFile(process), resolvConf: resolvConf() });
-    const cgroupsPath = this.#cgroupsPath(process, step);
+    if (isBounded(process.resources) && !this.#hasCgroups()) throw unbounded(this.#runner.name);
+    await using connection = await connectStep(process, this.#networks, options);
+    const step = this.#directory(connection.files);
+    const cgroup = this.#cgroup(process, step);
     try {
       const terminal = process.tty && options.interactive === true;
-      const spec = runtimeSpec(process, { rootfs, etc: step.etc, cgroupsPath }, this.#host(), terminal);
+      const spec = runtimeSpec(process, { rootfs, etc: step.etc, cgroupsPath: cgroup?.path }, this.#host(), terminal);
       fs.writeFileSync(step.config, JSON.stringify(spec), { flag: "wx", mode: 0o600 });
-      return await this.#spawn(step, process, options);
+      const exit = await this.#spawn(step, process, { ...options, network: connection.entry });
+      return cgroup ? this.#explained(exit, cgroup) : exit;
     } finally {
-      if (this.#runner.cgroups && cgroupsPath !== undefined) await removeCgroup(this.#runner.cgroups, cgroupsPath);
+      if (this.#runner.cgroups && cgroup) await removeCgroup(this.#runner.cgroups, cgroup.own);
       removeStepDirectory(step);
     }
   }
 
-  async #spawn(step: StepDirectory, process: StepProcess, options: RunOptions): Promise<Exit> {
+  async #spawn(step: StepDirectory, process: StepProcess, { network, ...options }: SpawnOptions): Promise<Exit> {
     const log = new RuntimeLog(step.log, options.onOutput);
-    const command = { ...this.#runner.command(step, process), directory: step.path, user: process.user };
+    const command = { ...this.#runner.command(step, process), directory: step.path, user: process.user, network };
     const exit = await spawnStep(this.#spawner, this.#lifeLine, command, {
       ...options,
       onOutput: (fd, chunk) => log.output(fd, chunk),
@@ -84,10 +92,34 @@ class StepExecutor implements Executor {
     return exitOf(exit);
   }
 
-  #cgroupsPath({ cgroupParent }: StepProcess, step: StepDirectory): string | undefined {
-    if (this.#userNamespace || !this.#runner.cgroups || this.#runner.cgroups.mounts.length === 0) return undefined;
-    return path.posix.join("/", cgroupParent ?? "", `${CGROUP_PREFIX}${step.id}`);
+  #hasCgroups(): boolean {
+    return !this.#userNamespace && (this.#runner.cgroups?.mounts.length ?? 0) > 0;
   }
+
+  #cgroup({ cgroupParent }: StepProcess, step: StepDirectory): StepCgroup | undefined {
+    if (!this.#runner.cgroups || !this.#hasCgroups()) return undefined;
+    return stepCgroup(this.#runner.cgroups, cgroupParent ?? "", step.id);
+  }
+
+  /** EXIT with the kernel's part in it. */
+  #explained(exit: Exit, { own }: StepCgroup): Exit {
+    if (!this.#runner.cgroups || exit.kind !== "exited" || exit.code === 0) return exit;
+    return ranOutOfMemory(this.#runner.cgroups, own) ? { ...exit, outOfMemory: true } : exit;
+  }
+}
+
+interface SpawnOptions extends RunOptions {
+  readonly network: NetworkEntry | undefined;
+}
+
+function unbounded(runner: string): EngineError {
+  return new EngineError(
+    "unsupported",
+    `memory and CPU of steps cannot be bounded: ${runner} has no control groups here`,
+    {
+      hint: "run steps with runc or crun as root on a machine with control groups, or leave --resource out",
+    },
+  );
 }
 
 function exitOf({ code, signal }: ProcessExit): Exit {
@@ -116,15 +148,3 @@ function ownCapabilities(): string[] {
   const mask = /^CapEff:\s*([0-9a-f]+)$/m.exec(fs.readFileSync("/proc/self/status", "utf8"))?.[1];
   return mask === undefined ? [] : parseCapabilityMask(mask);
 }
-
-/** The host's: a step shares its network. */
-function resolvConf(): Uint8Array {
-  try {
-    return fs.readFileSync("/etc/resolv.conf").subarray(0, RESOLV_CONF_MAX_BYTES);
-  } catch (error) {
-    if (systemCode(error) === "ENOENT") return new Uint8Array();
-    throw error;
-  }
-}
-
-const RESOLV_CONF_MAX_BYTES = 64 * 1024;

@@ -2,7 +2,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { systemCode } from "../base/index.js";
 import type { StateDirs } from "../snapshot/index.js";
-import { killCgroup, readCgroups, removeCgroup } from "./cgroups.js";
+import { killCgroup, ownCgroup, readCgroups, removeCgroup } from "./cgroups.js";
 
 /**
  * Ends and removes what engines left that died: processes that escaped their end, cgroups, runtime state, bundles. OWNER_IS_ALIVE tells
@@ -39,7 +39,7 @@ function cgroupsPath(config: string): string | undefined {
   if (text === undefined) return undefined;
   try {
     const { linux } = JSON.parse(text) as { linux?: { cgroupsPath?: unknown } };
-    return typeof linux?.cgroupsPath === "string" ? linux.cgroupsPath : undefined;
+    return typeof linux?.cgroupsPath === "string" ? ownCgroup(linux.cgroupsPath) : undefined;
   } catch {
     return undefined; // killed while it was written: the step had not been started
   }

@@ -188,7 +188,7 @@ async function runIn(
     const valid = op.meta.validExitCodes ?? [0];
     if (exit.kind === "exited" && valid.includes(exit.code)) return;
     const reason = exit.kind === "exited" && exit.reason ? `: ${exit.reason}` : "";
-    const hint = diskHint(environment.dirs.root);
+    const hint = exit.kind === "exited" && exit.outOfMemory ? MEMORY_HINT : diskHint(environment.dirs.root);
     const code = exit.kind === "exited" ? exit.code : undefined;
     throw new StepFailure(exitMessage(process.args, exit) + reason, code, hint === undefined ? {} : { hint });
   } finally {
@@ -196,6 +196,8 @@ async function runIn(
   }
 }
 
+const MEMORY_HINT =
+  "the kernel has killed a process of the step for want of memory: give it more (--resource memory=…), or run fewer steps at once (--max-parallelism)";
 /** With less room than this a failed step most likely failed for want of it. */
 const FULL_DISK_BYTES = 1 << 20;
 

@@ -51,6 +51,29 @@ describe("control groups", () => {
   });
 });
 
+describe("the control group of a step", () => {
+  it("is one of its own, in version 2 with another inside that the runtime makes and removes", () => {
+    expect(stepCgroup({ version: 1, mounts: ["/m"] }, "", "x-1")).toEqual({ own: "/ashlar-x-1", path: "/ashlar-x-1" });
+    const inner = stepCgroup({ version: 2, mounts: ["/m"] }, "ci/../jobs", "x-1");
+    expect(inner).toEqual({ own: "/jobs/ashlar-x-1", path: "/jobs/ashlar-x-1/step" });
+    expect([inner.path, "/ashlar-x-1", "/other/step"].map(ownCgroup)).toEqual([
+      inner.own,
+      "/ashlar-x-1",
+      "/other/step",
+    ]);
+  });
+  it("tells in version 2 whether the kernel killed for want of memory", () => {
+    const cgroups = { version: 2, mounts: [directory] } as const;
+    fs.mkdirSync(path.join(directory, "ashlar-a"));
+    expect(ranOutOfMemory(cgroups, "/ashlar-a")).toBe(false);
+    fs.writeFileSync(path.join(directory, "ashlar-a/memory.events"), "low 0\noom 1\noom_kill 0\n");
+    expect(ranOutOfMemory(cgroups, "/ashlar-a")).toBe(false);
+    fs.writeFileSync(path.join(directory, "ashlar-a/memory.events"), "low 0\noom 2\noom_kill 1\n");
+    expect(ranOutOfMemory(cgroups, "/ashlar-a")).toBe(true);
+    expect(ranOutOfMemory({ version: 1, mounts: [directory] }, "/ashlar-a")).toBe(false);
+  });
+});
+
 describe("finding a runtime", () => {
   const program = (name: string, mode = 0o755) => fs.writeFileSync(path.join(directory, name), "", { mode });
   it("takes the first program of that name that may be run, then the system's", () => {

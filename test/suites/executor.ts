@@ -326,6 +326,30 @@ export function executorSuite(
       });
     });
 
+    describe("bounds", () => {
+      const resources = { memoryBytes: 32 << 20, cpuShares: 512, cpuPeriod: 50_000, cpuQuota: 25_000, cpusetCpus: "0" };
+      const read =
+        "for f in memory/memory.limit_in_bytes cpu/cpu.cfs_quota_us cpu/cpu.shares memory.max cpu.max cpuset.cpus; do cat /sys/fs/cgroup/$f 2> /dev/null; done; grep Cpus_allowed_list /proc/self/status";
+      it.runIf(traits.cgroups)("of memory and CPU are those of the step's control group", async () => {
+        const said = (await out(read, { resources })).trim().split("\n");
+        expect(said).toEqual([
+          ...(said.length === 4 ? ["33554432", "25000", "512"] : ["33554432", "25000 50000", "0"]),
+          "Cpus_allowed_list:\t0",
+        ]);
+      });
+      it.runIf(traits.cgroups)("of memory kill what wants more, and the step fails", async () => {
+        const { exit } = await script("tail /dev/zero; exit $?", { resources: { memoryBytes: 16 << 20 } });
+        expect(exit).toMatchObject({ kind: "exited", code: 137 });
+      });
+      it.runIf(!traits.cgroups)("are refused where there is no control group to keep them", async () => {
+        await expect(script("true", { resources })).rejects.toMatchObject({
+          code: "unsupported",
+          message: expect.stringContaining("memory and CPU of steps cannot be bounded"),
+        });
+        expect((await script("true", { resources: {} })).exit).toEqual({ kind: "exited", code: 0 });
+      });
+    });
+
     describe("a hostile image", () => {
       it("cannot lead a mount out of its root by links", async () => {
         const outside = path.join(ground.dirs.root, "outside");
