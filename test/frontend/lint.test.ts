@@ -402,7 +402,10 @@ describe("options", () => {
   it.each([
     ["skip", 'failed to parse check options: invalid check option "skip"'],
     ["leave=all", 'failed to parse check options: invalid check option "leave"'],
-    ["error=maybe", 'failed to parse check options: failed to parse check option "error=maybe"'],
+    [
+      "error=maybe",
+      'failed to parse check options: failed to parse check option "error=maybe": strconv.ParseBool: parsing "maybe": invalid syntax',
+    ],
   ])("%s can't be read", async (options, error) => {
     expect(await check(`# check=${options}\nFROM base\n`)).toMatchObject([
       { severity: "error", message: error, location: { startLine: 1 } },
@@ -416,10 +419,24 @@ describe("options", () => {
   });
 });
 
+it("a file that can't be cut into instructions is not checked", async () => {
+  const text = "FROM base AS One\nMAINTAINER me\nRUN a \\\n\n b\n";
+  expect(await warnings(text)).toHaveLength(3);
+  expect(await warnings(`${text}ENV x\n`)).toEqual([]);
+  expect(await warnings(`${text}COPY <<E /\n`)).toEqual([]);
+});
+
 it("a file with an error is checked up to it, as far as its text goes", async () => {
   const text = "FROM base AS One\nMAINTAINER me\nNONSENSE\nMAINTAINER you\n";
   expect(await warnings(text)).toEqual([
     "1 StageNameCasing: Stage name 'One' should be lowercase",
     "2 MaintainerDeprecated: Maintainer instruction is deprecated in favor of using label",
+  ]);
+  expect(await findings("RUN a \\\n\n b\nMAINTAINER me\nFROM base AS One\n")).toMatchObject([
+    expect.stringContaining("3 NoEmptyContinuation"),
+    "1 error: no build stage in current context",
+  ]);
+  expect(await warnings("FROM base\nNONSENSE\nRUN a \\\n\n b\n")).toEqual([
+    "5 NoEmptyContinuation: Empty continuation line",
   ]);
 });

@@ -22,6 +22,8 @@ export interface ParsedDockerfile {
   readonly dockerfile: DockerfileNode;
   /** Every error of the file, in order. */
   readonly diagnostics: readonly Diagnostic[];
+  /** Whether some of them keep the file from being cut into instructions at all; the others are within one of these. */
+  readonly isMalformed: boolean;
 }
 
 /** Reads a whole Dockerfile. NAME stands in the locations. Never throws. */
@@ -33,7 +35,7 @@ export function parseDockerfile(text: string, name: string): ParsedDockerfile {
   if (text === "") errors.report({ message: "the Dockerfile cannot be empty" }, LINE_ONE);
   else if (!reader.hasInstructions) errors.report({ message: "file with no instructions" }, LINE_ONE);
   const dockerfile = file.finish(reader);
-  return { dockerfile, diagnostics: errors.finish() };
+  return { dockerfile, diagnostics: errors.finish(), isMalformed: reader.isMalformed || !reader.hasInstructions };
 }
 
 /** Where the text of an ONBUILD trigger runs. */
@@ -82,6 +84,7 @@ class DockerfileReader {
   readonly directives = new DirectiveReader();
   readonly emptyContinuations: number[] = [];
   hasInstructions = false;
+  isMalformed = false;
   readonly #errors: DiagnosticCollector;
   readonly #prefix: (line: number) => string;
   readonly #lines: LineReader;
@@ -92,7 +95,7 @@ class DockerfileReader {
     this.#errors = errors;
     this.#prefix = prefix;
     this.#lines = new LineReader(text.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text, (line) =>
-      errors.report({ message: LINE_TOO_LONG }, lineRange(line, line)),
+      this.#malformed({ message: LINE_TOO_LONG }, lineRange(line, line)),
     );
   }
 
@@ -101,7 +104,7 @@ class DockerfileReader {
     for (let line = this.#lines.take(); line; line = this.#lines.take()) {
       const directive = this.directives.read(line.text, line.number);
       if (directive.isDirective) {
-        if (directive.mistake) this.#errors.report(directive.mistake, lineRange(line.number, line.number));
+        if (directive.mistake) this.#malformed(directive.mistake, lineRange(line.number, line.number));
       } else if (line.kind === "comment") this.#comment(withoutLineEnd(line.text));
       else if (line.kind === "text") return this.#instruction(this.#lines.join(line, this.directives.escapeCharacter));
     }
@@ -124,7 +127,7 @@ class DockerfileReader {
     const joined = lineRange(line.startLine, line.endLine, line);
     const parsed = parseArguments(raw);
     if (!parsed.ok) {
-      this.#errors.report(parsed, joined);
+      this.#malformed(parsed, joined);
       return { name: raw.name, range: joined, instruction: undefined };
     }
     const heredocs = parsed.takesHeredocs ? this.#heredocs(line, joined) : [];
@@ -143,7 +146,7 @@ class DockerfileReader {
     if (!line.text.includes("<<")) return [];
     const found = findHeredocs(line.text);
     if (!found.ok) {
-      this.#errors.report({ message: found.error }, joined);
+      this.#malformed({ message: found.error }, joined);
       return undefined;
     }
     const whole = new RawText(line.text, line.source, 0);
@@ -151,12 +154,17 @@ class DockerfileReader {
     for (const marker of found.markers) {
       const heredoc = this.#heredoc(marker, whole);
       if (!("content" in heredoc)) {
-        this.#errors.report(heredoc, { start: joined.start, end: { line: this.#lines.line, character: 0 } });
+        this.#malformed(heredoc, { start: joined.start, end: { line: this.#lines.line, character: 0 } });
         return undefined;
       }
       heredocs.push(heredoc);
     }
     return heredocs;
+  }
+
+  #malformed(mistake: Mistake, range: Range): void {
+    this.isMalformed = true;
+    this.#errors.report(mistake, range);
   }
 
   #heredoc(marker: HeredocMarker, whole: RawText): Heredoc | Mistake {

@@ -66,8 +66,8 @@ function createContext({ parsed, facts }: LintRequest): LintContext {
   return {
     file,
     facts,
-    instructions: file.instructions.filter((instruction) => instruction.range.start.line < end),
-    emptyContinuations: file.emptyContinuations.filter((line) => line < end),
+    instructions: file.instructions.filter((instruction) => instruction.range.start.line <= end),
+    emptyContinuations: file.emptyContinuations,
     stages: facts ? convertedStages(parsed, facts) : [],
   };
 }
@@ -84,6 +84,7 @@ function convertedStages({ dockerfile }: ParsedDockerfile, facts: LintFacts): re
 }
 
 function canRun({ phase }: Rule, { parsed, facts }: LintRequest): boolean {
+  if (parsed.isMalformed) return false;
   switch (phase) {
     case "read":
     case "parse":
@@ -118,5 +119,10 @@ function warning({ name, description, url }: Rule, found: Finding, file: string)
 
 function violation(warnings: readonly Diagnostic[]): Diagnostic {
   const names = new Set(warnings.map((found) => found.rule ?? ""));
-  return { severity: "error", message: `lint violation found for rules: ${[...names].sort().join(", ")}` };
+  const message = `lint violation found for rules: ${[...names].sort().join(", ")}`;
+  return {
+    severity: "error",
+    message,
+    hint: "check=error=true makes warnings errors; check=skip=RULE leaves a rule out.",
+  };
 }

@@ -31,7 +31,8 @@ export function parseCheckOptions(text: string): CheckOptionsResult {
     else if (key === "experimental") experimental = parseRules(value);
     else if (key === "error") {
       const parsed = parseBoolean(value);
-      if (parsed === undefined) return { ok: false, error: `failed to parse check option ${quote(option)}` };
+      if (parsed === undefined)
+        return { ok: false, error: `failed to parse check option ${quote(option)}${notBoolean(value)}` };
       error = parsed;
     } else return { ok: false, error: `invalid check option ${quote(key)}` };
   }
@@ -64,6 +65,11 @@ export function includes(set: RuleSet, name: string): boolean {
 }
 
 const NO_RULES: ReadonlySet<string> = new Set();
+
+/** Go's words for it. */
+function notBoolean(value: string): string {
+  return `: strconv.ParseBool: parsing ${quote(value)}: invalid syntax`;
+}
 
 /** What parts options, and how many there can be: a third `;` belongs to the last. */
 const MAX_OPTIONS = 3;
