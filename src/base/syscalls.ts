@@ -47,6 +47,7 @@ export const MS_PRIVATE = 1 << 18;
 export const MNT_DETACH = 2;
 export const CLONE_FS = 0x200;
 export const CLONE_NEWNS = 0x20000;
+export const CLONE_NEWNET = 0x40000000;
 const LOCK_SH = 1;
 const LOCK_EX = 2;
 const LOCK_NB = 4;

@@ -3,6 +3,7 @@ import type { BuildRequest, EngineOptions } from "../engine/index.js";
 import { parseAllow } from "./allow-flag.js";
 import type { BuildFlags } from "./build-flags.js";
 import { type Call, parseCall } from "./call.js";
+import { isAddress, withLentAccess } from "./context-address.js";
 import { type OutputTarget, parseOutput } from "./output-flag.js";
 import { parseResources } from "./resource-flags.js";
 import { parseSecret } from "./secret-flag.js";
@@ -14,6 +15,7 @@ import { parseBytes, parseChoice, parseCount, parseCsv, parseExtraHosts, parsePa
 export interface BuildInvocation {
   readonly context:
     | { readonly kind: "directory"; readonly path: string; readonly shown: string }
+    | { readonly kind: "address"; readonly address: string }
     | { readonly kind: "stdin" };
   /** `-f -`: the Dockerfile comes on standard input. */
   readonly dockerfileFromStdin: boolean;
@@ -55,7 +57,7 @@ export function parseBuild(flags: BuildFlags, contextPath: string | undefined, a
     context,
     dockerfileFromStdin: flags.file === "-",
     request: {
-      ...parseRequest(flags, outputs, ambient),
+      ...lentTo(context, parseRequest(flags, outputs, ambient), ambient),
       ...parseDockerfile(flags.file, context.kind, ambient.cwd),
     },
     outputs,
@@ -77,11 +79,12 @@ export function parseEngine(
   const root = flags.root ?? (env.ASHLAR_ROOT || undefined);
   const isolation = flags.isolation ?? (env.ASHLAR_ISOLATION || undefined);
   const isolationName = flags.isolation === undefined ? "ASHLAR_ISOLATION" : "--isolation";
-  const { ASHLAR_RUNTIME: runtime, ASHLAR_SNAPSHOTTER: snapshotter } = env;
+  const { ASHLAR_RUNTIME: runtime, ASHLAR_SNAPSHOTTER: snapshotter, ASHLAR_NETWORK: network } = env;
   return {
     ...(root === undefined ? {} : { root: path.resolve(cwd, root) }),
     ...(isolation === undefined ? {} : { isolation: parseChoice(isolation, isolationName, ["oci", "sandbox"]) }),
     ...(runtime ? { runtime: parseChoice(runtime, "ASHLAR_RUNTIME", ["runc", "crun"]) } : {}),
+    ...(network ? { network: parseChoice(network, "ASHLAR_NETWORK", NETWORK_MODES) } : {}),
     ...(snapshotter
       ? { snapshotter: parseChoice(snapshotter, "ASHLAR_SNAPSHOTTER", ["overlay", "fuse-overlayfs", "native"]) }
       : {}),
@@ -93,6 +96,7 @@ export function isSet(value: string | undefined): boolean {
   return value !== undefined && !/^(|0|f|false)$/i.test(value);
 }
 
+const NETWORK_MODES = ["auto", "veth", "pasta", "slirp4netns", "host"] as const;
 const PROGRESS_MODES = ["auto", "tty", "plain", "quiet", "none", "rawjson"] as const;
 
 function refuseUnsupported({ provenance, sbom }: BuildFlags): void {
@@ -117,20 +121,27 @@ function parseContext(
     if (file === "-") throw new UsageError("invalid argument: can't use stdin for both build context and dockerfile");
     return { kind: "stdin" };
   }
-  if (/^(https?|git|ssh):\/\/|^(github\.com\/|git@)/.test(contextPath))
-    throw new UsageError("building from a URL is not supported yet");
+  if (isAddress(contextPath)) return { kind: "address", address: contextPath };
   return { kind: "directory", path: path.resolve(cwd, contextPath), shown: contextPath };
+}
+
+function lentTo(
+  context: BuildInvocation["context"],
+  request: Omit<BuildRequest, "context">,
+  { env }: Ambient,
+): Omit<BuildRequest, "context"> {
+  return context.kind === "address" ? withLentAccess(request, context.address, env) : request;
 }
 
 function parseDockerfile(
   file: string | undefined,
-  contextKind: "directory" | "stdin",
+  contextKind: BuildInvocation["context"]["kind"],
   cwd: string,
 ): Pick<BuildRequest, "dockerfile"> {
   if (file === undefined || file === "") return {};
-  if (/^https?:\/\//.test(file)) throw new UsageError("a Dockerfile at a URL is not supported yet");
-  // In an archive on standard input the path is one inside the archive.
-  return { dockerfile: file === "-" || contextKind === "stdin" ? file : path.resolve(cwd, file) };
+  // In an archive or a repository the path is one inside of it.
+  const isElsewhere = file === "-" || /^https?:\/\//.test(file) || contextKind !== "directory";
+  return { dockerfile: isElsewhere ? file : path.resolve(cwd, file) };
 }
 
 function parseRequest(
@@ -180,7 +191,7 @@ function parseBuildContexts(words: readonly string[], cwd: string): Readonly<Rec
 function resolvedContext(value: string, cwd: string): string {
   const layout = /^oci-layout:\/\/(.+)$/.exec(value)?.[1];
   if (layout !== undefined) return `oci-layout://${path.resolve(cwd, layout)}`;
-  return /^([a-z-]+:\/\/|target:|git@)/.test(value) ? value : path.resolve(cwd, value);
+  return /^([a-z-]+:\/\/|target:)/.test(value) || isAddress(value) ? value : path.resolve(cwd, value);
 }
 
 function parsePlatforms(values: readonly string[] | undefined, { env, localPlatform }: Ambient): readonly string[] {

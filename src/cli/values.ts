@@ -84,12 +84,12 @@ export function parseChoice<T extends string>(text: string, flag: string, choice
   return choice;
 }
 
-/** `HOST:IP[,IP…]` or `HOST=IP[,IP…]`, an address perhaps in brackets: a line for each. */
+/** `HOST:IP[,IP…]` or `HOST=IP[,IP…]`, an address perhaps in brackets, or `host-gateway`: a line for each. */
 export function parseExtraHosts(text: string): readonly { readonly host: string; readonly ip: string }[] {
   const [, host, addresses = ""] = /^([^=:]+)[=:](.+)$/.exec(text) ?? [];
   if (host === undefined) throw new UsageError(`invalid value ${JSON.stringify(text)} for --add-host: it is HOST:IP`);
-  if (addresses === "host-gateway") throw new UsageError("--add-host with host-gateway is not supported yet");
   return addresses.split(",").map((address) => {
+    if (address === "host-gateway") return { host, ip: address };
     const ip = address.replace(/^\[(.*)\]$/, "$1");
     if (isIP(ip) === 0) throw new UsageError(`invalid IP address ${JSON.stringify(address)} for --add-host`);
     return { host, ip };

@@ -59,6 +59,7 @@ import {
   type TargetsReport,
 } from "./request.js";
 import { runImage } from "./run.js";
+import { createStepNetworks, type StepNetworks, sweepStepNetworks } from "./step-networks.js";
 import { sweepDeadOwners } from "./sweep.js";
 
 /** Opens an engine on a state directory, which it makes where it is missing. The caller disposes of it. */
@@ -103,6 +104,18 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
       onFallback: () => notices.say(COPIED_LAYERS),
     }),
   );
+  const networks = scope.use(
+    createStepNetworks({
+      mode: options.network ?? "auto",
+      plane,
+      dirs,
+      owner: owner.id,
+      searchPath,
+      seed: process.pid,
+      root: ownership.kind === "machine",
+      onNotice: (sentence) => notices.say(sentence),
+    }),
+  );
   const store = createContentStore(dirs.root, clock);
   const images = createImageStore(database, clock);
   const references = createReferenceStore(database, clock);
@@ -123,7 +136,8 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
       options.isolation === "sandbox"
         ? sandboxRunner({ node: process.execPath, entry: bundleFile("sandbox") }, process.arch)
         : runtimeRunner(findRuntime({ searchPath, only: options.runtime }), readCgroups(), { userNamespace });
-    return createExecutor({ spawner: plane, dirs, owner: owner.id, runner, userNamespace, searchPath });
+    const executing = { dirs, owner: owner.id, runner, userNamespace, searchPath };
+    return createExecutor({ ...executing, spawner: plane, networks: await networks.open() });
   });
   const newId = () => randomUUID();
   const trust = { file: env.SSL_CERT_FILE, extraFile: env.NODE_EXTRA_CA_CERTS };
@@ -177,6 +191,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     newId,
   };
   await sweepDeadOwners({ dirs, layers, store, owner: owner.id });
+  await sweepStepNetworks({ plane, searchPath });
   await forgetUnsynced({ database, plane, clock, bootId: boot });
   const pruning: PruneEngine = {
     dirs,
@@ -196,6 +211,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     notices,
     sync: () => syncSettled({ database, plane, clock, bootId: boot }),
     snapshotter: ground.snapshotter,
+    networks,
   });
 }
 
@@ -246,6 +262,7 @@ interface Parts {
   /** Notes what has reached the disk. */
   readonly sync: () => Promise<void>;
   readonly snapshotter: string;
+  readonly networks: StepNetworks;
 }
 
 class OpenEngine implements Engine {
@@ -253,17 +270,19 @@ class OpenEngine implements Engine {
   readonly #pruning: PruneEngine;
   readonly #scope: Scope;
   readonly #snapshotter: string;
+  readonly #networks: StepNetworks;
   readonly #closing = new AbortController();
   readonly #working = new Set<Promise<unknown>>();
   readonly #notices: Notices;
   readonly #sync: () => Promise<void>;
 
-  constructor({ parts, pruning, scope, notices, sync, snapshotter }: Parts) {
+  constructor({ parts, pruning, scope, notices, sync, snapshotter, networks }: Parts) {
     this.#parts = parts;
     this.#pruning = pruning;
     this.#scope = scope;
     this.#notices = notices;
     this.#snapshotter = snapshotter;
+    this.#networks = networks;
     this.#sync = lazy(sync);
   }
 
@@ -334,8 +353,13 @@ class OpenEngine implements Engine {
       Root: this.#parts.dirs.root,
       Snapshotter: this.#snapshotter,
       Cores: String(coreCount()),
-      Network: "host (steps share the network of this machine)",
+      Network: await this.#network(),
     };
+  }
+
+  async #network(): Promise<string> {
+    const driver = await (await this.#networks.open()).driver();
+    return driver ? `${driver.name} (${driver.description})` : "host (steps share the network of this machine)";
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

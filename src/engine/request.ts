@@ -4,15 +4,21 @@ import type { ProgressSink, SourceExcerpt } from "../progress/index.js";
 
 /** One build, as a value: what `ashlar build` makes of its flags, and what a library caller writes. */
 export interface BuildRequest {
-  /** A directory; or, for `build -`, bytes: a Dockerfile, or a tar archive (plain, gzip, bzip2, xz, zstd). */
+  /**
+   * A directory; an address of a git repository (`https://….git#ref:subdir`, `git@host:path`, …), or of a Dockerfile or tar archive to
+   * download; or, for `build -`, bytes: a Dockerfile, or a tar archive (plain, gzip, bzip2, xz, zstd).
+   */
   readonly context: string | { readonly stdin: AsyncIterable<Uint8Array> };
-  /** Path of the Dockerfile (default `Dockerfile` in the context); `-` reads `dockerfileText`'s bytes from the caller. */
+  /**
+   * Path of the Dockerfile (default `Dockerfile` in the context), or its address. In an archive or a repository, a relative path is one
+   * inside of it. `-` reads `dockerfileText`'s bytes from the caller.
+   */
   readonly dockerfile?: string;
   /** The Dockerfile itself, instead of a path. */
   readonly dockerfileText?: string;
   readonly target?: string;
   readonly buildArgs?: Readonly<Record<string, string>>;
-  /** name -> directory, `oci-layout://DIR[:tag][@digest]`, `docker-image://REFERENCE`. */
+  /** name -> directory, address, `oci-layout://DIR[:tag][@digest]`, `docker-image://REFERENCE`. */
   readonly buildContexts?: Readonly<Record<string, string>>;
   /** `linux/amd64`, `linux/arm64/v8` … */
   readonly platforms?: readonly string[];
@@ -23,6 +29,7 @@ export interface BuildRequest {
   /** Ask the registry for newer base images. */
   readonly pull?: boolean;
   readonly network?: "default" | "none" | "host";
+  /** An address, or `host-gateway`: this machine, as steps reach it. */
   readonly extraHosts?: readonly { readonly host: string; readonly ip: string }[];
   readonly ulimits?: readonly { readonly name: string; readonly soft: number; readonly hard: number }[];
   readonly shmSizeBytes?: number;
@@ -221,6 +228,11 @@ export interface EngineOptions {
   readonly isolation?: "oci" | "sandbox";
   /** Which OCI runtime; default: runc, else crun. */
   readonly runtime?: "runc" | "crun";
+  /**
+   * Where the network of RUN steps comes from: `veth` (the kernel's devices and rules, for root), `pasta` or `slirp4netns` (programs), or
+   * `host`, which is this machine's own. `auto`, the default: the first of them that works.
+   */
+  readonly network?: "auto" | "veth" | "pasta" | "slirp4netns" | "host";
   readonly snapshotter?: "overlay" | "fuse-overlayfs" | "native";
   /** The environment that PATH, HOME and XDG_DATA_HOME are taken from. Default: none of it, and the usual PATH. */
   readonly env?: Readonly<Record<string, string | undefined>>;
@@ -288,7 +300,7 @@ export interface RunRequest {
 
 export interface UsageEntry {
   readonly id: string;
-  readonly type: "record" | "image" | "blob" | "context" | "cachemount";
+  readonly type: "record" | "image" | "blob" | "context" | "cachemount" | "log";
   readonly description: string;
   readonly sizeBytes: number;
   readonly createdAt: number;

@@ -2,6 +2,7 @@ import fs from "node:fs";
 import { canceled, EngineError, systemCode } from "../base/index.js";
 import type { ProcessExit, Spawned, Spawner } from "../snapshot/index.js";
 import type { RunOptions } from "./executor.js";
+import type { NetworkEntry } from "./network.js";
 import { requireProgram } from "./programs.js";
 import { StepPipes, supervised } from "./step-pipes.js";
 
@@ -18,6 +19,8 @@ export interface StepCommand {
   readonly namespaces?: readonly string[];
   /** It is to be the first process of a pid namespace; /proc is that of the namespace around. */
   readonly first?: boolean;
+  /** The network namespace to run it in; absent: this process's. */
+  readonly network?: NetworkEntry | undefined;
   /** Where its pipes may be made. */
   readonly directory: string;
   readonly user: { readonly uid: number; readonly gid: number };
@@ -86,7 +89,9 @@ async function start(
   const argv = [...tied(lifeLine, command), ...supervised(command.argv, interactive ? "inherited" : "pipes")];
   const stdio = interactive ? "inherit" : "pipe";
   try {
-    const child = await spawner.spawn({ argv, env: { PATH }, cwd: "/", stdio, extraFiles: pipes.files }, (_, chunk) => {
+    const network = command.network?.kind === "open" ? command.network.namespace : undefined;
+    const request = { argv, env: { PATH }, cwd: "/", stdio, extraFiles: pipes.files, network } as const;
+    const child = await spawner.spawn(request, (_, chunk) => {
       complaint = (complaint + Buffer.from(chunk).toString("utf8")).slice(0, COMPLAINT_MAX_CHARS);
     });
     const outputs = interactive ? Promise.resolve() : pipes.read(onOutput);
@@ -97,8 +102,9 @@ async function start(
   }
 }
 
-function tied({ setpriv, unshare }: LifeLine, { namespaces = [], first }: StepCommand): string[] {
-  const line = [setpriv, "--pdeathsig", "KILL", "--", unshare, "--mount", "--pid", ...namespaces];
+function tied({ setpriv, unshare }: LifeLine, { namespaces = [], first, network }: StepCommand): string[] {
+  const enter = network?.kind === "file" ? [network.nsenter, `--net=${network.path}`, "--"] : [];
+  const line = [setpriv, "--pdeathsig", "KILL", "--", ...enter, unshare, "--mount", "--pid", ...namespaces];
   // Without --fork the next one to be forked, the command itself, is the first in the inner namespace.
   return [...line, "--fork", "--kill-child", "--mount-proc", "--", ...(first ? [unshare, "--pid", "--"] : [])];
 }

@@ -7,6 +7,8 @@ export interface SpawnRequest {
   readonly stdio: "pipe" | "inherit";
   /** Files opened for the child as descriptors 3, 4, …; `flags` as in fs.open. */
   readonly extraFiles?: readonly { readonly path: string; readonly flags: string }[];
+  /** The network namespace it is started in, as the job `openNetwork` has given it; absent: this process's. */
+  readonly network?: number | undefined;
 }
 
 /** A running program. */

@@ -16,8 +16,9 @@ import { diffTrees } from "./layer-diff.js";
 import { exportLayer } from "./layer-export.js";
 import { type LayerSummary, measure } from "./layer-measure.js";
 import { layerDir, type MountRequest, mountTree, unmountTree } from "./mounting.js";
+import { closeNetlinkSocket, closeNetwork, openNetlinkSocket, openNetwork, talkNetlink } from "./network.js";
 import { removeTree } from "./remove.js";
-import { forgetScan, readSourceFile, scanSummary, statSource } from "./scan-jobs.js";
+import { forgetScan, newestFile, readSourceFile, scanSummary, statSource } from "./scan-jobs.js";
 import { settleLayers } from "./settle.js";
 import { placeFile, settleCheckout } from "./source-files.js";
 import { unpackLayer } from "./unpack.js";
@@ -103,4 +104,10 @@ export const jobs = {
   scanSummary,
   statSource,
   readSourceFile,
+  newestFile,
+  openNetwork,
+  closeNetwork,
+  openNetlinkSocket,
+  closeNetlinkSocket,
+  talkNetlink,
 };

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import fs from "node:fs";
 import { EngineError, messageOf } from "../../base/index.js";
 import type { SpawnRequest } from "../spawn.js";
+import { inNetwork } from "./network.js";
 import type { FromWorker } from "./protocol.js";
 
 /** A child's output that the caller has not taken yet is bounded: beyond this its pipes are not read, and it waits. */
@@ -22,7 +23,8 @@ export class Processes {
     const [command, ...args] = request.argv;
     if (command === undefined) throw new EngineError("internal", "spawning nothing");
     const base = request.stdio === "inherit" ? ([0, 1, 2] as const) : (["ignore", "pipe", "pipe"] as const);
-    const child = spawn(command, args, { cwd: request.cwd, env: { ...request.env }, stdio: [...base, ...files] });
+    const start = () => spawn(command, args, { cwd: request.cwd, env: { ...request.env }, stdio: [...base, ...files] });
+    const child = request.network === undefined ? start() : inNetwork(request.network, start);
     return new Promise((resolve, reject) => {
       child.once("error", (error) => {
         for (const fd of files) fs.closeSync(fd);
