@@ -2,6 +2,7 @@ import fs from "node:fs";
 import path from "node:path";
 import type { Clock, Digest } from "../base/index.js";
 import { type CacheMounts, leasedRecords, pruneRecords } from "../cache/index.js";
+import { listStepLogs } from "../ops/index.js";
 import { type DataPlane, type LayerId, ownerIsAlive, type StateDirs } from "../snapshot/index.js";
 import type { ContentStore, Database, ImageStore, ReferenceStore } from "../store/index.js";
 import { imageContents } from "./image-contents.js";
@@ -44,6 +45,7 @@ export async function prune(
   let freedBytes = await pruneLayers(engine, contents.chains);
   freedBytes += await pruneBlobs(engine, contents.blobs, options);
   freedBytes += await store.sweep({ ...options, all: isAlone(dirs, engine.owner) });
+  freedBytes += pruneLogs(engine);
   await plane.run("removeLayers", { layers: strayLayers(engine) });
   return { freedBytes, records };
 }
@@ -92,6 +94,17 @@ function strayLayers({ database, dirs, clock }: PruneEngine): LayerId[] {
       (id) => !known.has(id) && clock.now() - fs.statSync(path.join(dirs.layers, String(id))).ctimeMs > STRAY_AGE_MS,
     );
 }
+
+/** The logs of steps, but those that another engine may still be writing. */
+function pruneLogs({ dirs, owner, clock }: PruneEngine): number {
+  const youngFrom = isAlone(dirs, owner) ? Number.POSITIVE_INFINITY : clock.now() - LOG_GRACE_MS;
+  const old = listStepLogs(dirs.logs).filter(({ writtenAt }) => writtenAt < youngFrom);
+  for (const { path: file } of old) fs.rmSync(file, { force: true });
+  return old.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+}
+
+/** While another engine runs, a log that was written to so lately may be of a running step. Milliseconds. */
+const LOG_GRACE_MS = 10 * 60_000;
 
 /** A layer's directory is made right after its row: one that is older than this and has none is nobody's. Milliseconds. */
 const STRAY_AGE_MS = 60_000;
@@ -173,6 +186,10 @@ export async function diskUsage(engine: PruneEngine): Promise<readonly UsageEntr
       lastUsedAt: used_at,
       inUse: false,
     });
+  }
+  for (const { path: file, sizeBytes, writtenAt } of listStepLogs(engine.dirs.logs)) {
+    const times = { createdAt: writtenAt, lastUsedAt: writtenAt };
+    entries.push({ id: path.basename(file), type: "log", description: file, sizeBytes, ...times, inUse: false });
   }
   for await (const { digest, sizeBytes, createdAt } of store.walk()) {
     entries.push({

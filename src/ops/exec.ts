@@ -1,6 +1,6 @@
 import fs from "node:fs";
-import { canonicalJson, digestOf, EngineError } from "../base/index.js";
-import type { StepMount, StepProcess } from "../executor/index.js";
+import { canonicalJson, digestOf, EngineError, hexOf } from "../base/index.js";
+import type { Exit, StepMount, StepProcess } from "../executor/index.js";
 import type { ExecMount, ExecOp, OpNode } from "../llb/index.js";
 import type { Tree, Workspace } from "../snapshot/index.js";
 import type { CacheMap, InputKey, Op, OpContext } from "../solver/index.js";
@@ -10,6 +10,7 @@ import { ensureTree } from "./pull.js";
 import { createResult, type FileResult } from "./result.js";
 import { contentInput, everything } from "./selection.js";
 import { StepFailure } from "./step-failure.js";
+import { StepLog } from "./step-logs.js";
 
 type ExecNode = OpNode & { readonly op: ExecOp };
 
@@ -179,18 +180,20 @@ async function runIn(
     // A working directory that is gone comes back, as the user's own.
     await plane.control("makeMountpoints", { root, paths: [{ path: process.cwd, kind: "dir", owner: process.user }] });
     const made = await plane.control("makeMountpoints", { root, paths });
+    using log = new StepLog(environment.dirs.logs, logName(environment, context));
     const exit = await executor.run(process, rootfs, {
       signal: context.signal,
-      onOutput: (fd, chunk) =>
-        context.progress.emit({ type: "log", vertex: context.vertex.digest, at: clock.now(), fd, chunk }),
+      onOutput: (fd, chunk) => {
+        log.write(chunk);
+        context.progress.emit({ type: "log", vertex: context.vertex.digest, at: clock.now(), fd, chunk });
+      },
     });
     await plane.control("removeMountpoints", { root, made });
     const valid = op.meta.validExitCodes ?? [0];
     if (exit.kind === "exited" && valid.includes(exit.code)) return;
     const reason = exit.kind === "exited" && exit.reason ? `: ${exit.reason}` : "";
-    const hint = exit.kind === "exited" && exit.outOfMemory ? MEMORY_HINT : diskHint(environment.dirs.root);
     const code = exit.kind === "exited" ? exit.code : undefined;
-    throw new StepFailure(exitMessage(process.args, exit) + reason, code, hint === undefined ? {} : { hint });
+    throw new StepFailure(exitMessage(process.args, exit) + reason, code, adviceOn(exit, environment, log));
   } finally {
     await plane.control("unmount", { path: rootfs });
   }
@@ -200,6 +203,23 @@ const MEMORY_HINT =
   "the kernel has killed a process of the step for want of memory: give it more (--resource memory=…), or run fewer steps at once (--max-parallelism)";
 /** With less room than this a failed step most likely failed for want of it. */
 const FULL_DISK_BYTES = 1 << 20;
+
+function logName({ buildId }: OpEnvironment, { vertex }: OpContext): string {
+  return `${buildId.slice(0, LOG_NAME_DIGITS)}-${hexOf(vertex.digest).slice(0, LOG_NAME_DIGITS)}`;
+}
+
+/** Of the build's id and of the vertex's digest: enough to tell a few hundred logs apart. */
+const LOG_NAME_DIGITS = 8;
+/** Renderers show so many lines when a step fails. */
+const LINES_SHOWN = 30;
+
+/** Why it may have ended so, and where all that it said is. */
+function adviceOn(exit: Exit, { dirs }: OpEnvironment, log: StepLog): { readonly hint?: string } {
+  const memory = exit.kind === "exited" && exit.outOfMemory ? MEMORY_HINT : undefined;
+  const whole = log.isLongerThan(LINES_SHOWN) ? `all that the step has said: ${log.path}` : undefined;
+  const hints = [memory ?? diskHint(dirs.root), whole].filter((hint) => hint !== undefined);
+  return hints.length === 0 ? {} : { hint: hints.join("\n") };
+}
 
 function diskHint(root: string): string | undefined {
   const { bavail, bsize } = fs.statfsSync(root);

@@ -19,6 +19,8 @@ export interface StateDirs {
   readonly cacheMounts: string;
   /** What was fetched from git repositories. */
   readonly git: string;
+  /** What steps have written. */
+  readonly logs: string;
   /** State of OCI runtimes, and step bundles. */
   readonly run: string;
   readonly database: string;
@@ -37,6 +39,7 @@ export function stateDirs(root: string): StateDirs {
     contexts: at("contexts"),
     cacheMounts: at("cachemounts"),
     git: at("git"),
+    logs: at("logs"),
     run: at("run"),
     database: at("ashlar.db"),
   };
