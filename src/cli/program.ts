@@ -85,7 +85,8 @@ function addBuild(program: Command, surroundings: Surroundings, done: (code: num
   });
 }
 
-const CONTEXT = "the context: a directory, or - for a Dockerfile or an archive on standard input";
+const CONTEXT =
+  "the context: a directory, an address (git, http), or - for a Dockerfile or an archive on standard input";
 
 /** What is built, and which of it anew. */
 function addSourceFlags(command: Command): void {
@@ -94,7 +95,10 @@ function addSourceFlags(command: Command): void {
     .option("--target <stage>", "stop at this stage")
     .addOption(list("--build-arg <key=value>", "set a build argument; without =value, from the environment"))
     .addOption(
-      list("--build-context <name=value>", "a further context: a directory, docker-image://NAME, oci-layout://DIR"),
+      list(
+        "--build-context <name=value>",
+        "a further context: a directory, an address, docker-image://NAME, oci-layout://DIR",
+      ),
     )
     .addOption(list("--platform <os/arch>", "platforms to build for"))
     .option("--no-cache", "run every step")

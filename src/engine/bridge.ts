@@ -12,17 +12,19 @@ export interface BridgeOptions {
   readonly catalog: Catalog;
   readonly plane: DataPlane;
   readonly directories: ReadonlyMap<string, string>;
+  readonly sourceTime: NonNullable<FrontendBridge["sourceTime"]>;
   readonly progress: ProgressSink;
   readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly onWarning: (diagnostic: Diagnostic) => void;
 }
 
-/** The frontend's three doors: image configs, small files of contexts, warnings. */
+/** The frontend's doors: image configs, small files of contexts, times of what comes from the network, warnings. */
 export function createBridge({
   catalog,
   plane,
   directories,
+  sourceTime,
   progress,
   clock,
   signal,
@@ -39,6 +41,7 @@ export function createBridge({
       const source = { kind: "context", directory, excludes: [], scanId: directory } as const;
       return plane.read("readSourceFile", { source, path, maxBytes: FILE_MAX_BYTES }, { signal, affinity: directory });
     },
+    sourceTime,
     warn: onWarning,
   };
 }

@@ -1,9 +1,7 @@
 import { setMaxListeners } from "node:events";
-import path from "node:path";
 import {
   type Clock,
   canceled,
-  createLimiter,
   type Digest,
   EngineError,
   errorCode,
@@ -11,29 +9,26 @@ import {
   firstError,
   Scope,
 } from "../base/index.js";
-import { type CacheMounts, createLocalCache } from "../cache/index.js";
+import type { CacheMounts } from "../cache/index.js";
 import type { Executor } from "../executor/index.js";
 import { createDockerfileFrontend, type FrontendImage } from "../frontend/index.js";
 import type { OpNode } from "../llb/index.js";
-import { hostPlatform } from "../oci/index.js";
-import { createOp, createResult, type FileResult, type OpEnvironment } from "../ops/index.js";
-import type { VertexInfo } from "../progress/index.js";
-import { type HttpClient, RETRY_DELAYS_MS } from "../registry/index.js";
-import { openSecrets, openSshAgents, type Secrets, type SshAgents } from "../session/index.js";
+import { createResult, type FileResult, type OpEnvironment } from "../ops/index.js";
+import type { HttpClient } from "../registry/index.js";
 import type { DataPlane, LayerStore, StateDirs } from "../snapshot/index.js";
-import { type CacheKey, createJob, type Job, type Vertex } from "../solver/index.js";
-import { createHttpDownloads, type GitSource, type HttpEntities, type ImageSource } from "../sources/index.js";
+import type { CacheKey, Job, Vertex } from "../solver/index.js";
+import type { GitSource, HttpEntities, ImageSource } from "../sources/index.js";
 import type { Database } from "../store/index.js";
-import { createBridge, internalVertex, shownAs } from "./bridge.js";
 import { type Catalog, createCatalog } from "./catalog.js";
 import { failureAt, located } from "./failure.js";
 import { frontendRequest } from "./frontend-request.js";
 import { rootOf } from "./graph.js";
-import { type BuildInputs, readInputs } from "./inputs.js";
+import type { BuildInputs } from "./inputs.js";
 import { type BuiltImage, checkOutputs, type Outputs, writeOutputs } from "./outputs.js";
+import { type Preparation, prepare } from "./preparation.js";
 import { BuildReport } from "./report.js";
 import type { BuildRequest, BuildResult } from "./request.js";
-import { openStreamContext } from "./stream-context.js";
+import type { RequestSolver } from "./solver.js";
 
 /** What all builds of an engine share. */
 export interface BuildEngine {
@@ -105,11 +100,11 @@ class Build implements AsyncDisposable {
     if (this.#signal.aborted) throw canceled(this.#signal);
     checkRequest(this.#request);
     checkOutputs(this.#request);
-    const inputs = await this.#load();
+    const prepared = await this.#prepare();
     try {
-      return await this.#build(inputs);
+      return await this.#build(prepared);
     } catch (error) {
-      throw located(error, inputs);
+      throw located(error, prepared.inputs);
     }
   }
 
@@ -117,32 +112,26 @@ class Build implements AsyncDisposable {
     await this.#scope[Symbol.asyncDispose]();
   }
 
-  #load(): Promise<BuildInputs> {
-    const { plane, layers, dirs, owner } = this.#engine;
-    const options = { plane, layers, dirs, owner, signal: this.#signal, scope: this.#scope };
-    return shownAs(internalVertex("load build definition"), { progress: this.#report, clock: this.#engine.clock }, () =>
-      readInputs(this.#request, (stream) => openStreamContext(stream, options)),
-    );
+  #prepare(): Promise<Preparation> {
+    const report = this.#report;
+    return prepare({
+      engine: this.#engine,
+      request: this.#request,
+      id: this.#id,
+      catalog: this.#catalog,
+      report,
+      signal: this.#signal,
+      scope: this.#scope,
+      onWarning: (diagnostic, text) => report.warn(diagnostic, text),
+    });
   }
 
-  async #build(inputs: BuildInputs): Promise<BuildResult> {
-    const { plane, clock } = this.#engine;
-    const bridge = createBridge({
-      catalog: this.#catalog,
-      plane,
-      directories: inputs.directories,
-      progress: this.#report,
-      clock,
-      signal: this.#signal,
-      onWarning: (diagnostic) => this.#report.warn(diagnostic, inputs.dockerfile.text),
-    });
+  async #build({ inputs, bridge, solver }: Preparation): Promise<BuildResult> {
+    const { clock } = this.#engine;
     const { images } = await createDockerfileFrontend().solve(frontendRequest(this.#request, inputs), bridge, {
       signal: this.#signal,
     });
-    const secrets = await openSecrets(this.#request.secrets ?? []);
-    const ssh = await openSshAgents(this.#request.ssh ?? []);
-    const environment = await this.#environment(inputs, secrets, ssh);
-    await using job = this.#job(environment);
+    const { environment, job } = await solver();
     const built = await this.#solved(images, { job, environment, inputs });
     const written = await writeOutputs(this.#engine.outputs, built, {
       request: this.#request,
@@ -152,64 +141,6 @@ class Build implements AsyncDisposable {
       sourceDateEpoch: epochOf(images),
     });
     return { ...written, steps: this.#report.steps(job.steps), warnings: this.#report.warnings };
-  }
-
-  async #environment(inputs: BuildInputs, secrets: Secrets, ssh: SshAgents): Promise<OpEnvironment> {
-    const { plane, layers, dirs, clock, cacheMounts, executor, web, entities, gitSource } = this.#engine;
-    const temporary = (kind: string) =>
-      path.join(dirs.tmp, `${this.#engine.owner}-${kind}-${this.#engine.newId().slice(0, TEMPORARY_ID_LENGTH)}`);
-    const options = { client: web, entities, secrets, temporary, retryDelaysMs: RETRY_DELAYS_MS };
-    return {
-      buildId: this.#id,
-      plane,
-      layers,
-      dirs,
-      clock,
-      secrets,
-      ssh,
-      temporary,
-      cacheMounts,
-      executor: { run: async (...args) => (await executor()).run(...args) },
-      images: this.#catalog,
-      git: gitSource.open({ secrets, ssh, temporary }),
-      downloads: this.#scope.use(createHttpDownloads(options)),
-      directories: inputs.directories,
-      entitlements: new Set(this.#request.allow ?? []),
-      resources: this.#request.resources ?? {},
-      steps: createLimiter(this.#request.maxParallelism ?? Number.POSITIVE_INFINITY),
-      pulledBy: new Map(),
-      contextDigests: new Map(),
-      onContext: (scanId, vertex) => this.#openContext(scanId, vertex),
-      onContextRead: (scanId, bytes) => this.#report.contextRead(scanId, bytes),
-    };
-  }
-
-  #openContext(scanId: string, vertex: VertexInfo): void {
-    if (!this.#report.contextOpened(scanId, vertex)) return;
-    this.#scope.defer(() => this.#engine.plane.read("forgetScan", { scanId }, { affinity: scanId }));
-  }
-
-  #job(environment: OpEnvironment): Job<OpNode, FileResult> {
-    const { owner, database, layers, clock, newId, running } = this.#engine;
-    const cache = createLocalCache<FileResult>({
-      database,
-      layers,
-      clock,
-      newId,
-      owner,
-      build: this.#id,
-      open: (tree) => createResult({ kind: "tree", tree }, environment),
-    });
-    const platform = hostPlatform(process.arch);
-    return createJob<OpNode, FileResult>({
-      buildId: this.#id,
-      resolveOp: (vertex) => createOp(vertex.definition, platform, environment),
-      caches: [cache],
-      running,
-      progress: this.#report,
-      clock,
-      signal: this.#signal,
-    });
   }
 
   /** The images' trees; a failure is told with the place of its step in the Dockerfile. */
@@ -249,11 +180,6 @@ function epochOf([image]: readonly FrontendImage[]): number | undefined {
   return image?.epoch && Math.floor(image.epoch.getTime() / 1000);
 }
 
-/** Of a random id: enough to tell the temporary files of one engine apart, and short, since some are sockets. */
-const TEMPORARY_ID_LENGTH = 8;
-
-interface Solving {
-  readonly job: Job<OpNode, FileResult>;
-  readonly environment: OpEnvironment;
+interface Solving extends RequestSolver {
   readonly inputs: BuildInputs;
 }

@@ -18,6 +18,7 @@ export function frontendRequest(request: BuildRequest, inputs: BuildInputs): Fro
     target: request.target,
     buildArgs: new Map(Object.entries(request.buildArgs ?? {})),
     labels: new Map(Object.entries(request.labels ?? {})),
+    mainContext: inputs.mainContext,
     contexts: inputs.contexts,
     platforms: platformsOf(request),
     buildPlatform: hostPlatform(process.arch),

@@ -1,9 +1,10 @@
 import fs from "node:fs";
 import path from "node:path";
 import { EngineError, messageOf, systemCode } from "../base/index.js";
-import type { NamedContext } from "../frontend/index.js";
+import { contextSource, DOWNLOADED_CONTEXT, type NamedContext, type SourceContext } from "../frontend/index.js";
+import type { MainContext } from "./main-context.js";
+import type { RemoteContext, RemoteSources } from "./remote-sources.js";
 import type { BuildRequest } from "./request.js";
-import type { StreamContext } from "./stream-context.js";
 
 /** What a build reads: its Dockerfile, its ignore file, and the directories behind its local sources. */
 export interface BuildInputs {
@@ -11,6 +12,8 @@ export interface BuildInputs {
   readonly dockerignore: { readonly name: string; readonly text: string } | undefined;
   /** Local sources by name; the main one is `context`. */
   readonly directories: ReadonlyMap<string, string>;
+  /** Where the main context comes from the network. */
+  readonly mainContext: SourceContext | undefined;
   readonly contexts: ReadonlyMap<string, NamedContext>;
 }
 
@@ -19,35 +22,33 @@ const DOCKERFILE_MAX_BYTES = 64 << 20;
 const MAIN_CONTEXT = "context";
 const DEFAULT_NAME = "Dockerfile";
 
-/** Takes a context that comes as a stream. */
-type OpenStream = (stream: AsyncIterable<Uint8Array>) => Promise<StreamContext>;
-
-/** Finds and reads what REQUEST names. OPEN takes a context that comes as a stream. Throws `not-found` or `invalid` with the name as it was given. */
-export async function readInputs(request: BuildRequest, open: OpenStream): Promise<BuildInputs> {
+/**
+ * Finds and reads what REQUEST names. The ignore file counts only for a directory of the caller's. Throws `not-found` or `invalid` with
+ * the name as it was given, and what OPEN throws of a Dockerfile at an address.
+ */
+export async function readInputs(
+  request: BuildRequest,
+  main: MainContext,
+  open: RemoteSources["open"],
+): Promise<BuildInputs> {
   const { contexts, directories } = namedContexts(request.buildContexts ?? {});
-  const main =
-    typeof request.context === "string"
-      ? { directory: contextDirectory(request.context), remote: false }
-      : await open(request.context.stdin);
-  if (main.directory !== undefined) directories.set(MAIN_CONTEXT, main.directory);
-  const dockerfile = readDockerfile(request, main);
-  const dockerignore = main.remote ? undefined : readIgnoreFile(dockerfile.path, main.directory);
-  return { dockerfile, dockerignore, directories, contexts };
+  const directory = directoryOf(main);
+  if (directory !== undefined) directories.set(MAIN_CONTEXT, directory);
+  const dockerfile = await readDockerfile(request, main, open);
+  const dockerignore = main.kind === "directory" ? readIgnoreFile(dockerfile.path, directory) : undefined;
+  const mainContext = main.kind === "remote" ? main.remote.context : undefined;
+  return { dockerfile, dockerignore, directories, mainContext, contexts };
 }
 
-function contextDirectory(context: string): string {
-  const directory = path.resolve(context);
-  let stat: fs.Stats;
-  try {
-    stat = fs.statSync(directory);
-  } catch (error) {
-    if (systemCode(error) === "ENOENT")
-      throw new EngineError("not-found", `unable to prepare context: path ${JSON.stringify(context)} not found`);
-    throw new EngineError("invalid", `unable to prepare context: ${messageOf(error)}`, { cause: error });
+function directoryOf(main: MainContext): string | undefined {
+  switch (main.kind) {
+    case "directory":
+      return main.directory;
+    case "stream":
+      return main.stream.directory;
+    case "remote":
+      return undefined;
   }
-  if (!stat.isDirectory())
-    throw new EngineError("invalid", `unable to prepare context: ${JSON.stringify(context)} is not a directory`);
-  return directory;
 }
 
 interface FoundDockerfile {
@@ -57,29 +58,66 @@ interface FoundDockerfile {
   readonly path: string | undefined;
 }
 
-function readDockerfile({ dockerfile, dockerfileText }: BuildRequest, main: StreamContext): FoundDockerfile {
+async function readDockerfile(
+  { dockerfile, dockerfileText }: BuildRequest,
+  main: MainContext,
+  open: RemoteSources["open"],
+): Promise<FoundDockerfile> {
   if (dockerfileText !== undefined) return { name: dockerfile ?? DEFAULT_NAME, text: dockerfileText, path: undefined };
-  if (main.dockerfileText !== undefined) return { name: DEFAULT_NAME, text: main.dockerfileText, path: undefined };
-  if (main.directory === undefined)
-    throw new EngineError("invalid", "there is no Dockerfile: standard input held neither one nor a tar archive");
-  const file =
-    dockerfile === undefined
-      ? path.join(main.directory, DEFAULT_NAME)
-      : main.remote
-        ? path.join(main.directory, dockerfile)
-        : path.resolve(dockerfile);
-  const lower = path.join(path.dirname(file), DEFAULT_NAME.toLowerCase());
-  for (const candidate of path.basename(file) === DEFAULT_NAME ? [file, lower] : [file]) {
-    const text = readText(candidate, main.remote ? main.directory : undefined);
+  if (dockerfile !== undefined && /^https?:\/\//.test(dockerfile)) return downloadDockerfile(dockerfile, open);
+  switch (main.kind) {
+    case "directory":
+      return readFirst(dockerfile ?? path.join(main.directory, DEFAULT_NAME), dockerfile);
+    case "stream": {
+      const { directory, dockerfileText: text } = main.stream;
+      if (text !== undefined) return { name: DEFAULT_NAME, text, path: undefined };
+      if (directory === undefined)
+        throw new EngineError("invalid", "there is no Dockerfile: standard input held neither one nor a tar archive");
+      return readFirst(path.join(directory, dockerfile ?? DEFAULT_NAME), dockerfile, directory);
+    }
+    case "remote":
+      if (dockerfile !== undefined && path.isAbsolute(dockerfile)) return readFirst(dockerfile, dockerfile);
+      return readRemoteDockerfile(main.remote, dockerfile);
+  }
+}
+
+async function downloadDockerfile(url: string, open: RemoteSources["open"]): Promise<FoundDockerfile> {
+  const op = contextSource(url);
+  const remote = op && !op.identifier.startsWith("git:") ? await open(op) : undefined;
+  if (!remote?.isFile) throw new EngineError("invalid", `there is no Dockerfile at ${url}`);
+  const { text } = await readRemoteDockerfile(remote, undefined);
+  return { name: path.posix.basename(new URL(url).pathname) || DEFAULT_NAME, text, path: undefined };
+}
+
+/** A context that is one downloaded file is the Dockerfile, whatever name was asked for. */
+async function readRemoteDockerfile(remote: RemoteContext, dockerfile: string | undefined): Promise<FoundDockerfile> {
+  const wanted = remote.isFile ? DOWNLOADED_CONTEXT : (dockerfile ?? DEFAULT_NAME);
+  for (const file of alternatives(wanted)) {
+    const bytes = await remote.read(file, DOCKERFILE_MAX_BYTES);
+    const name = remote.isFile ? DEFAULT_NAME : path.posix.basename(file);
+    if (bytes !== undefined) return { name, text: Buffer.from(bytes).toString("utf8"), path: undefined };
+  }
+  throw noDockerfile(wanted, "a relative path starts from the root of what the context's address gives");
+}
+
+/** The file, or the one by another name that may stand for it. WITHIN: a directory of a stranger's, which no link may lead out of. */
+function readFirst(file: string, asked: string | undefined, within?: string): FoundDockerfile {
+  for (const candidate of alternatives(within === undefined ? path.resolve(file) : file)) {
+    const text = readText(candidate, within);
     if (text !== undefined) return { name: path.basename(candidate), text, path: candidate };
   }
-  throw new EngineError(
-    "not-found",
-    `failed to read dockerfile: open ${dockerfile ?? path.basename(file)}: no such file or directory`,
-    {
-      hint: "name the Dockerfile with -f; a relative path starts from the current directory, not from the context",
-    },
-  );
+  const hint = "name the Dockerfile with -f; a relative path starts from the current directory, not from the context";
+  throw noDockerfile(asked ?? path.basename(file), hint);
+}
+
+/** A Dockerfile may be spelled in small letters. */
+function alternatives(file: string): readonly string[] {
+  if (path.basename(file) !== DEFAULT_NAME) return [file];
+  return [file, path.join(path.dirname(file), DEFAULT_NAME.toLowerCase())];
+}
+
+function noDockerfile(name: string, hint: string): EngineError {
+  return new EngineError("not-found", `failed to read dockerfile: open ${name}: no such file or directory`, { hint });
 }
 
 function readIgnoreFile(dockerfile: string | undefined, directory: string | undefined): BuildInputs["dockerignore"] {
@@ -125,9 +163,8 @@ function namedContext(name: string, value: string, directories: Map<string, stri
   if (scheme === "docker-image") return { kind: "image", reference: rest };
   if (scheme === "oci-layout") return { kind: "layout", identifier: layoutIdentifier(rest) };
   if (scheme === "target") return { kind: "target", stage: rest };
-  if (/^(https?|git|ssh)$/.test(scheme) && value.includes("://")) {
-    throw new EngineError("unsupported", `build context ${name}: ${scheme} contexts are not supported yet`);
-  }
+  const op = contextSource(value);
+  if (op !== undefined) return { kind: "source", op };
   const directory = path.resolve(value);
   if (!fs.statSync(directory, { throwIfNoEntry: false })?.isDirectory()) {
     throw new EngineError(

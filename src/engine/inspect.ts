@@ -7,16 +7,13 @@ import {
   listTargets,
   outlineDockerfile,
 } from "../frontend/index.js";
-import { createBridge, definitionVertex, shownAs } from "./bridge.js";
 import type { BuildEngine } from "./build.js";
-import { createCatalog } from "./catalog.js";
 import { diagnosticOf } from "./diagnostics.js";
 import { located } from "./failure.js";
 import { frontendRequest } from "./frontend-request.js";
-import { readInputs } from "./inputs.js";
+import { prepareInspection } from "./preparation.js";
 import { BuildReport } from "./report.js";
 import type { BuildRequest, CheckReport, OutlineReport, TargetsReport } from "./request.js";
-import { openStreamContext } from "./stream-context.js";
 
 /** Runs the build checks; nothing is built. What would stop a build is part of the report. */
 export function checkBuild(engine: BuildEngine, request: BuildRequest): Promise<CheckReport> {
@@ -54,21 +51,8 @@ type Ask<T> = (request: FrontendRequest, bridge: FrontendBridge, signal: AbortSi
 /** Lets ASK see what a build of the request would see. An error that has a place in the Dockerfile is thrown with it. */
 async function inspect<T>(engine: BuildEngine, { request, onWarning }: Inspection, ask: Ask<T>): Promise<T> {
   await using scope = new Scope();
-  const { plane, layers, dirs, owner, clock } = engine;
   const signal = request.signal ?? new AbortController().signal;
-  const progress = { emit: request.onProgress ?? (() => {}) };
-  const inputs = await shownAs(definitionVertex(), { progress, clock }, () =>
-    readInputs(request, (stream) => openStreamContext(stream, { plane, layers, dirs, owner, signal, scope })),
-  );
-  const bridge = createBridge({
-    catalog: createCatalog(engine.imageSource, request.pull ?? false),
-    plane,
-    directories: inputs.directories,
-    progress,
-    clock,
-    signal,
-    onWarning: (diagnostic) => onWarning(diagnostic, inputs.dockerfile.text),
-  });
+  const { inputs, bridge } = await prepareInspection({ engine, request, signal, scope, onWarning });
   try {
     return await ask(frontendRequest(request, inputs), bridge, signal);
   } catch (error) {

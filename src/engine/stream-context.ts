@@ -4,11 +4,10 @@ import path from "node:path";
 import { type AbortOptions, EngineError, type Scope } from "../base/index.js";
 import { type DataPlane, type LayerStore, plainCopy, type StateDirs, type Workspace } from "../snapshot/index.js";
 
-/** A main context: a directory, or a Dockerfile and nothing else. REMOTE: it is not the caller's own, and its .dockerignore does not count. */
+/** A main context from a stream: a directory, or a Dockerfile and nothing else. */
 export interface StreamContext {
   readonly directory?: string | undefined;
   readonly dockerfileText?: string | undefined;
-  readonly remote: boolean;
 }
 
 export interface StreamContextOptions {
@@ -24,7 +23,8 @@ export interface StreamContextOptions {
 
 /** A context on standard input may not be larger. */
 const STREAM_MAX_BYTES = 64 * 2 ** 30;
-const SNIFF_BYTES = 512;
+/** Bytes from the beginning of a file that tell what it is. */
+export const SNIFF_BYTES = 512;
 
 /** Takes the main context from a stream (`build -`): a tar archive, compressed or not, or a Dockerfile. */
 export async function openStreamContext(
@@ -38,7 +38,7 @@ export async function openStreamContext(
   if (!isArchive(head)) {
     const text = fs.readFileSync(file, "utf8");
     fs.rmSync(file);
-    return { directory, dockerfileText: text, remote: true };
+    return { directory, dockerfileText: text };
   }
   const { plane, layers, dirs, signal } = options;
   const workspace = await layers.create([]);
@@ -49,7 +49,7 @@ export async function openStreamContext(
   if (fs.readdirSync(unpacked).join() === ARCHIVE) {
     throw new EngineError("invalid", "the context on standard input is packed, but what is in it is no tar archive");
   }
-  return { directory: unpacked, remote: true };
+  return { directory: unpacked };
 }
 
 const ARCHIVE = "context.tar";
@@ -95,7 +95,8 @@ async function save(stream: AsyncIterable<Uint8Array>, file: string, signal: Abo
 const MAGICS = ["1f8b", "425a68", "fd377a585a00", "28b52ffd"].map((hex) => Buffer.from(hex, "hex"));
 const TAR_MAGIC_OFFSET = 257;
 
-function isArchive(head: Buffer): boolean {
+/** Whether a file that begins with HEAD is a tar archive or a compressed file. */
+export function isArchive(head: Buffer): boolean {
   if (MAGICS.some((magic) => head.subarray(0, magic.length).equals(magic))) return true;
   return head.subarray(TAR_MAGIC_OFFSET, TAR_MAGIC_OFFSET + 5).toString("latin1") === "ustar" || isOldTar(head);
 }

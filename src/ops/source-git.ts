@@ -45,7 +45,7 @@ function identityOf(request: GitRequest, { ref, object, commit }: GitTarget): un
 }
 
 /** Reads a source `git://host/path#ref:subdirectory` with its attributes (BuildKit's solver/pb/attr.go). */
-function gitWanted({ identifier, attrs }: SourceOp): GitWanted {
+export function gitWanted({ identifier, attrs }: SourceOp): GitWanted {
   const [, location = "", fragment = ""] = /^git:\/\/([^#]*)(?:#(.*))?$/s.exec(identifier) ?? [];
   const colon = fragment.indexOf(":");
   const remote = attrs["git.fullurl"] ?? `https://${location}`;

@@ -23,9 +23,6 @@ export interface CheckoutPlace {
   readonly temporary: string;
 }
 
-/** Later than any commit, and within what file systems can hold. Seconds since the epoch. */
-const MTIME_MAX = 2 ** 33;
-
 /** Writes the files of TARGET, which REPOSITORY has, with those of submodules from their own repositories. */
 export async function checkout(
   git: GitProgram,
@@ -46,7 +43,7 @@ export async function checkout(
     fs.mkdirSync(worktree, { recursive: true, mode: 0o755 });
     await (keeps ? tree.clone() : tree.write());
     if (request.submodules) await tree.submodules();
-    const mtime = request.mtime === "commit" ? await tree.commitTime() : undefined;
+    const mtime = request.mtime === "commit" ? await repository.commitTime(target, access) : undefined;
     const from = isWhole ? undefined : { directory: worktree, subdirectory };
     return { from, withoutLinks: !keeps, mtime, [Symbol.asyncDispose]: dispose };
   } catch (error) {
@@ -121,17 +118,6 @@ class Checkout {
         cause: error,
       });
     }
-  }
-
-  async commitTime(): Promise<number> {
-    const { repository, target, access } = this.#parts;
-    const args = ["show", "--no-patch", "--format=%ct", `${target.object}^{commit}`];
-    const { directory } = repository;
-    const { signal } = access;
-    const text = await this.#git.run({ args, cwd: directory, gitDir: directory, transport: "none", signal });
-    const seconds = Number(text.trim());
-    if (/^\d+\s*$/.test(text) && seconds <= MTIME_MAX) return seconds;
-    throw new EngineError("invalid", `failed to parse commit timestamp ${JSON.stringify(text.trim())}`);
   }
 
   #init(): Promise<string> {

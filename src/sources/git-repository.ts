@@ -9,6 +9,8 @@ export interface GitRepository {
   readonly directory: string;
   /** Makes TARGET's object, and all that a checkout of it needs, present. Asks the remote only for what is missing. */
   fetch(target: GitTarget, options: FetchOptions): Promise<void>;
+  /** When TARGET's commit, which is there, was made: seconds since the epoch. `invalid` for a time that can't be. */
+  commitTime(target: GitTarget, options: Pick<GitAccess, "signal">): Promise<number>;
 }
 
 export interface FetchOptions {
@@ -19,6 +21,9 @@ export interface FetchOptions {
 
 /** Where fetched objects are kept from being collected, each under its id. */
 export const KEPT_REFS = "refs/ashlar/";
+
+/** Later than any commit, and within what file systems can hold. Seconds since the epoch. */
+const TIME_MAX = 2 ** 33;
 
 /** Opens DIRECTORY, which is made where it is missing, for REMOTE. */
 export async function openRepository(
@@ -136,6 +141,13 @@ class BareRepository implements GitRepository {
       if (error instanceof GitFailure) return false;
       throw error;
     }
+  }
+
+  async commitTime({ object }: GitTarget, { signal }: Pick<GitAccess, "signal">): Promise<number> {
+    const args = ["show", "--no-patch", "--format=%ct", `${object}^{commit}`];
+    const text = await this.#git.run({ args, cwd: this.directory, gitDir: this.directory, transport: "none", signal });
+    if (/^\d+\s*$/.test(text) && Number(text) <= TIME_MAX) return Number(text);
+    throw new EngineError("invalid", `failed to parse commit timestamp ${JSON.stringify(text.trim())}`);
   }
 
   /** Whether the object was fetched as a whole: then a ref of its name leads to it. */

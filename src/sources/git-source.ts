@@ -7,7 +7,7 @@ import { checkout, type GitTree } from "./git-checkout.js";
 import { lockFile, tryLockFile } from "./git-lock.js";
 import type { GitProgram } from "./git-program.js";
 import { asksRemote, checkRequest, type GitAccess, type GitRequest, type GitTarget, resolveRef } from "./git-remote.js";
-import { openRepository } from "./git-repository.js";
+import { type GitRepository, openRepository } from "./git-repository.js";
 
 /** A repository that a build names: REQUEST's address may hold credentials. */
 export interface GitWanted {
@@ -21,6 +21,8 @@ export interface GitCheckouts {
   resolve(wanted: GitWanted, options: GitOptions): Promise<GitTarget>;
   /** Writes the files of TARGET into the empty DIRECTORY, or where the result says; the caller disposes of that. */
   checkout(wanted: GitWanted, target: GitTarget, directory: string, options: GitOptions): Promise<GitTree>;
+  /** When the commit was made that WANTED comes to, in seconds since the epoch. */
+  commitTime(wanted: GitWanted, options: GitOptions): Promise<number>;
 }
 
 export type GitOptions = Pick<GitAccess, "signal" | "onLog">;
@@ -92,7 +94,25 @@ class Checkouts implements GitCheckouts {
     return await resolveRef(this.#options.git, request, { ...options, config, sshSocket: agent?.path, cwd: "/" });
   }
 
-  async checkout(wanted: GitWanted, target: GitTarget, into: string, options: GitOptions): Promise<GitTree> {
+  checkout(wanted: GitWanted, target: GitTarget, into: string, options: GitOptions): Promise<GitTree> {
+    return this.#fetched({ wanted, target }, options, (repository, request, access) => {
+      const temporary = this.#lent.temporary("git");
+      const place = { directory: into, temporary };
+      return checkout(this.#options.git, repository, { request, target }, place, access);
+    });
+  }
+
+  async commitTime(wanted: GitWanted, options: GitOptions): Promise<number> {
+    const target = await this.resolve(wanted, options);
+    return this.#fetched({ wanted, target }, options, (repository) => repository.commitTime(target, options));
+  }
+
+  /** Does WORK while the repository is there, has TARGET, and is nobody else's. */
+  async #fetched<T>(
+    { wanted, target }: { readonly wanted: GitWanted; readonly target: GitTarget },
+    options: GitOptions,
+    work: (repository: GitRepository, request: GitRequest, access: GitAccess) => Promise<T>,
+  ): Promise<T> {
     const { git, directory, clock } = this.#options;
     const { request, config } = await this.#authorized(wanted, options);
     const format = target.object.length === 64 ? "sha256" : "sha1";
@@ -108,8 +128,7 @@ class Checkouts implements GitCheckouts {
     await using agent = await openAgent(wanted.auth, this.#lent.ssh, this.#lent.temporary);
     const access = { ...options, config, sshSocket: agent?.path };
     await repository.fetch(target, { access, byCommit: request.fetchByCommit });
-    const temporary = this.#lent.temporary("git");
-    return await checkout(git, repository, { request, target }, { directory: into, temporary }, access);
+    return await work(repository, request, access);
   }
 
   async #authorized({ request, auth }: GitWanted, options: GitOptions) {

@@ -190,7 +190,6 @@ describe("what build is asked", () => {
     [{ call: "check,format=xml" }, "format of --call"],
     [{ maxParallelism: "0" }, "it is a number from 1"],
     [{ isolation: "chroot" }, "it is one of oci, sandbox"],
-    [{ file: "https://example.org/Dockerfile" }, "not supported yet"],
   ])("refuses %j", (flags, words) => {
     expect(() => parse(flags)).toThrow(UsageError);
     expect(() => parse(flags)).toThrow(words);

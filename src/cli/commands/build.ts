@@ -125,6 +125,17 @@ export function checkInputs({ context, request }: BuildInvocation): void {
   }
 }
 
+function contextOf(context: BuildInvocation["context"], { stdin }: Surroundings): BuildRequest["context"] {
+  switch (context.kind) {
+    case "directory":
+      return context.path;
+    case "address":
+      return context.address;
+    case "stdin":
+      return { stdin };
+  }
+}
+
 /** The request with what comes on standard input. */
 export async function completeRequest(
   { context, request, dockerfileFromStdin }: BuildInvocation,
@@ -133,7 +144,7 @@ export async function completeRequest(
 ): Promise<BuildRequest> {
   return {
     ...request,
-    context: context.kind === "stdin" ? { stdin: surroundings.stdin } : context.path,
+    context: contextOf(context, surroundings),
     ...(dockerfileFromStdin
       ? { dockerfileText: await Promise.race([readText(surroundings.stdin), rejectOnAbort(signal)]) }
       : {}),

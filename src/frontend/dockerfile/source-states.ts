@@ -1,5 +1,13 @@
 import { posix } from "node:path";
-import { fileState, type OpMetadata, type State, scratch, sourceState } from "../../llb/index.js";
+import {
+  type Definition,
+  definitionOf,
+  fileState,
+  type OpMetadata,
+  type State,
+  scratch,
+  sourceState,
+} from "../../llb/index.js";
 import type { Platform } from "../../oci/index.js";
 import type { SourceContext } from "../frontend.js";
 import type { External } from "./bases.js";
@@ -57,6 +65,11 @@ export function createSourceStates(main: SourceContext | readonly string[]): Sou
       }
     },
   };
+}
+
+/** The graph that makes a context from the network: the same that a build of it begins with. */
+export function contextDefinition(context: SourceContext): Definition {
+  return definitionOf(remoteFiles(context).state);
 }
 
 /** Whether an image has layers: one that has none is an empty file system. */

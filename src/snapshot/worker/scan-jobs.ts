@@ -6,9 +6,9 @@ import type { EntryKind } from "./file-entry.js";
 import { shown } from "./file-errors.js";
 import { Filter } from "./file-filter.js";
 import { cleanPath, resolvePath } from "./file-paths.js";
-import { readOpenFile } from "./file-read.js";
+import { fill, readOpenFile } from "./file-read.js";
 import { withSource } from "./file-view.js";
-import { walk } from "./file-walk.js";
+import { type Met, walk } from "./file-walk.js";
 import { forgetScans } from "./scan-store.js";
 
 /** Forgets what the scans of a build have seen; idempotent. */
@@ -74,9 +74,15 @@ export const statSource: Job<SourcePath, SourceStat | undefined> = ({ source, pa
     return entry && { kind: entry.kind, mode: entry.mode, uid: entry.uid, gid: entry.gid, size: entry.size };
   });
 
+export interface SourceFile extends SourcePath {
+  readonly maxBytes: number;
+  /** Only the first MAX_BYTES are wanted. */
+  readonly isHead?: boolean;
+}
+
 /** The bytes of the regular file at a path; undefined where there is none. More than MAX_BYTES throws `invalid`. */
-export const readSourceFile: Job<SourcePath & { readonly maxBytes: number }, Uint8Array | undefined> = (
-  { source, path, maxBytes },
+export const readSourceFile: Job<SourceFile, Uint8Array | undefined> = (
+  { source, path, maxBytes, isHead = false },
   context,
 ) =>
   withSource(source, context, (view) => {
@@ -84,8 +90,23 @@ export const readSourceFile: Job<SourcePath & { readonly maxBytes: number }, Uin
     if (view.lstat(plain)?.kind !== "file") return undefined;
     const fd = view.open(plain);
     try {
-      return new Uint8Array(readOpenFile(fd, maxBytes, shown(plain)));
+      if (!isHead) return new Uint8Array(readOpenFile(fd, maxBytes, shown(plain)));
+      const head = Buffer.alloc(maxBytes);
+      return new Uint8Array(head.subarray(0, fill(fd, head)));
     } finally {
       fs.closeSync(fd);
     }
   });
+
+/** When the newest regular file of a source was changed, in seconds since the epoch; undefined where there is none. */
+export const newestFile: Job<{ readonly source: FileSource }, number | undefined> = ({ source }, context) =>
+  withSource(source, context, (view) => {
+    let newest: bigint | undefined;
+    const visit = ({ entry: { kind, mtimeNs } }: Met) => {
+      if (kind === "file" && mtimeNs !== undefined && (newest === undefined || mtimeNs > newest)) newest = mtimeNs;
+    };
+    walk(view, "", new Filter([], []), { enter() {}, leave() {}, passThrough() {}, visit }, context);
+    return newest === undefined ? undefined : Number(newest / NS_PER_SECOND);
+  });
+
+const NS_PER_SECOND = 1_000_000_000n;

@@ -1,0 +1,94 @@
+import path from "node:path";
+import { createLimiter, type Scope } from "../base/index.js";
+import { createLocalCache } from "../cache/index.js";
+import type { OpNode } from "../llb/index.js";
+import { hostPlatform } from "../oci/index.js";
+import { createOp, createResult, type FileResult, type OpEnvironment } from "../ops/index.js";
+import { RETRY_DELAYS_MS } from "../registry/index.js";
+import { openSecrets, openSshAgents } from "../session/index.js";
+import { createJob, type Job } from "../solver/index.js";
+import { createHttpDownloads } from "../sources/index.js";
+import type { BuildEngine } from "./build.js";
+import type { Catalog } from "./catalog.js";
+import type { BuildReport } from "./report.js";
+import type { BuildRequest } from "./request.js";
+
+/** What solves the graphs of one request. */
+export interface RequestSolver {
+  readonly environment: OpEnvironment;
+  readonly job: Job<OpNode, FileResult>;
+}
+
+export interface RequestScope {
+  readonly engine: BuildEngine;
+  readonly request: BuildRequest;
+  /** A name that no other request has. */
+  readonly id: string;
+  readonly catalog: Catalog;
+  readonly report: BuildReport;
+  /** Local sources by name. Inputs may have to be solved for before they are known, so it is filled later. */
+  readonly directories: ReadonlyMap<string, string>;
+  readonly signal: AbortSignal;
+  /** Takes what has to be given back when the request ends. */
+  readonly scope: Scope;
+}
+
+/** Of a random id: enough to tell the temporary files of one engine apart, and short, since some are sockets. */
+const TEMPORARY_ID_LENGTH = 8;
+
+/** Makes the solver of a request. Errors: those of the secrets and the agents it lends. */
+export async function openSolver(parts: RequestScope): Promise<RequestSolver> {
+  const environment = await openEnvironment(parts);
+  return { environment, job: parts.scope.use(openJob(environment, parts)) };
+}
+
+async function openEnvironment(parts: RequestScope): Promise<OpEnvironment> {
+  const { engine, request, id, catalog, report, directories, scope } = parts;
+  const { plane, layers, dirs, clock, cacheMounts, executor, web, entities, gitSource, owner, newId } = engine;
+  const secrets = await openSecrets(request.secrets ?? []);
+  const ssh = await openSshAgents(request.ssh ?? []);
+  const temporary = (kind: string) => path.join(dirs.tmp, `${owner}-${kind}-${newId().slice(0, TEMPORARY_ID_LENGTH)}`);
+  const downloading = { client: web, entities, secrets, temporary, retryDelaysMs: RETRY_DELAYS_MS };
+  return {
+    buildId: id,
+    plane,
+    layers,
+    dirs,
+    clock,
+    secrets,
+    ssh,
+    temporary,
+    cacheMounts,
+    executor: { run: async (...args) => (await executor()).run(...args) },
+    images: catalog,
+    git: gitSource.open({ secrets, ssh, temporary }),
+    downloads: scope.use(createHttpDownloads(downloading)),
+    directories,
+    entitlements: new Set(request.allow ?? []),
+    resources: request.resources ?? {},
+    steps: createLimiter(request.maxParallelism ?? Number.POSITIVE_INFINITY),
+    pulledBy: new Map(),
+    contextDigests: new Map(),
+    onContext(scanId, vertex) {
+      if (!report.contextOpened(scanId, vertex)) return;
+      scope.defer(() => plane.read("forgetScan", { scanId }, { affinity: scanId }));
+    },
+    onContextRead: (scanId, bytes) => report.contextRead(scanId, bytes),
+  };
+}
+
+function openJob(environment: OpEnvironment, { engine, id, report, signal }: RequestScope): Job<OpNode, FileResult> {
+  const { owner, database, layers, clock, newId, running } = engine;
+  const open = (tree: FileResult["tree"]) => createResult({ kind: "tree", tree }, environment);
+  const cache = createLocalCache<FileResult>({ database, layers, clock, newId, owner, build: id, open });
+  const platform = hostPlatform(process.arch);
+  return createJob<OpNode, FileResult>({
+    buildId: id,
+    resolveOp: (vertex) => createOp(vertex.definition, platform, environment),
+    caches: [cache],
+    running,
+    progress: report,
+    clock,
+    signal,
+  });
+}
