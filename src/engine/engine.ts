@@ -201,6 +201,8 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     images,
     references,
     cacheMounts,
+    gitSource,
+    entities,
     clock,
     owner: owner.id,
   };

@@ -4,6 +4,7 @@ import type { Clock, Digest } from "../base/index.js";
 import { type CacheMounts, leasedRecords, pruneRecords } from "../cache/index.js";
 import { listStepLogs } from "../ops/index.js";
 import { type DataPlane, type LayerId, ownerIsAlive, type StateDirs } from "../snapshot/index.js";
+import type { GitSource, HttpEntities } from "../sources/index.js";
 import type { ContentStore, Database, ImageStore, ReferenceStore } from "../store/index.js";
 import { imageContents } from "./image-contents.js";
 import type { UsageEntry } from "./request.js";
@@ -17,14 +18,16 @@ export interface PruneEngine {
   readonly images: ImageStore;
   readonly references: ReferenceStore;
   readonly cacheMounts: CacheMounts;
+  readonly gitSource: GitSource;
+  readonly entities: HttpEntities;
   readonly clock: Clock;
   /** This engine's own id. */
   readonly owner: string;
 }
 
 /**
- * Removes what nobody needs: layers and blobs that no record and no image names, and with ALL every cache record, cache mount and pulled
- * image too. What a running build has leased, and images that have names here, stay.
+ * Removes what nobody needs: layers and blobs that no record and no image names, and with ALL every cache record, cache mount, pulled
+ * image and fetched repository too. What a running build has leased, and images that have names here, stay.
  */
 export async function prune(
   engine: PruneEngine,
@@ -37,12 +40,14 @@ export async function prune(
     for (const { name } of engine.references.list()) await engine.references.remove(name, options);
     records = await pruneRecords(database, (owner) => ownerIsAlive(dirs.owners, owner), options);
     await engine.cacheMounts.clear();
+    await engine.entities.clear(options);
     for (const name of fs.readdirSync(dirs.contexts))
       fs.rmSync(path.join(dirs.contexts, name), { recursive: true, force: true });
   }
   const named = [...engine.images.list(), ...engine.references.list()].map(({ target }) => target);
   const contents = await imageContents(named, store);
-  let freedBytes = await pruneLayers(engine, contents.chains);
+  let freedBytes = all ? engine.gitSource.clear() : 0;
+  freedBytes += await pruneLayers(engine, contents.chains);
   freedBytes += await pruneBlobs(engine, contents.blobs, options);
   freedBytes += await store.sweep({ ...options, all: isAlone(dirs, engine.owner) });
   freedBytes += pruneLogs(engine);
@@ -190,6 +195,10 @@ export async function diskUsage(engine: PruneEngine): Promise<readonly UsageEntr
   for (const { path: file, sizeBytes, writtenAt } of listStepLogs(engine.dirs.logs)) {
     const times = { createdAt: writtenAt, lastUsedAt: writtenAt };
     entries.push({ id: path.basename(file), type: "log", description: file, sizeBytes, ...times, inUse: false });
+  }
+  for (const { id, sizeBytes, usedAt } of engine.gitSource.list()) {
+    const times = { createdAt: usedAt, lastUsedAt: usedAt };
+    entries.push({ id, type: "git", description: "shared git repository", sizeBytes, ...times, inUse: false });
   }
   for await (const { digest, sizeBytes, createdAt } of store.walk()) {
     entries.push({

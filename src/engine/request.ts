@@ -300,7 +300,7 @@ export interface RunRequest {
 
 export interface UsageEntry {
   readonly id: string;
-  readonly type: "record" | "image" | "blob" | "context" | "cachemount" | "log";
+  readonly type: "record" | "image" | "blob" | "context" | "cachemount" | "git" | "log";
   readonly description: string;
   readonly sizeBytes: number;
   readonly createdAt: number;
