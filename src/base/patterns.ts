@@ -1,22 +1,17 @@
-import { compileGlob, couldMatchBeyond, matchesGlob } from "./globs.js";
-
-/**
- * Whether PATH matches PATTERN as Go's `filepath.Match` has it, or that the pattern is malformed. Linear; never throws.
- */
-export function matchPath(pattern: string, path: string): boolean | "bad-pattern" {
-  const glob = compileGlob(pattern, "two-stars");
-  return glob ? matchesGlob(glob, path) : "bad-pattern";
-}
+import { lazy } from "./lazy.js";
+import { compilePattern, type PathPattern } from "./path-pattern.js";
+import { createPathIndex, type PathIndex } from "./pattern-index.js";
 
 /** What a walker keeps of a directory to match what is below it. */
 export interface MatchState {
-  /** Per pattern, whether it matched the directory or one above it. */
-  readonly matched: readonly boolean[];
+  /** The patterns that matched the directory or one above it, by number, rising. */
+  readonly matched: readonly number[];
 }
 
 /**
  * Ordered patterns as in `.dockerignore`: `**`, exceptions with `!`, and a pattern that matches a directory matches all
- * below it.
+ * below it. The rules are those of github.com/moby/patternmatcher. A pattern that is well-formed as a wildcard, but not as
+ * the regular expression that moby makes of it, throws `invalid` when a path is first compared with it, as there.
  */
 export interface PatternMatcher {
   /** The patterns as cleaned, exceptions with their `!`. */
@@ -36,6 +31,8 @@ export interface PatternMatcher {
    * Whether an exception could match something below the directory PATH, so that it must be walked though it matches.
    */
   mayExceptBelow(path: string): boolean;
+  /** Whether a pattern that is no exception could match something below the directory PATH. */
+  mayMatchBelow(path: string): boolean;
 }
 
 export type PatternMatcherResult =
@@ -48,15 +45,16 @@ export type PatternMatcherResult =
  */
 export function createPatternMatcher(patterns: readonly string[]): PatternMatcherResult {
   const compiled: Pattern[] = [];
-  for (const pattern of patterns) {
-    const text = pattern.trim();
-    if (text === "") continue;
-    const cleaned = cleanPath(text);
+  for (const line of patterns) {
+    const trimmed = trimSpace(line);
+    if (trimmed === "") continue;
+    const cleaned = cleanPath(trimmed);
     if (cleaned === "!") return { ok: false, error: 'illegal exclusion pattern: "!"' };
     const isException = cleaned.startsWith("!");
-    const matcher = compilePattern(isException ? cleaned.slice(1) : cleaned);
-    if (!matcher) return { ok: false, error: "syntax error in pattern" };
-    compiled.push({ ...matcher, text: cleaned, isException });
+    const text = isException ? cleaned.slice(1) : cleaned;
+    const pattern = compilePattern(text);
+    if (pattern === undefined) return { ok: false, error: "syntax error in pattern" };
+    compiled.push({ pattern, isException });
   }
   return { ok: true, matcher: new OrderedPatterns(compiled) };
 }
@@ -78,61 +76,79 @@ export function cleanPath(path: string): string {
   return names.join("/") || ".";
 }
 
-interface PathMatcher {
-  matches(path: string): boolean;
-  /** Whether it could match a path that begins with PREFIX, a directory with its slash, and is longer. */
-  couldMatchBeyond(prefix: string): boolean;
+/** TEXT without what Go's `strings.TrimSpace` takes for white space at its ends: other than `trim`, U+0085, and no U+FEFF. */
+export function trimSpace(text: string): string {
+  let [start, end] = [0, text.length];
+  while (start < end && SPACE.test(text[start] ?? "")) start++;
+  while (start < end && SPACE.test(text[end - 1] ?? "")) end--;
+  return text.slice(start, end);
 }
 
-interface Pattern extends PathMatcher {
-  readonly text: string;
+const SPACE = /[\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]/;
+
+interface Pattern {
+  readonly pattern: PathPattern;
   readonly isException: boolean;
 }
 
+/** Of no more patterns than these, each is looked at. */
+const FEW_PATTERNS = 32;
+
 class OrderedPatterns implements PatternMatcher {
+  readonly hasExceptions: boolean;
   readonly #patterns: readonly Pattern[];
-  readonly #exceptions: readonly Pattern[];
+  readonly #numbers: readonly number[];
+  readonly #all = lazy(() => this.#indexOf(() => true));
+  readonly #exceptions = lazy(() => this.#indexOf(({ isException }) => isException));
+  readonly #others = lazy(() => this.#indexOf(({ isException }) => !isException));
 
   constructor(patterns: readonly Pattern[]) {
     this.#patterns = patterns;
-    this.#exceptions = patterns.filter((pattern) => pattern.isException);
+    this.#numbers = patterns.map((_, n) => n);
+    this.hasExceptions = patterns.some((each) => each.isException);
   }
 
   get patterns(): readonly string[] {
-    return this.#patterns.map((pattern) => pattern.text);
-  }
-
-  get hasExceptions(): boolean {
-    return this.#exceptions.length > 0;
+    return this.#patterns.map(({ pattern, isException }) => (isException ? `!${pattern.text}` : pattern.text));
   }
 
   matches(path: string): boolean {
-    const paths = pathAndParents(path);
-    let matched = false;
-    for (const pattern of this.#patterns) {
-      if (pattern.isException !== matched) continue;
-      if (paths.some((candidate) => pattern.matches(candidate))) matched = !pattern.isException;
-    }
-    return matched;
+    return this.step(path, undefined).matched;
   }
 
   step(path: string, parent: MatchState | undefined): { readonly matched: boolean; readonly state: MatchState } {
     const paths = parent ? [path] : pathAndParents(path);
+    const inherited = parent?.matched ?? [];
+    const candidates = this.#patterns.length <= FEW_PATTERNS ? this.#numbers : this.#all().candidates(paths);
+    const state: number[] = [];
     let matched = false;
-    const state = this.#patterns.map((pattern, n) => {
-      if (!parent?.matched[n]) {
-        if (pattern.isException !== matched) return false;
-        if (!paths.some((candidate) => pattern.matches(candidate))) return false;
-      }
-      matched = !pattern.isException;
-      return true;
-    });
+    let next = 0;
+    const look = (n: number, isInherited: boolean) => {
+      const { pattern, isException = false } = this.#patterns[n] ?? {};
+      if (!isInherited && (isException !== matched || !paths.some((each) => pattern?.matches(each)))) return;
+      matched = !isException;
+      state.push(n);
+    };
+    for (const n of candidates) {
+      for (; (inherited[next] ?? n) < n; next++) look(inherited[next] ?? 0, true);
+      const isInherited = inherited[next] === n;
+      if (isInherited) next++;
+      look(n, isInherited);
+    }
+    for (const n of inherited.slice(next)) look(n, true);
     return { matched, state: { matched: state } };
   }
 
   mayExceptBelow(path: string): boolean {
-    const prefix = path === "" || path === "." ? "" : `${path}/`;
-    return this.#exceptions.some((exception) => exception.couldMatchBeyond(prefix));
+    return this.hasExceptions && this.#exceptions().mayMatchBelow(path);
+  }
+
+  mayMatchBelow(path: string): boolean {
+    return this.#others().mayMatchBelow(path);
+  }
+
+  #indexOf(isWanted: (pattern: Pattern) => boolean): PathIndex {
+    return createPathIndex(this.#patterns.filter(isWanted).map(({ pattern }) => pattern));
   }
 }
 
@@ -149,45 +165,4 @@ function pathAndParents(path: string): readonly string[] {
     if (slash > 0) paths.push(path.slice(0, slash));
   }
   return paths;
-}
-
-/** Undefined where PATTERN is malformed. The plain forms, which most patterns have, need no look at each character. */
-function compilePattern(pattern: string): PathMatcher | undefined {
-  const glob = compileGlob(pattern, "directories");
-  if (!glob) return undefined;
-  if (isPlain(pattern)) return exact(pattern);
-  if (pattern.startsWith("**") && isPlain(pattern.slice(2))) return ending(pattern.slice(2));
-  if (pattern.endsWith("**") && isPlain(pattern.slice(0, -2))) return beginning(pattern.slice(0, -2));
-  const literal = /^[^\\[\]*?]*/.exec(pattern)?.[0] ?? "";
-  return {
-    matches: (path) => path.startsWith(literal) && matchesGlob(glob, path),
-    couldMatchBeyond: (prefix) => couldMatchBeyond(glob, prefix),
-  };
-}
-
-function isPlain(pattern: string): boolean {
-  return !/[\\[\]*?]/.test(pattern);
-}
-
-function exact(text: string): PathMatcher {
-  return {
-    matches: (path) => path === text,
-    couldMatchBeyond: (prefix) => text.length > prefix.length && text.startsWith(prefix),
-  };
-}
-
-/** `text**`: everything that begins so. */
-function beginning(text: string): PathMatcher {
-  return {
-    matches: (path) => path.startsWith(text),
-    couldMatchBeyond: (prefix) => text.startsWith(prefix) || prefix.startsWith(text),
-  };
-}
-
-/** `**text`: everything that ends so, within a name too; `**` + `/text` also that name at the top. */
-function ending(text: string): PathMatcher {
-  return {
-    matches: (path) => path.endsWith(text) || (text.startsWith("/") && path === text.slice(1)),
-    couldMatchBeyond: () => true,
-  };
 }

@@ -1,10 +1,4 @@
-import {
-  createPatternMatcher,
-  EngineError,
-  type MatchState,
-  matchPath,
-  type PatternMatcher,
-} from "../../base/index.js";
+import { createPatternMatcher, EngineError, type MatchState, type PatternMatcher } from "../../base/index.js";
 import { type BytePath, toText } from "./bytes.js";
 
 /** What of a directory is selected: by patterns to include, of which one must match, and patterns to exclude, of which none may. */
@@ -38,11 +32,8 @@ export class Filter {
     return this.#excludes?.mayExceptBelow(path) ?? false;
   }
 
-  /** Whether a path below the directory could match a pattern: the pattern's first names match the directory's. */
   #mayIncludeBelow(directory: string): boolean {
-    if (!this.#includes) return true;
-    const names = directory.split("/");
-    return this.#includes.patterns.some((pattern) => !pattern.startsWith("!") && leadsBelow(pattern.split("/"), names));
+    return this.#includes?.mayMatchBelow(directory) ?? true;
   }
 }
 
@@ -66,14 +57,4 @@ function matcher(what: string, patterns: readonly string[]): PatternMatcher | un
   const result = createPatternMatcher(patterns);
   if (!result.ok) throw new EngineError("invalid", `invalid ${what} patterns [${patterns.join(" ")}]: ${result.error}`);
   return result.matcher;
-}
-
-function leadsBelow(pattern: readonly string[], names: readonly string[]): boolean {
-  for (const [i, name] of names.entries()) {
-    const part = pattern[i];
-    if (part === undefined) return false;
-    if (part.includes("**")) return true;
-    if (part !== name && matchPath(part, name) !== true) return false;
-  }
-  return true;
 }
