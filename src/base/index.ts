@@ -8,7 +8,6 @@ export * from "./lazy.js";
 export * from "./limiter.js";
 export * from "./netlink.js";
 export { compileWildcard, type PathWildcard } from "./path-wildcards.js";
-export { compileWildcard, type PathWildcard } from "./path-wildcards.js";
 export * from "./patterns.js";
 export * from "./regular-file.js";
 export * from "./scope.js";
