@@ -26,8 +26,13 @@ const ALIGNMENT = 4;
 export class Sequence {
   #next = 1;
 
-  /** MESSAGES, of which one at least is answered, as one request. */
-  request(...messages: readonly Message[]): NetlinkRequest {
+  /** Each of BATCHES as a request. */
+  requests(...batches: readonly (readonly Message[])[]): readonly NetlinkRequest[] {
+    return batches.map((messages) => this.#request(messages));
+  }
+
+  /** MESSAGES, of which one at least is answered. */
+  #request(messages: readonly Message[]): NetlinkRequest {
     const first = this.#next;
     let last = first;
     const encoded = messages.map((message) => {

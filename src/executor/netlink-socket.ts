@@ -1,5 +1,5 @@
-import { EngineError, messageOf } from "../base/index.js";
-import type { DataPlane, NetlinkOutcome } from "../snapshot/index.js";
+import { EngineError, messageOf, type NetlinkRequest } from "../base/index.js";
+import type { DataPlane, MachineSocket, NetlinkOutcome } from "../snapshot/index.js";
 import { type Message, Sequence } from "./netlink-messages.js";
 
 /** What gets into network namespaces for us. */
@@ -7,24 +7,21 @@ export type NetworkPlane = Pick<DataPlane, "control">;
 
 /** A socket to the kernel's network configuration, held by the data plane. Whoever opens it closes it. */
 export class NetlinkSocket implements AsyncDisposable {
-  /** The number of the namespace it speaks to, unique until the next boot. */
-  readonly cookie: string;
+  /** As the data plane has it open. */
+  readonly opened: MachineSocket;
   readonly #plane: NetworkPlane;
-  readonly #socket: number;
-  readonly #sequence = new Sequence();
+  readonly #sequence: Sequence;
 
-  /** For a socket that is open already; disposing of it closes it. */
-  constructor(plane: NetworkPlane, socket: number, cookie = "") {
+  private constructor(plane: NetworkPlane, opened: MachineSocket) {
     this.#plane = plane;
-    this.#socket = socket;
-    this.cookie = cookie;
+    this.opened = opened;
+    this.#sequence = new Sequence();
   }
 
   /** Opens a socket to the machine's own network namespace. Throws EngineError `unavailable` where there is none to be had. */
   static async open(plane: NetworkPlane, protocol: "route" | "netfilter"): Promise<NetlinkSocket> {
     try {
-      const { socket, cookie } = await plane.control("openNetlinkSocket", { protocol });
-      return new NetlinkSocket(plane, socket, cookie);
+      return new NetlinkSocket(plane, await plane.control("openNetlinkSocket", { protocol }));
     } catch (error) {
       throw new EngineError("unavailable", `speaking to the kernel about ${protocol}: ${messageOf(error)}`, {
         cause: error,
@@ -32,10 +29,14 @@ export class NetlinkSocket implements AsyncDisposable {
     }
   }
 
+  /** BATCHES as requests that only this socket may send. */
+  requests(...batches: readonly (readonly Message[])[]): readonly NetlinkRequest[] {
+    return this.#sequence.requests(...batches);
+  }
+
   /** Sends each of BATCHES after the one before was answered, and gives all answers, or says what was refused. */
   send(...batches: readonly (readonly Message[])[]): Promise<NetlinkOutcome> {
-    const requests = batches.map((messages) => this.#sequence.request(...messages));
-    return this.#plane.control("talkNetlink", { socket: this.#socket, requests });
+    return this.#plane.control("talkNetlink", { socket: this.opened.socket, requests: this.requests(...batches) });
   }
 
   /** As `send`; throws EngineError `unavailable`, that WHAT is not possible, where something is refused. */
@@ -46,6 +47,6 @@ export class NetlinkSocket implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#plane.control("closeNetlinkSocket", { socket: this.#socket });
+    await this.#plane.control("closeNetlinkSocket", this.opened);
   }
 }

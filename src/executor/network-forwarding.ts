@@ -77,7 +77,7 @@ export async function sweepForwarding(place: ForwardingPlace, openFilter: () => 
   await using filter = await openFilter();
   using _ = await lock(path.join(directory, "gate"), "exclusive");
   using users = openLock(path.join(directory, "users"));
-  if (users.take("exclusive")) await undo(directory, { place, filter, cookie: filter.cookie });
+  if (users.take("exclusive")) await undo(directory, { place, filter, cookie: filter.opened.cookie });
 }
 
 async function leave(

@@ -45,34 +45,36 @@ const RT_SCOPE_UNIVERSE = 0;
 const RTN_UNICAST = 1;
 const LINK_BYTES = 16;
 const ROUTE_BYTES = 12;
-const LOOPBACK = 1;
 
-/** Makes the pair of devices OUTSIDE, which is up, and INSIDE, in the namespace open as NAMESPACE in the sending process. */
-export function createPair(outside: string, inside: string, namespace: number, mtu: number): Message {
-  const peer = [linkHeader(0, 0), attribute(IFLA_IFNAME, text(inside)), attribute(IFLA_MTU, u32(mtu))];
+/** One end of a pair of devices. INDEX is the number the kernel is to know it by. */
+export interface End {
+  readonly name: string;
+  readonly index: number;
+}
+
+/** Makes a pair of devices: INSIDE, which is up, where this is sent to, and OUTSIDE in the namespace that the sender has open as NAMESPACE. */
+export function createPair(inside: End, outside: End, namespace: number, mtu: number): Message {
+  const peer = [
+    linkHeader(outside.index, 0),
+    attribute(IFLA_IFNAME, text(outside.name)),
+    attribute(IFLA_MTU, u32(mtu)),
+  ];
   const info = nested(
     IFLA_LINKINFO,
     attribute(IFLA_INFO_KIND, text("veth")),
     nested(IFLA_INFO_DATA, nested(VETH_INFO_PEER, ...peer, attribute(IFLA_NET_NS_FD, u32(namespace)))),
   );
-  const body = [linkHeader(0, IFF_UP), attribute(IFLA_IFNAME, text(outside)), attribute(IFLA_MTU, u32(mtu)), info];
-  return { type: RTM_NEWLINK, flags: REQUEST | ACK | CREATE | EXCLUSIVE, body: Buffer.concat(body) };
-}
-
-/** Asks for the device NAME. */
-export function findLink(name: string): Message {
-  const body = Buffer.concat([linkHeader(0, 0), attribute(IFLA_IFNAME, text(name))]);
-  return { type: RTM_GETLINK, flags: REQUEST | ACK, body };
+  const own = [
+    linkHeader(inside.index, IFF_UP),
+    attribute(IFLA_IFNAME, text(inside.name)),
+    attribute(IFLA_MTU, u32(mtu)),
+  ];
+  return { type: RTM_NEWLINK, flags: REQUEST | ACK | CREATE | EXCLUSIVE, body: Buffer.concat([...own, info]) };
 }
 
 /** Brings a device up. */
 export function raise(index: number): Message {
   return { type: RTM_NEWLINK, flags: REQUEST | ACK, body: linkHeader(index, IFF_UP) };
-}
-
-/** Brings the loopback device up. */
-export function raiseLoopback(): Message {
-  return raise(LOOPBACK);
 }
 
 /** Gives the device ADDRESS; PEER, and nothing else, is reached over it. */
@@ -112,7 +114,7 @@ export interface Link {
   readonly kind: string | undefined;
 }
 
-/** The device an answer to `findLink` or `listLinks` describes. */
+/** The device an answer to `listLinks` describes. */
 export function parseLink(message: Uint8Array): Link | undefined {
   const answer = parseAnswer(message, LINK_BYTES);
   const name = textOf(answer?.attributes.get(IFLA_IFNAME));

@@ -46,8 +46,8 @@ export function maskOf(bits: number): number {
 
 /** Size of the range the steps of a machine have their addresses from: a thousand steps at once. */
 export const RANGE_BITS = 22;
-/** The gateway's is the first address; the step's follow. */
-export const ADDRESSES = 2 ** (32 - RANGE_BITS) - 2;
+/** Addresses of a range but the first, which names it, the second, which is the gateway's, and the last, which means all of them. */
+export const ADDRESSES = 2 ** (32 - RANGE_BITS) - 3;
 /** A route to more than this much is one to everywhere else: the default route, or the halves a VPN lays over it. */
 const DEFAULT_ROUTE_BITS = 7;
 

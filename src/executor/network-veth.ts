@@ -1,13 +1,13 @@
-import { EngineError, messageOf, Scope } from "../base/index.js";
-import type { OpenNetwork } from "../snapshot/index.js";
+import { canceled, EngineError, messageOf, Scope } from "../base/index.js";
+import type { NetworkRequest, OpenNetwork } from "../snapshot/index.js";
+import { Sequence } from "./netlink-messages.js";
 import { NetlinkSocket, type NetworkPlane } from "./netlink-socket.js";
-import type { NetworkDriver, StepNetwork } from "./network.js";
+import type { NetworkDriver, StepNetwork, StepNetworkOptions } from "./network.js";
 import { type ForwardingPlace, openForwarding } from "./network-forwarding.js";
 import {
   addAddress,
   addDefaultRoute,
   createPair,
-  findLink,
   type Link,
   listLinks,
   listRoutes,
@@ -15,7 +15,6 @@ import {
   parseRoute,
   type Route,
   raise,
-  raiseLoopback,
 } from "./network-links.js";
 import { ADDRESSES, addressIn, chooseRange, formatIpv4, type Ipv4, type Prefix } from "./network-range.js";
 import { DEVICE_PREFIX, stepRules } from "./network-rules.js";
@@ -31,7 +30,10 @@ export interface VethOptions {
   readonly seed: number;
 }
 
-const INSIDE = "eth0";
+/** The kernel's own numbers for devices grow from 1. */
+const LOOPBACK_INDEX = 1;
+const INSIDE_INDEX = 1_000;
+const OUTSIDE_INDEX = 1_000_000_000;
 const MTU_DEFAULT_BYTES = 1500;
 /** IPv4 asks for this much (RFC 791). */
 const MTU_MIN_BYTES = 576;
@@ -56,7 +58,9 @@ export async function openVeth(options: VethOptions): Promise<NetworkDriver> {
   if (!range) throw new EngineError("unavailable", "all private addresses are routed to somewhere else");
   await filter.ask("setting rules of the firewall", stepRules(`ashlar-${owner}`, range));
   const devices = links.filter((each) => each.up && each.name !== "lo" && !isStepDevice(each));
-  scope.use(await openForwarding({ place, filter, cookie: route.cookie, devices: devices.map(({ name }) => name) }));
+  scope.use(
+    await openForwarding({ place, filter, cookie: route.opened.cookie, devices: devices.map(({ name }) => name) }),
+  );
   return new Veth({ options, route, range, mtu: mtuOf(foreign, links), scope: scope.move() });
 }
 
@@ -84,6 +88,8 @@ class Veth implements NetworkDriver {
   readonly description: string;
   readonly #parts: VethParts;
   readonly #gateway: Ipv4;
+  readonly #sequence = new Sequence();
+  readonly #closing = new Set<Promise<void>>();
   #number: number;
 
   constructor(parts: VethParts) {
@@ -94,70 +100,64 @@ class Veth implements NetworkDriver {
     this.description = `a pair of devices and an address of ${formatIpv4(range.address)}/${range.bits} a step, masqueraded`;
   }
 
-  async open(): Promise<StepNetwork> {
-    const { plane } = this.#parts.options;
-    const network = await openNamespace(plane);
-    try {
-      await this.#connect(network);
-    } catch (error) {
-      await plane.control("closeNetwork", network);
-      throw error;
+  async open({ signal }: StepNetworkOptions): Promise<StepNetwork> {
+    for (let attempt = 0; attempt < ADDRESSES; attempt++) {
+      if (signal?.aborted) throw canceled(signal);
+      this.#number = (this.#number + 1) % ADDRESSES;
+      const made = await this.#make(this.#number);
+      if (made !== undefined) return this.#network(made);
     }
+    throw new EngineError("unavailable", `all ${ADDRESSES} addresses for steps are in use`);
+  }
+
+  #network(opened: OpenNetwork): StepNetwork {
     return {
-      entry: { kind: "open", namespace: network.namespace },
+      entry: { kind: "open", namespace: opened.namespace },
       gateway: formatIpv4(this.#gateway),
-      [Symbol.asyncDispose]: () => plane.control("closeNetwork", network),
+      // Nobody waits for it: the address is free when the name is.
+      [Symbol.asyncDispose]: async () => {
+        const closing = this.#parts.options.plane.control("closeNetwork", opened);
+        this.#closing.add(closing);
+        closing.finally(() => this.#closing.delete(closing)).catch(() => {});
+      },
     };
   }
 
-  async #connect({ namespace, socket }: OpenNetwork): Promise<void> {
-    const { route, options } = this.#parts;
-    const { outside, address } = await this.#createPair(namespace);
-    // The device goes away with the namespace, in which this socket lives, and which its holder closes.
-    const inside = new NetlinkSocket(options.plane, socket);
-    const inner = indexOf(await inside.ask("finding a device", [findLink(INSIDE)]));
-    await Promise.all([
-      route.ask("giving the gateway its address", [addAddress(outside, this.#gateway, address)]),
-      inside.ask(
-        "configuring a device",
-        [raiseLoopback()],
-        [addAddress(inner, address, this.#gateway)],
-        [raise(inner)],
-        [addDefaultRoute(inner, this.#gateway)],
+  /** Makes the network of a number; undefined where somebody has it. */
+  async #make(number: number): Promise<OpenNetwork | undefined> {
+    const { route, options, range, mtu } = this.#parts;
+    const inside = { name: "eth0", index: INSIDE_INDEX };
+    const outside = { name: `${DEVICE_PREFIX}${number}`, index: OUTSIDE_INDEX + number };
+    const address = addressIn(range, GATEWAY_OFFSET + 1 + number);
+    const outcome = await openNamespace(options.plane, {
+      inside: this.#sequence.requests(
+        [createPair(inside, outside, route.opened.namespace, mtu)],
+        [raise(LOOPBACK_INDEX)],
+        [addAddress(inside.index, address, this.#gateway)],
+        [addDefaultRoute(inside.index, this.#gateway)],
       ),
-    ]);
+      outside: {
+        socket: route.opened.socket,
+        requests: route.requests([raise(outside.index)], [addAddress(outside.index, this.#gateway, address)]),
+      },
+    });
+    if (!("code" in outcome)) return outcome;
+    if (outcome.code === "EEXIST" || outcome.code === "EBUSY") return undefined;
+    throw new EngineError("unavailable", `making a pair of devices: ${outcome.code}`);
   }
 
-  /** Makes devices under the first free number. */
-  async #createPair(namespace: number): Promise<{ readonly outside: number; readonly address: Ipv4 }> {
-    const { route, mtu, range } = this.#parts;
-    for (let attempt = 0; attempt < ADDRESSES - 1; attempt++) {
-      this.#number = (this.#number + 1) % (ADDRESSES - 1);
-      const number = this.#number;
-      const name = `${DEVICE_PREFIX}${number}`;
-      const made = await route.send([createPair(name, INSIDE, namespace, mtu)], [findLink(name)]);
-      if (made.kind === "answers")
-        return { outside: indexOf(made.answers), address: addressIn(range, GATEWAY_OFFSET + 1 + number) };
-      if (made.code !== "EEXIST") throw new EngineError("unavailable", `making a pair of devices: ${made.code}`);
-    }
-    throw new EngineError("unavailable", `all ${ADDRESSES - 1} addresses for steps are in use`);
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#parts.scope[Symbol.asyncDispose]();
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.allSettled(this.#closing);
+    await this.#parts.scope[Symbol.asyncDispose]();
   }
 }
 
-async function openNamespace(plane: NetworkPlane): Promise<OpenNetwork> {
+type Opening = OpenNetwork | { readonly kind: "refused"; readonly code: string };
+
+async function openNamespace(plane: NetworkPlane, request: NetworkRequest): Promise<Opening> {
   try {
-    return await plane.control("openNetwork", {});
+    return await plane.control("openNetwork", request);
   } catch (error) {
     throw new EngineError("unavailable", `making a network namespace: ${messageOf(error)}`, { cause: error });
   }
-}
-
-function indexOf(answers: readonly Uint8Array[]): number {
-  const [link] = answers.flatMap((each) => parseLink(each) ?? []);
-  if (!link) throw new EngineError("unavailable", "the kernel does not find the device it has made");
-  return link.index;
 }

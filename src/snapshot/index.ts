@@ -9,5 +9,5 @@ export * from "./state-dirs.js";
 export * from "./subordinate-ids.js";
 export * from "./tree.js";
 export * from "./user-namespace.js";
-export type { NetlinkOutcome, OpenNetwork } from "./worker/network.js";
+export type { MachineSocket, NetlinkOutcome, NetworkRequest, OpenNetwork } from "./worker/network.js";
 export type { Snapshotter } from "./worker/protocol.js";
