@@ -1,8 +1,6 @@
 import { spawn } from "node:child_process";
-import fs from "node:fs";
-import path from "node:path";
 import { Writable } from "node:stream";
-import { EngineError } from "../base/index.js";
+import { EngineError, findExecutable, searchDirectories } from "../base/index.js";
 
 /** A docker archive on its way into another engine's store. */
 export interface ImageLoader {
@@ -14,29 +12,12 @@ export interface ImageLoader {
 /** `docker load` or `podman load`, whichever is on the PATH; it starts with the archive's first byte. Throws `not-found`. */
 export function createImageLoader(env: Readonly<Record<string, string | undefined>>): ImageLoader {
   for (const program of ["docker", "podman"] as const) {
-    const file = findProgram(program, env.PATH ?? "");
+    const file = findExecutable(program, searchDirectories(env.PATH ?? ""));
     if (file !== undefined) return { program, archive: new LoadStream(file, program, env) };
   }
   throw new EngineError("not-found", "loading the image: neither docker nor podman is on the PATH", {
     hint: "Use -o type=docker,dest=FILE to write the archive to a file.",
   });
-}
-
-function findProgram(name: string, searchPath: string): string | undefined {
-  return searchPath
-    .split(path.delimiter)
-    .filter((directory) => directory !== "")
-    .map((directory) => path.join(directory, name))
-    .find(isExecutable);
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    fs.accessSync(file, fs.constants.X_OK);
-    return fs.statSync(file).isFile();
-  } catch {
-    return false;
-  }
 }
 
 /** Bytes of the program's words that are kept. */

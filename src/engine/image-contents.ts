@@ -1,12 +1,5 @@
 import { type Digest, digestOf } from "../base/index.js";
-import {
-  type Descriptor,
-  IMAGE_CONFIG_BYTES_MAX,
-  MANIFEST_BYTES_MAX,
-  parseImageConfig,
-  parseManifestOrIndex,
-  readAll,
-} from "../oci/index.js";
+import { type Descriptor, readImageConfig, readManifestOrIndex } from "../oci/index.js";
 import type { ContentStore } from "../store/index.js";
 
 /** What images consist of. */
@@ -24,7 +17,7 @@ export async function imageContents(roots: readonly Descriptor[], store: Content
     if (blobs.has(descriptor.digest)) return;
     blobs.add(descriptor.digest);
     if (!(await store.info(descriptor.digest))) return;
-    const document = parseManifestOrIndex(await readAll(store, descriptor, MANIFEST_BYTES_MAX), descriptor.mediaType);
+    const document = await readManifestOrIndex(store, descriptor);
     if (document.kind === "index") {
       for (const manifest of document.index.manifests) await visit(manifest);
       return;
@@ -32,7 +25,7 @@ export async function imageContents(roots: readonly Descriptor[], store: Content
     const { config, layers } = document.manifest;
     for (const { digest } of [config, ...layers]) blobs.add(digest);
     if (!(await store.info(config.digest))) return;
-    const { rootfs } = parseImageConfig(await readAll(store, config, IMAGE_CONFIG_BYTES_MAX));
+    const { rootfs } = await readImageConfig(store, document.manifest);
     for (const chain of chainIds(rootfs.diff_ids)) chains.add(chain);
   };
   for (const root of roots) await visit(root);

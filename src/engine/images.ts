@@ -1,11 +1,4 @@
-import {
-  formatPlatform,
-  IMAGE_CONFIG_BYTES_MAX,
-  MANIFEST_BYTES_MAX,
-  parseImageConfig,
-  parseManifestOrIndex,
-  readAll,
-} from "../oci/index.js";
+import { formatPlatform, readImageConfig, readManifestOrIndex } from "../oci/index.js";
 import type { ContentStore, ImageStore, NamedImage } from "../store/index.js";
 import type { StoredImage } from "./request.js";
 
@@ -33,13 +26,10 @@ async function describe(image: NamedImage, store: ContentStore): Promise<StoredI
     platforms,
   };
   if (!first || !(await store.info(first.manifest.digest))) return { ...base, sizeBytes: 0, createdAt: undefined };
-  const document = parseManifestOrIndex(
-    await readAll(store, first.manifest, MANIFEST_BYTES_MAX),
-    first.manifest.mediaType,
-  );
+  const document = await readManifestOrIndex(store, first.manifest);
   if (document.kind === "index") return { ...base, sizeBytes: 0, createdAt: undefined };
   const { config, layers } = document.manifest;
-  const { created } = parseImageConfig(await readAll(store, config, IMAGE_CONFIG_BYTES_MAX));
+  const { created } = await readImageConfig(store, document.manifest);
   const createdAt = created === undefined ? undefined : Date.parse(created);
   return { ...base, sizeBytes: layers.reduce((sum, { size }) => sum + size, config.size), createdAt };
 }

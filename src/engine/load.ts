@@ -4,16 +4,13 @@ import { EngineError, Scope } from "../base/index.js";
 import {
   configPlatform,
   type Descriptor,
-  IMAGE_CONFIG_BYTES_MAX,
   IMAGE_NAME_ANNOTATION,
   type Layout,
-  MANIFEST_BYTES_MAX,
   type Manifest,
   openLayout,
-  parseImageConfig,
-  parseManifestOrIndex,
   REF_NAME_ANNOTATION,
-  readAll,
+  readImageConfig,
+  readManifestOrIndex,
 } from "../oci/index.js";
 import type { ContentStore, ImageStore, PlatformImage } from "../store/index.js";
 import type { BuildEngine } from "./build.js";
@@ -64,7 +61,7 @@ function namesOf({ annotations }: Descriptor): string[] {
 
 /** Copies everything under ROOT, children first, and tells the platforms it holds. */
 async function copyImage(layout: Layout, root: Descriptor, store: ContentStore): Promise<readonly PlatformImage[]> {
-  const document = parseManifestOrIndex(await readAll(layout, root, MANIFEST_BYTES_MAX), root.mediaType);
+  const document = await readManifestOrIndex(layout, root);
   const platforms: PlatformImage[] = [];
   if (document.kind === "index") {
     for (const child of document.index.manifests) platforms.push(...(await copyImage(layout, child, store)));
@@ -81,6 +78,6 @@ async function copyManifest(
   store: ContentStore,
 ): Promise<PlatformImage> {
   for (const descriptor of [...manifest.layers, manifest.config]) await store.ensure(descriptor, layout);
-  const config = parseImageConfig(await readAll(store, manifest.config, IMAGE_CONFIG_BYTES_MAX));
+  const config = await readImageConfig(store, manifest);
   return { imageId: manifest.config.digest, manifest: { ...root, platform: configPlatform(config) } };
 }

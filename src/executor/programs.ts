@@ -1,14 +1,11 @@
-import fs from "node:fs";
-import path from "node:path";
-import { EngineError } from "../base/index.js";
+import { EngineError, findExecutable, searchDirectories } from "../base/index.js";
 
 /** Where system programs are even when a user's PATH does not say so. */
 const SYSTEM_DIRECTORIES = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin"];
 
 /** The file of a program on SEARCH_PATH (as PATH has it) or in the system's own directories. */
 export function findProgram(name: string, searchPath: string): string | undefined {
-  const directories = [...searchPath.split(":").filter((entry) => path.isAbsolute(entry)), ...SYSTEM_DIRECTORIES];
-  return directories.map((directory) => path.join(directory, name)).find(isExecutable);
+  return findExecutable(name, [...searchDirectories(searchPath), ...SYSTEM_DIRECTORIES]);
 }
 
 /** As `findProgram`; throws EngineError `unavailable` naming the Debian package to install. */
@@ -16,13 +13,4 @@ export function requireProgram(name: string, searchPath: string, debianPackage: 
   const file = findProgram(name, searchPath);
   if (file !== undefined) return file;
   throw new EngineError("unavailable", `no ${name} program found`, { hint: `install ${debianPackage}` });
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    fs.accessSync(file, fs.constants.X_OK);
-    return fs.statSync(file).isFile();
-  } catch {
-    return false;
-  }
 }

@@ -1,4 +1,5 @@
 export * from "./descriptor.js";
+export { readImageConfig, readManifestOrIndex } from "./documents.js";
 export { goJson, type JsonValue, sortedMembers } from "./go-json.js";
 export * from "./image-config.js";
 export { IMAGE_NAME_ANNOTATION, REF_NAME_ANNOTATION } from "./indexed-layout.js";

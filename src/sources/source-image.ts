@@ -3,22 +3,18 @@ import {
   configPlatform,
   type Descriptor,
   formatPlatform,
-  IMAGE_CONFIG_BYTES_MAX,
   type ImageConfig,
   type Index,
   isIndexType,
   isManifestType,
   type Layer,
   layerCompression,
-  MANIFEST_BYTES_MAX,
   type Manifest,
-  type ManifestOrIndex,
   type Platform,
   type Provider,
-  parseImageConfig,
-  parseManifestOrIndex,
   platformRank,
-  readAll,
+  readImageConfig,
+  readManifestOrIndex,
 } from "../oci/index.js";
 
 /** An image for one platform, found somewhere: what a FROM builds on. No layer has been fetched. */
@@ -47,7 +43,7 @@ export async function selectImage(
   options?: AbortOptions,
 ): Promise<SourceImage> {
   const { descriptor, manifest } = await selectManifest(provider, root, platform, { ...options, depth: 0 });
-  const config = await readConfig(provider, manifest, options);
+  const config = await readImageConfig(provider, manifest, options);
   return {
     root,
     manifest: descriptor,
@@ -78,7 +74,7 @@ async function selectManifest(
   platform: Platform,
   options: SelectOptions,
 ): Promise<FoundManifest> {
-  const document = await readDocument(provider, descriptor, options);
+  const document = await readManifestOrIndex(provider, descriptor, options);
   switch (document.kind) {
     case "manifest":
       return { descriptor, manifest: document.manifest };
@@ -120,25 +116,13 @@ async function matchByConfig(
     ({ platform: said, mediaType }) => said === undefined && isManifestType(mediaType),
   );
   for (const descriptor of silent.slice(0, CONFIGS_ASKED_MAX)) {
-    const document = await readDocument(provider, descriptor, options);
+    const document = await readManifestOrIndex(provider, descriptor, options);
     if (document.kind !== "manifest") continue;
-    const config = await readConfig(provider, document.manifest, options);
+    const config = await readImageConfig(provider, document.manifest, options);
     if (platformRank(platform, configPlatform(config)) !== undefined)
       return { descriptor, manifest: document.manifest };
   }
   return undefined;
-}
-
-async function readDocument(
-  provider: Provider,
-  descriptor: Descriptor,
-  options: AbortOptions,
-): Promise<ManifestOrIndex> {
-  return parseManifestOrIndex(await readAll(provider, descriptor, MANIFEST_BYTES_MAX, options), descriptor.mediaType);
-}
-
-async function readConfig(provider: Provider, manifest: Manifest, options?: AbortOptions): Promise<ImageConfig> {
-  return parseImageConfig(await readAll(provider, manifest.config, IMAGE_CONFIG_BYTES_MAX, options));
 }
 
 function layersOf(manifest: Manifest, config: ImageConfig): readonly Layer[] {
