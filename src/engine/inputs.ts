@@ -63,7 +63,10 @@ async function readDockerfile(
   main: MainContext,
   open: RemoteSources["open"],
 ): Promise<FoundDockerfile> {
-  if (dockerfileText !== undefined) return { name: dockerfile ?? DEFAULT_NAME, text: dockerfileText, path: undefined };
+  if (dockerfileText !== undefined) {
+    const name = dockerfile === undefined || dockerfile === "-" ? DEFAULT_NAME : dockerfile;
+    return { name, text: dockerfileText, path: undefined };
+  }
   if (dockerfile !== undefined && /^https?:\/\//.test(dockerfile)) return downloadDockerfile(dockerfile, open);
   switch (main.kind) {
     case "directory":

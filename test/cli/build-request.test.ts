@@ -171,15 +171,14 @@ describe("what build is asked", () => {
     [{ ulimit: ["nofile=-1:3"] }, "must be less than or equal"],
     [{ addHost: ["nowhere"] }, "HOST:IP"],
     [{ addHost: ["a:300.1.1.1"] }, 'invalid IP address "300.1.1.1"'],
-    [{ addHost: ["a:host-gateway"] }, "not supported yet"],
     [{ allow: ["everything"] }, 'invalid value "everything" for --allow'],
-    [{ allow: ["device=gpu"] }, "not supported yet"],
+    [{ allow: ["device=gpu,mode=rw"] }, "unknown option mode=rw"],
     [{ secret: ["src=x"] }, "needs an id"],
     [{ secret: ["id=x,colour=red"] }, "unexpected key 'colour'"],
     [{ secret: ["id=x,type=safe"] }, 'unsupported secret type "safe"'],
     [{ secret: ["x"] }, "field 'x' must be a key=value pair"],
-    [{ ssh: ["default"] }, "--ssh is not supported yet"],
-    [{ ssh: ["=x"] }, "invalid value"],
+    [{ ssh: ["default"] }, "make sure SSH_AUTH_SOCK is set"],
+    [{ ssh: ["a=x,,y"] }, "one of its paths is empty"],
     [{ provenance: "mode=max" }, "only --provenance=false"],
     [{ sbom: "true" }, "only --sbom=false"],
     [{ buildContext: ["lib"] }, "expected key=value"],
@@ -195,11 +194,24 @@ describe("what build is asked", () => {
     expect(() => parse(flags)).toThrow(words);
   });
 
+  it("takes agents and keys for ssh, devices, and the host by its own name", () => {
+    const env = { SSH_AUTH_SOCK: "/run/agent" };
+    expect(requestOf({ ssh: ["default", "deploy=id_rsa,/keys/b"] }, { env }).ssh).toEqual([
+      { id: "default", paths: ["/run/agent"] },
+      { id: "deploy", paths: ["/home/me/app/id_rsa", "/keys/b"] },
+    ]);
+    expect(requestOf({ allow: ["device=gpu,alias=g", "network.host"] }).allow).toEqual([
+      "device=gpu,alias=g",
+      "network.host",
+    ]);
+    expect(requestOf({ addHost: ["a:host-gateway"] }).extraHosts).toEqual([{ host: "a", ip: "host-gateway" }]);
+  });
+
   it("accepts that there is no provenance and no SBOM", () => {
     expect(() => parse({ provenance: "false", sbom: "false" })).not.toThrow();
   });
 
-  it("knows contexts: a directory, standard input, and no other", () => {
+  it("knows contexts: a directory, standard input, an address", () => {
     expect(parse({}, {}, "sub").context).toEqual({ kind: "directory", path: "/home/me/app/sub", shown: "sub" });
     expect(parse({ file: "sub/Dockerfile" }, {}, "-")).toMatchObject({
       context: { kind: "stdin" },
@@ -207,7 +219,8 @@ describe("what build is asked", () => {
     });
     expect(parse({ file: "-" })).toMatchObject({ dockerfileFromStdin: true, request: { dockerfile: "-" } });
     expect(() => parse({ file: "-" }, {}, "-")).toThrow("can't use stdin for both");
-    expect(() => parse({}, {}, "https://example.org/x.git")).toThrow("URL");
+    const address = "https://example.org/x.git#main:sub";
+    expect(parse({}, {}, address).context).toEqual({ kind: "address", address });
     expect(() => parse({}, {}, "")).toThrow("no build context");
   });
 

@@ -259,6 +259,12 @@ describe("a call", () => {
     expect(err).toContain(words);
   });
 
+  it("makes nothing, whatever outputs there are", async () => {
+    const args = ["build", "--check", "--load", "-o", "type=tar,dest=-", "-t", "x", directory];
+    const { code, out } = await finished(args, { env: { PATH: "/nonexistent" }, stdoutIsTerminal: true });
+    expect({ code, out }).toEqual({ code: 0, out: "Check complete, no warnings found.\n" });
+  });
+
   it("is one question", async () => {
     const { code, err } = await finished(["build", "--check", "--call=outline", directory]);
     expect(code).toBe(125);

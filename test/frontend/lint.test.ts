@@ -241,6 +241,14 @@ describe("the checks of what the build finds out", () => {
     ]);
   });
 
+  it("UndefinedVar, as often as anybody could want to know", async () => {
+    const lines = Array.from({ length: 12_000 }, (_, index) => `ENV V${index}=$U${index}`);
+    const found = await check(`FROM base\n${lines.join("\n")}\n`);
+    expect(found).toHaveLength(10_000);
+    expect(found[150]?.message).toContain("(did you mean $V");
+    expect(found[250]?.message).toBe("Usage of undefined variable '$U250'");
+  });
+
   it("CopyIgnoredFile", async () => {
     const text =
       "FROM base AS one\nFROM base\nCOPY ./logs/../secret.txt ok /a/\nADD logs/x.log /b\nCOPY . /d/\nCOPY --from=one secret.txt /e\nADD https://example.com/secret.txt /f\n";

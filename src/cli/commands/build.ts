@@ -28,8 +28,10 @@ export async function buildCommand(
   const { env, cwd, platform } = surroundings;
   const proxyArgs = loadProxyArgs(surroundings);
   const invocation = parseBuild(flags, contextPath, { env, cwd, proxyArgs, localPlatform: platform });
-  const loader = invocation.outputs?.some(({ kind }) => kind === "load") ? createImageLoader(env) : undefined;
-  const outputs = invocation.outputs && outputSpecs(invocation.outputs, loader, surroundings);
+  // A question makes nothing that could go anywhere.
+  const targets = invocation.call ? undefined : invocation.outputs;
+  const loader = targets?.some(({ kind }) => kind === "load") ? createImageLoader(env) : undefined;
+  const outputs = targets && outputSpecs(targets, loader, surroundings);
   const renderer = createRenderer(invocation.progress, surroundings, invocation.debug);
   using stopping = listenForStop(surroundings);
   const { signal } = stopping;
