@@ -83,6 +83,7 @@ export function parseEngine(
   return {
     ...(root === undefined ? {} : { root: path.resolve(cwd, root) }),
     ...(isolation === undefined ? {} : { isolation: parseChoice(isolation, isolationName, ["oci", "sandbox"]) }),
+    ...(env.ASHLAR_CDI_DIRS ? { cdiDirectories: env.ASHLAR_CDI_DIRS.split(":").filter(path.isAbsolute) } : {}),
     ...(runtime ? { runtime: parseChoice(runtime, "ASHLAR_RUNTIME", ["runc", "crun"]) } : {}),
     ...(network ? { network: parseChoice(network, "ASHLAR_NETWORK", NETWORK_MODES) } : {}),
     ...(snapshotter

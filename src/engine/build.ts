@@ -45,6 +45,7 @@ export interface BuildEngine {
   readonly web: HttpClient;
   readonly entities: HttpEntities;
   readonly gitSource: GitSource;
+  readonly cdiDirectories: readonly string[] | undefined;
   readonly clock: Clock;
   readonly newId: () => string;
 }

@@ -187,6 +187,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     web,
     entities,
     gitSource,
+    cdiDirectories: options.cdiDirectories,
     clock,
     newId,
   };

@@ -234,6 +234,8 @@ export interface EngineOptions {
    */
   readonly network?: "auto" | "veth" | "pasta" | "slirp4netns" | "host";
   readonly snapshotter?: "overlay" | "fuse-overlayfs" | "native";
+  /** Where devices for `RUN --device` are described (CDI), later ones win. Default: /etc/cdi, /var/run/cdi. */
+  readonly cdiDirectories?: readonly string[];
   /** The environment that PATH, HOME and XDG_DATA_HOME are taken from. Default: none of it, and the usual PATH. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Path of Docker's config.json, for registry credentials. Default: that of the user's home. */

@@ -66,6 +66,7 @@ async function openEnvironment(parts: RequestScope): Promise<OpEnvironment> {
     directories,
     entitlements: new Set(request.allow ?? []),
     resources: request.resources ?? {},
+    cdiDirectories: engine.cdiDirectories,
     steps: createLimiter(request.maxParallelism ?? Number.POSITIVE_INFINITY),
     pulledBy: new Map(),
     contextDigests: new Map(),

@@ -1,4 +1,5 @@
 import type { AbortOptions } from "../base/index.js";
+import type { StepDevices } from "./cdi/index.js";
 
 /** Runs the process of one step on a root file system, and lets nothing of it live on. */
 export interface Executor {
@@ -55,6 +56,8 @@ export interface StepProcess {
   readonly shmSizeBytes?: number | undefined;
   readonly cgroupParent?: string | undefined;
   readonly resources?: StepResources | undefined;
+  /** Beside the usual ones. */
+  readonly devices?: Pick<StepDevices, "nodes" | "hooks"> | undefined;
   /** A terminal of its own; only for interactive runs. */
   readonly tty: boolean;
 }

@@ -1,7 +1,9 @@
+export type { StepDevices } from "./cdi/index.js";
 export { type Cgroups, readCgroups } from "./cgroups.js";
+export { checkDevices, devicesFor } from "./devices.js";
+export { HOST_GATEWAY } from "./etc-files.js";
 export type { Executor, Exit, RunOptions, StepMount, StepMountFlag, StepProcess, StepResources } from "./executor.js";
 export { exitMessage } from "./failure.js";
-export { HOST_GATEWAY } from "./etc-files.js";
 export type { NetworkMode } from "./network.js";
 export { createNetworks, type Networks, type NetworksOptions, sweepNetworks } from "./networks.js";
 export { findProgram, requireProgram } from "./programs.js";

@@ -5,7 +5,7 @@ import { deviceNumbers, S_IFCHR, S_IFMT } from "../base/index.js";
 /** A device node in the OCI runtime spec. */
 export interface DeviceNode {
   readonly path: string;
-  readonly type: "b" | "c";
+  readonly type: "b" | "c" | "p";
   readonly major: number;
   readonly minor: number;
   readonly fileMode: number;

@@ -59,7 +59,9 @@ export function sandboxRunner({ node, entry }: SandboxPrograms, nodeArch: string
     throw new EngineError("unsupported", `the sandbox has no system call filter for ${nodeArch}`);
   return {
     name: "the sandbox",
-    command(step, { network }) {
+    command(step, { network, devices }) {
+      if (devices && devices.hooks.length > 0)
+        throw new EngineError("unsupported", "a device needs hooks, which the sandbox does not run: use runc or crun");
       const net = network === "none" ? ["--net"] : [];
       return {
         argv: [node, entry, "--bundle", step.path, "--outside", fs.readlinkSync("/proc/self/ns/uts")],

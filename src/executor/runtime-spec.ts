@@ -1,10 +1,11 @@
 import { EngineError } from "../base/index.js";
 import { DEFAULT_CAPABILITIES } from "./capabilities.js";
+import type { StepHook } from "./cdi/index.js";
 import type { StepProcess } from "./executor.js";
 import type { DeviceNode } from "./insecure-devices.js";
 import { defaultSeccomp, type SeccompSpec } from "./seccomp-profile.js";
 import { type EtcFiles, type SpecMount, specMounts } from "./spec-mounts.js";
-import { type SpecResources, specResources } from "./spec-resources.js";
+import { deviceRules, type SpecResources, specResources } from "./spec-resources.js";
 
 /** The parts of an OCI runtime configuration (runtime-spec 1.0.2, config.json) that a step uses. */
 export interface RuntimeSpec {
@@ -33,12 +34,16 @@ export interface RuntimeSpec {
     readonly namespaces: readonly { readonly type: string }[];
     readonly cgroupsPath?: string;
     readonly resources: SpecResources;
-    readonly devices: readonly DeviceNode[];
+    readonly devices: readonly (DeviceNode & { readonly hostPath?: string })[];
     readonly seccomp?: SeccompSpec;
     readonly maskedPaths: readonly string[];
     readonly readonlyPaths: readonly string[];
   };
+  /** By their names. */
+  readonly hooks?: Readonly<Record<string, readonly SpecHook[]>>;
 }
+
+type SpecHook = Omit<StepHook, "hookName">;
 
 /** What of the machine a runtime spec depends on. */
 export interface SpecHost {
@@ -93,13 +98,26 @@ export function runtimeSpec(step: StepProcess, place: StepPlace, host: SpecHost,
     linux: {
       namespaces: namespaces(step, host.cgroupVersion).map((type) => ({ type })),
       ...(place.cgroupsPath === undefined ? {} : { cgroupsPath: place.cgroupsPath }),
-      resources: host.userNamespace ? { devices: [] } : specResources(step, []),
-      devices: insecure && !host.userNamespace ? host.devices() : [],
+      resources: host.userNamespace ? { devices: [] } : specResources(step, deviceRules(step.devices?.nodes ?? [])),
+      devices: [
+        ...(insecure && !host.userNamespace ? host.devices() : []),
+        ...(step.devices?.nodes ?? []).map(({ access: _, ...node }) => node),
+      ],
       ...(insecure ? {} : { seccomp: defaultSeccomp(DEFAULT_CAPABILITIES, host.arch) }),
       maskedPaths: insecure ? [] : MASKED_PATHS,
       readonlyPaths: insecure ? [] : READONLY_PATHS,
     },
+    ...hooksOf(step.devices?.hooks ?? []),
   };
+}
+
+function hooksOf(hooks: readonly StepHook[]): Pick<RuntimeSpec, "hooks"> {
+  const byName: Record<string, SpecHook[]> = {};
+  for (const { hookName, ...hook } of hooks) {
+    byName[hookName] ??= [];
+    byName[hookName].push(hook);
+  }
+  return hooks.length === 0 ? {} : { hooks: byName };
 }
 
 function processOf(step: StepProcess, capabilities: readonly string[], terminal: boolean): RuntimeSpec["process"] {

@@ -1,3 +1,4 @@
+import type { StepDeviceNode } from "./cdi/index.js";
 import type { StepProcess, StepResources } from "./executor.js";
 
 /** `linux.resources` of the OCI runtime spec, as far as a step uses it. */
@@ -36,6 +37,13 @@ export function specResources(
     mems: cpusetMems,
   });
   return { devices: [deviceRule(security === "insecure"), ...rules], ...(memory && { memory }), ...(cpu && { cpu }) };
+}
+
+/** The rules that let a step use NODES. */
+export function deviceRules(nodes: readonly StepDeviceNode[]): readonly DeviceRule[] {
+  return nodes.flatMap(({ type, major, minor, access }) =>
+    type === "p" ? [] : { allow: true, type, major, minor, access },
+  );
 }
 
 /** Whether there is a bound that only a control group can keep. */

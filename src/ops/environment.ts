@@ -26,6 +26,8 @@ export interface OpEnvironment {
   readonly directories: ReadonlyMap<string, string>;
   /** `network.host`, `security.insecure`, as far as the caller allowed them. */
   readonly entitlements: ReadonlySet<string>;
+  /** Where devices are described (CDI); absent: the usual places. */
+  readonly cdiDirectories?: readonly string[] | undefined;
   /** Bounds of every step. */
   readonly resources: StepResources;
   readonly steps: Limiter;

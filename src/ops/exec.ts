@@ -1,6 +1,6 @@
 import fs from "node:fs";
 import { canonicalJson, digestOf, EngineError, hexOf } from "../base/index.js";
-import type { Exit, StepMount, StepProcess } from "../executor/index.js";
+import type { Exit, StepDevices, StepMount, StepProcess } from "../executor/index.js";
 import type { ExecMount, ExecOp, OpNode } from "../llb/index.js";
 import type { Tree, Workspace } from "../snapshot/index.js";
 import type { CacheMap, InputKey, Op, OpContext } from "../solver/index.js";
@@ -17,9 +17,25 @@ type ExecNode = OpNode & { readonly op: ExecOp };
 /** The op of RUN: a process on a root file system, in a layer of its own. */
 export function createExecOp(node: ExecNode, environment: OpEnvironment): Op<FileResult> {
   return {
-    cacheMap: async () => cacheMapOf(node, environment),
+    async cacheMap() {
+      await checkEntitlements(node.op, environment);
+      return cacheMapOf(node, environment);
+    },
     exec: (inputs, context) => runStep(node.op, inputs, { environment, context }),
   };
+}
+
+/** Refuses what the caller has not allowed, whether it would run or is in the cache. */
+async function checkEntitlements(
+  { network, security, devices = [] }: ExecOp,
+  environment: OpEnvironment,
+): Promise<void> {
+  if (network === "host") requireEntitlement(environment, "network.host");
+  if (security === "insecure") requireEntitlement(environment, "security.insecure");
+  if (devices.length === 0) return;
+  const { checkDevices } = await import("../executor/index.js");
+  const { cdiDirectories: directories, entitlements } = environment;
+  await checkDevices(devices, { directories, entitlements });
 }
 
 /**
@@ -66,11 +82,6 @@ interface Step {
 
 async function runStep(op: ExecOp, inputs: readonly FileResult[], step: Step): Promise<readonly FileResult[]> {
   const { environment, context } = step;
-  if (op.network === "host") requireEntitlement(environment, "network.host");
-  if (op.security === "insecure") requireEntitlement(environment, "security.insecure");
-  for (const { name, optional } of op.devices ?? []) {
-    if (!optional) throw new EngineError("unsupported", `devices are not supported yet: ${name}`);
-  }
   const { root, others } = splitMounts(op);
   const base: Tree = root.input < 0 ? [] : inputOf(inputs, root.input).tree;
   await ensureTree(base, environment, context);
@@ -80,10 +91,13 @@ async function runStep(op: ExecOp, inputs: readonly FileResult[], step: Step): P
     await using mounts = new StepMounts(inputs, step);
     const prepared: PreparedMount[] = [];
     for (const mount of lockOrder(others)) prepared.push(...(await mounts.prepare(mount)));
-    const process = await processOf(
+    const user = await environment.plane.run("resolveUser", { tree: base, user: op.meta.user });
+    const devices = await devicesOf(op, user, environment);
+    prepared.push(...devices.mounts);
+    const process = processOf(
       op,
       prepared.map(({ mount }) => mount),
-      { base, secretEnv: await mounts.secretEnvironment(op.secretEnv ?? []) },
+      { user, devices, secretEnv: await mounts.secretEnvironment(op.secretEnv ?? []) },
       environment,
     );
     // A place among the running steps is taken last: nobody holds one while waiting for the lock of a cache mount.
@@ -107,27 +121,37 @@ function splitMounts(op: ExecOp): { readonly root: ExecMount; readonly others: r
   return { root, others: op.mounts.filter((mount) => mount !== root) };
 }
 
+/** What the devices that the step names bring with them. */
+async function devicesOf(
+  { devices = [] }: ExecOp,
+  user: StepProcess["user"],
+  { cdiDirectories: directories, entitlements }: OpEnvironment,
+): Promise<StepDevices> {
+  const { devicesFor } = await import("../executor/index.js");
+  return devicesFor(devices, { directories, entitlements, user });
+}
+
 interface Prepared {
-  readonly base: Tree;
+  readonly user: StepProcess["user"];
+  readonly devices: StepDevices;
   readonly secretEnv: readonly string[];
 }
 
-async function processOf(
+function processOf(
   op: ExecOp,
   mounts: readonly StepMount[],
-  { base, secretEnv }: Prepared,
+  { user: { uid, gid, groups }, devices, secretEnv }: Prepared,
   environment: OpEnvironment,
-): Promise<StepProcess> {
+): StepProcess {
   const { meta } = op;
-  const { uid, gid, groups } = await environment.plane.run("resolveUser", { tree: base, user: meta.user });
   // A proxy from the command line wins over one set by ENV.
   const proxies = meta.proxyEnv ?? {};
   const env = meta.env.filter((entry) => !Object.hasOwn(proxies, entry.split("=", 1)[0] ?? ""));
   return {
     args: meta.args,
-    env: [...env, ...Object.entries(proxies).map(([key, value]) => `${key}=${value}`), ...secretEnv],
+    env: [...env, ...Object.entries(proxies).map(([key, value]) => `${key}=${value}`), ...secretEnv, ...devices.env],
     cwd: meta.cwd,
-    user: { uid, gid, groups },
+    user: { uid, gid, groups: [...groups, ...devices.groups] },
     mounts,
     hostname: meta.hostname ?? DEFAULT_HOSTNAME,
     network: op.network,
@@ -136,6 +160,7 @@ async function processOf(
     ulimits: meta.ulimits ?? [],
     cgroupParent: meta.cgroupParent,
     resources: environment.resources,
+    devices,
     tty: false,
   };
 }

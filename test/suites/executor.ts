@@ -326,6 +326,26 @@ export function executorSuite(
       });
     });
 
+    describe("devices", () => {
+      const zero = { path: "/dev/mine", hostPath: "/dev/zero", type: "c", major: 1, minor: 5 } as const;
+      const nodes = [{ ...zero, fileMode: 0o666, uid: 0, gid: 0, access: "rwm" }];
+      it("are there by the names that the step asks for", async () => {
+        const devices = { nodes, hooks: [] };
+        expect(await out("head -c 3 /dev/mine | wc -c; test -c /dev/mine && echo node", { devices })).toBe("3\nnode\n");
+        expect(await out("test -e /dev/mine || echo gone")).toBe("gone\n");
+      });
+      it("have their hooks run, or are refused where nobody runs hooks", async () => {
+        const log = path.join(ground.dirs.root, "hook");
+        const args = ["sh", "-c", `echo ran > ${log}`];
+        const hook = { hookName: "createContainer" as const, path: "/bin/sh", args, env: [] };
+        const running = script("true", { devices: { nodes, hooks: [hook] } });
+        if (traits.cgroups) {
+          expect((await running).exit).toEqual({ kind: "exited", code: 0 });
+          expect(fs.readFileSync(log, "utf8")).toBe("ran\n");
+        } else await expect(running).rejects.toMatchObject({ code: "unsupported" });
+      });
+    });
+
     describe("bounds", () => {
       const resources = { memoryBytes: 32 << 20, cpuShares: 512, cpuPeriod: 50_000, cpuQuota: 25_000, cpusetCpus: "0" };
       const read =

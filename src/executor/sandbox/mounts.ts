@@ -107,10 +107,10 @@ function fillDev(top: number, linux: RuntimeSpec["linux"], native: Native): void
     again(top, `/dev/${name}`, (fd) => mount(`/dev/${name}`, pathOf(fd), "none", MS_BIND));
   }
   for (const [target, name] of DEV_LINKS) native.symlinkat(target, dev, name);
-  for (const { path: file } of linux.devices) {
-    if (!fs.existsSync(file)) continue;
+  for (const { path: file, hostPath = file } of linux.devices) {
+    if (!fs.existsSync(hostPath)) continue;
     fs.closeSync(openMountPoint(top, file, "file", native));
-    again(top, file, (fd) => mount(file, pathOf(fd), "none", MS_BIND));
+    again(top, file, (fd) => mount(hostPath, pathOf(fd), "none", MS_BIND));
   }
   fs.closeSync(dev);
 }
