@@ -1,6 +1,6 @@
 import type { KeyValue, Range, Word } from "./ast.js";
+import { trimmed } from "./blanks.js";
 import { jsonArray } from "./json-form.js";
-import { trimmed } from "./lines.js";
 import { quote } from "./quote.js";
 import { cutTrigger, type RawInstruction, type RawText } from "./raw.js";
 import { cutWord, splitQuotedWords, splitWords } from "./words.js";

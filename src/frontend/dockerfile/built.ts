@@ -1,8 +1,8 @@
 import type { Arguments } from "./arguments.js";
 import type { CommandLine, Instruction, Word } from "./ast.js";
+import { trimmed } from "./blanks.js";
 import type { Mistake } from "./diagnostics.js";
 import { checkFlags, type FlagSchema } from "./flags.js";
-import { trimmed } from "./lines.js";
 import type { CompleteInstruction } from "./raw.js";
 
 /** A finished instruction, or what is wrong with it. */

@@ -1,7 +1,8 @@
 import type { Directives, Range, Word } from "./ast.js";
+import { leadingSpace } from "./blanks.js";
 import type { Mistake } from "./diagnostics.js";
 import type { EscapeCharacter } from "./expand.js";
-import { leadingSpace, withoutLineEnd } from "./lines.js";
+import { withoutLineEnd } from "./lines.js";
 
 /**
  * Reads the parser directives: `# key=value` lines at the very top. Whatever is none of them ends them, a blank line

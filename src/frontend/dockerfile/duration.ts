@@ -7,13 +7,11 @@ export type DurationResult =
 export function parseDuration(text: string): DurationResult {
   const invalid = { ok: false, error: `time: invalid duration ${JSON.stringify(text)}` } as const;
   const sign = text.startsWith("-") ? -1 : 1;
-  let rest = /^[+-]/.test(text) ? text.slice(1) : text;
-  if (rest === "0") return { ok: true, nanoseconds: 0 };
-  if (rest === "") return invalid;
+  const start = /^[+-]/.test(text) ? 1 : 0;
+  if (text.slice(start, start + 2) === "0") return { ok: true, nanoseconds: 0 };
+  if (start === text.length) return invalid;
   let nanoseconds = 0;
-  while (rest !== "") {
-    const match = /^([0-9]*)(?:\.([0-9]*))?([^0-9.]*)/.exec(rest);
-    const [whole, integer = "", fraction = "", unit = ""] = match ?? [""];
+  for (const [, integer = "", fraction = "", unit = ""] of text.slice(start).matchAll(PART)) {
     if (integer === "" && fraction === "") return invalid;
     const size = UNITS.get(unit);
     if (unit === "") return { ok: false, error: `time: missing unit in duration ${JSON.stringify(text)}` };
@@ -22,10 +20,12 @@ export function parseDuration(text: string): DurationResult {
     }
     nanoseconds += Number(integer) * size + Math.trunc(Number(`0.${fraction || "0"}`) * size);
     if (nanoseconds >= MAX_NANOSECONDS) return invalid;
-    rest = rest.slice(whole.length);
   }
   return { ok: true, nanoseconds: nanoseconds === 0 ? 0 : sign * nanoseconds };
 }
+
+/** A number and its unit; at the end of the text there is none. */
+const PART = /(?!$)([0-9]*)(?:\.([0-9]*))?([^0-9.]*)/gy;
 
 /** 2^63, where Go's durations end. */
 const MAX_NANOSECONDS = 2 ** 63;

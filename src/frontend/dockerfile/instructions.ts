@@ -1,12 +1,12 @@
 import type { Arguments } from "./arguments.js";
 import { keyValue } from "./arguments.js";
 import type { Word } from "./ast.js";
+import { trimmed } from "./blanks.js";
 import { buildCopy } from "./build-copy.js";
 import { buildHealthcheck } from "./build-healthcheck.js";
 import { buildRun } from "./build-run.js";
 import { atLeastOne, type BuiltInstruction, base, commandLine, flagged, wordsOf } from "./built.js";
 import { checkFlags, type FlagSchema, findFlag } from "./flags.js";
-import { trimmed } from "./lines.js";
 import { quote } from "./quote.js";
 import type { CompleteInstruction } from "./raw.js";
 import { suggestInAnyCase, withSuggestion } from "./suggest.js";

@@ -1,17 +1,16 @@
 import moo from "moo";
 import { lazy } from "../../base/index.js";
+import { leadingSpace } from "./blanks.js";
 import type { EscapeCharacter } from "./expand.js";
 
 /**
  * The tokens of a Dockerfile, on three levels: the physical lines of the file, the words of an instruction (ENV, LABEL,
- * ARG) and its flags. All rules are sticky and none backtracks over what another has taken, so each level is linear.
+ * ARG) and its flags. All rules are sticky and none backtracks over what another has taken, so each level is linear. They
+ * match UTF-16 units, as whole characters would need a stack as long as the text.
  */
 
-/** Unicode's white space but for the line feed, which alone ends a line. */
-const BLANK = "[\\t\\v\\f\\r \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]";
-
 /** Unicode's white space: what parts words. */
-const SPACE = "\\p{White_Space}";
+const SPACE = "\\t-\\r \\u0085\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
 
 /** One line of the file. */
 export interface PhysicalLine {
@@ -27,18 +26,19 @@ export interface PhysicalLine {
 
 /** The lines of a file, one by one. */
 export function* lexLines(text: string): Generator<PhysicalLine, undefined> {
-  // A fresh lexer: the reader of one file may begin another (an ONBUILD trigger) before it is done.
-  for (const token of compileLineLexer().reset(text)) {
-    yield { kind: token.type as PhysicalLine["kind"], text: token.value, number: token.line };
+  for (let number = 1, start = 0; start < text.length; number++) {
+    const feed = text.indexOf("\n", start);
+    const end = feed < 0 ? text.length : feed + 1;
+    const line = text.slice(start, end);
+    yield { kind: kindOf(line), text: line, number };
+    start = end;
   }
 }
 
-function compileLineLexer(): moo.Lexer {
-  return moo.compile({
-    comment: { match: pattern(`${BLANK}*#[^\\n]*\\n?`), lineBreaks: true },
-    blank: { match: pattern(`${BLANK}*\\n|${BLANK}+(?!.)`), lineBreaks: true },
-    text: { match: pattern("[^\\n]+\\n?"), lineBreaks: true },
-  });
+function kindOf(line: string): PhysicalLine["kind"] {
+  const first = line.charAt(leadingSpace(line));
+  if (first === "#") return "comment";
+  return first === "" ? "blank" : "text";
 }
 
 /** A token of a line's words or flags; `escaped` is the escape character with the character behind it. */
@@ -80,7 +80,7 @@ function compileWordLexer(e: string, quotes: SingleQuotes): moo.Lexer {
   });
   return moo.states({
     main: {
-      space: { match: pattern(`${SPACE}+`), lineBreaks: true },
+      space: { match: pattern(`[${SPACE}]+`), lineBreaks: true },
       ...escapes,
       open: [
         { match: pattern('"'), push: "double" },
@@ -94,5 +94,5 @@ function compileWordLexer(e: string, quotes: SingleQuotes): moo.Lexer {
 }
 
 function pattern(source: string): RegExp {
-  return new RegExp(source, "u");
+  return new RegExp(source);
 }

@@ -1,9 +1,13 @@
 import type { Position, Range } from "./ast.js";
+import { leadingSpace } from "./blanks.js";
 import type { EscapeCharacter } from "./expand.js";
 import { lexLines, type PhysicalLine } from "./lexer.js";
 
 /** What one physical line may hold, in bytes without the line end. */
 const MAX_LINE_BYTES = 65_535;
+
+/** What an instruction may hold when its lines are joined, in UTF-16 units, heredocs aside. BuildKit has no such bound. */
+const MAX_JOINED_UNITS = 2 * 1024 * 1024;
 
 /** An instruction's line, its continuations joined and the comments among them dropped. */
 export interface LogicalLine {
@@ -13,6 +17,8 @@ export interface LogicalLine {
   readonly startLine: number;
   readonly endLine: number;
   readonly hasEmptyContinuation: boolean;
+  /** It goes on further than instructions may; TEXT is its beginning. */
+  readonly isTooLong: boolean;
 }
 
 /** Hands out the lines of a file: an instruction's, or a heredoc's. */
@@ -22,7 +28,7 @@ export class LineReader {
   #next: PhysicalLine | undefined;
   #line = 0;
 
-  /** A line beyond the allowed length is reported to ONTOOLONG and read all the same. */
+  /** A line beyond the allowed length is reported to ONTOOLONG, and read as far as is allowed. */
   constructor(text: string, onTooLong: (line: number) => void) {
     this.#lines = lexLines(text);
     this.#onTooLong = onTooLong;
@@ -54,6 +60,7 @@ export class LineReader {
     const source = new SourceMap();
     const indent = leadingSpace(first.text);
     let hasEmptyContinuation = false;
+    let isTooLong = false;
     let part = continued(withoutLineEnd(first.text).slice(indent), escapeCharacter);
     const parts = [part.text];
     source.add(part.text.length, { line: first.number, character: indent });
@@ -66,10 +73,13 @@ export class LineReader {
         continue;
       }
       part = continued(withoutLineEnd(line.text), escapeCharacter);
+      isTooLong ||= source.length + part.text.length > MAX_JOINED_UNITS;
+      if (isTooLong) continue;
       parts.push(part.text);
       source.add(part.text.length, { line: line.number, character: 0 });
     }
-    return { text: parts.join(""), source, startLine: first.number, endLine: this.#line, hasEmptyContinuation };
+    const text = parts.join("");
+    return { text, source, startLine: first.number, endLine: this.#line, hasEmptyContinuation, isTooLong };
   }
 
   #pull(): PhysicalLine | undefined {
@@ -78,19 +88,28 @@ export class LineReader {
     const line = next.value;
     // No UTF-16 unit takes more than three bytes.
     const isLong = line.text.length * 3 > MAX_LINE_BYTES;
-    if (isLong && Buffer.byteLength(line.text.replace(/\n$/, "")) > MAX_LINE_BYTES) this.#onTooLong(line.number);
-    return line;
+    if (!isLong || Buffer.byteLength(line.text) - (line.text.endsWith("\n") ? 1 : 0) <= MAX_LINE_BYTES) return line;
+    this.#onTooLong(line.number);
+    return { ...line, text: line.text.slice(0, MAX_LINE_BYTES) };
   }
 }
 
 /** The message for a line that is too long. */
 export const LINE_TOO_LONG = `dockerfile line greater than max allowed size of ${MAX_LINE_BYTES}`;
 
+/** The message for an instruction that is. */
+export const INSTRUCTION_TOO_LONG = `an instruction may be ${MAX_JOINED_UNITS} characters long, without its heredocs`;
+
 /** Where the parts of a joined line stand in the file. */
 export class SourceMap {
   readonly #offsets: number[] = [];
   readonly #positions: Position[] = [];
   #length = 0;
+
+  /** How long the joined line is. */
+  get length(): number {
+    return this.#length;
+  }
 
   /** Says that the next LENGTH characters of the joined line stand at POSITION and behind it. */
   add(length: number, position: Position): void {
@@ -126,30 +145,6 @@ export function withoutLineEnd(text: string): string {
   while (end > 0 && (text[end - 1] === "\n" || text[end - 1] === "\r")) end--;
   return text.slice(0, end);
 }
-
-/** How many characters of white space TEXT begins with. */
-export function leadingSpace(text: string): number {
-  let end = 0;
-  while (end < text.length && isSpace(text.charCodeAt(end))) end++;
-  return end;
-}
-
-/** TEXT without white space at either end, and how much of it went in front. */
-export function trimmed(text: string): { readonly text: string; readonly offset: number } {
-  const offset = leadingSpace(text);
-  let end = text.length;
-  while (end > offset && isSpace(text.charCodeAt(end - 1))) end--;
-  return { text: text.slice(offset, end), offset };
-}
-
-/** Whether the UTF-16 unit CODE is white space to Unicode. */
-function isSpace(code: number): boolean {
-  if (code < FIRST_WIDE_SPACE) return code === 0x20 || (code >= 0x09 && code <= 0x0d) || code === 0x85 || code === 0xa0;
-  return /\p{White_Space}/u.test(String.fromCharCode(code));
-}
-
-/** Below it white space is known by number: instructions by the hundred thousand ask for it. */
-const FIRST_WIDE_SPACE = 0x1680;
 
 /**
  * LINE without the escape character at its end, which may have blanks behind it, and whether there was one. Two of them

@@ -10,11 +10,12 @@ import type {
   StageInstruction,
   StageNode,
 } from "./ast.js";
+import { trimmed } from "./blanks.js";
 import { DiagnosticCollector, type Mistake } from "./diagnostics.js";
 import { DirectiveReader } from "./directives.js";
 import { findHeredocs, type HeredocMarker, stripTabs } from "./heredoc.js";
 import { buildInstruction } from "./instructions.js";
-import { LINE_TOO_LONG, LineReader, type LogicalLine, trimmed, withoutLineEnd } from "./lines.js";
+import { INSTRUCTION_TOO_LONG, LINE_TOO_LONG, LineReader, type LogicalLine, withoutLineEnd } from "./lines.js";
 import { type CompleteInstruction, cutInstruction, RawText } from "./raw.js";
 
 export interface ParsedDockerfile {
@@ -125,6 +126,11 @@ class DockerfileReader {
     const comments = this.#comments;
     this.#comments = [];
     const joined = lineRange(line.startLine, line.endLine, line);
+    if (line.isTooLong) {
+      const message = this.#prefix(line.startLine) + INSTRUCTION_TOO_LONG;
+      this.#errors.report({ message, culprit: raw.keyword.range }, joined);
+      return { name: raw.name, range: joined, instruction: undefined };
+    }
     const parsed = parseArguments(raw);
     if (!parsed.ok) {
       this.#malformed(parsed, joined);

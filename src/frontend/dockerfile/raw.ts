@@ -1,8 +1,8 @@
 import type { Flag, Heredoc, Range, Word } from "./ast.js";
+import { trimmed } from "./blanks.js";
 import type { EscapeCharacter } from "./expand.js";
 import { splitFlags } from "./flag-words.js";
 import type { LogicalLine, SourceMap } from "./lines.js";
-import { trimmed } from "./lines.js";
 import { cutWord, type SplitWord } from "./words.js";
 
 /** An instruction cut into its parts: the keyword, the flags, and all the rest. */
