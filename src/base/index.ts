@@ -2,6 +2,7 @@ export * from "./addon.js";
 export * from "./clock.js";
 export * from "./digest.js";
 export * from "./errors.js";
+export * from "./file-changes.js";
 export * from "./flight.js";
 export * from "./json.js";
 export * from "./lazy.js";

@@ -1,5 +1,16 @@
-import type { Digest } from "../base/index.js";
+import type { Digest, FileChange } from "../base/index.js";
 import type { Platform } from "../oci/index.js";
+
+export type {
+  Chown,
+  CopyAction,
+  FileChange,
+  MkdirAction,
+  MkfileAction,
+  RmAction,
+  SymlinkAction,
+  UserName,
+} from "../base/index.js";
 
 /**
  * The low-level build graph. Ops correspond one to one to BuildKit's `pb.Op` (solver/pb/ops.proto), so that a definition can
@@ -97,73 +108,8 @@ export interface FileAction {
   readonly input: number;
   readonly secondaryInput: number;
   readonly output: number;
-  readonly action: CopyAction | MkfileAction | MkdirAction | RmAction | SymlinkAction;
+  readonly action: FileChange;
 }
-
-export interface CopyAction {
-  readonly kind: "copy";
-  readonly src: string;
-  readonly dest: string;
-  readonly owner?: Chown;
-  /** Octal permission bits (setuid, setgid and sticky too) for files and directories alike. */
-  readonly mode?: number;
-  /** Symbolic mode (`u=rwX,go=rX`); excludes `mode`. */
-  readonly modeStr?: string;
-  readonly followSymlink: boolean;
-  /** A directory source gives its contents, not itself. */
-  readonly dirCopyContents: boolean;
-  /** Unpack the source where it is an archive (ADD). */
-  readonly attemptUnpack: boolean;
-  readonly createDestPath: boolean;
-  readonly allowWildcard: boolean;
-  readonly allowEmptyWildcard: boolean;
-  /** Seconds since the epoch for all files; -1 keeps their own. */
-  readonly timestamp: number;
-  readonly includePatterns?: readonly string[];
-  readonly excludePatterns?: readonly string[];
-  readonly requiredPaths?: readonly string[];
-  /** COPY --link: replace what stands at the destination whatever its type. */
-  readonly alwaysReplaceExistingDestPaths: boolean;
-}
-export interface MkfileAction {
-  readonly kind: "mkfile";
-  readonly path: string;
-  readonly mode: number;
-  readonly data: Uint8Array;
-  readonly owner?: Chown;
-  readonly timestamp: number;
-}
-export interface MkdirAction {
-  readonly kind: "mkdir";
-  readonly path: string;
-  readonly mode: number;
-  readonly makeParents: boolean;
-  readonly owner?: Chown;
-  readonly timestamp: number;
-}
-export interface RmAction {
-  readonly kind: "rm";
-  readonly path: string;
-  readonly allowNotFound: boolean;
-  readonly allowWildcard: boolean;
-}
-export interface SymlinkAction {
-  readonly kind: "symlink";
-  readonly oldPath: string;
-  readonly newPath: string;
-  readonly owner?: Chown;
-  readonly timestamp: number;
-}
-
-/** A missing group means: the user's own (by name from passwd, by number the same number). */
-export interface Chown {
-  readonly user?: UserName;
-  readonly group?: UserName;
-}
-/** A numeric id, or a name to be looked up in /etc/passwd or /etc/group of the op input INPUT. */
-export type UserName =
-  | { readonly kind: "id"; readonly id: number }
-  | { readonly kind: "name"; readonly name: string; readonly input: number };
 
 /** Lays its inputs over each other, later ones on top; an input -1 does not occur. */
 export interface MergeOp {

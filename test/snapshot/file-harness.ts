@@ -3,8 +3,9 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import type { CopyAction, FileChange } from "../../src/base/index.js";
 import { createDataPlane, type DataPlane } from "../../src/snapshot/data-plane.js";
-import type { CopyAction, FileAction, FileActionRequest } from "../../src/snapshot/file-action.js";
+import type { FileActionRequest } from "../../src/snapshot/file-action.js";
 import type { Selector } from "../../src/snapshot/selector.js";
 import { stateDirs } from "../../src/snapshot/state-dirs.js";
 import type { FileSource, LayerId, Tree } from "../../src/snapshot/tree.js";
@@ -72,7 +73,7 @@ export class Bench implements AsyncDisposable {
   /** Applies actions to a new layer on PARENTS; gives the layer. */
   async apply(
     parents: Tree,
-    ...actions: readonly (FileAction | Omit<FileActionRequest, "workspace">)[]
+    ...actions: readonly (FileChange | Omit<FileActionRequest, "workspace">)[]
   ): Promise<LayerId> {
     const layer = await this.layer();
     for (const item of actions) {

@@ -1,7 +1,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { FileAction, Owner } from "../../src/snapshot/file-action.js";
+import type { Chown, FileChange } from "../../src/base/index.js";
 import type { Tree } from "../../src/snapshot/tree.js";
 import { Bench, copyAction } from "./file-harness.js";
 
@@ -19,7 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => bench[Symbol.asyncDispose]());
 
-const mkdir = (at: string, more: Partial<Extract<FileAction, { kind: "mkdir" }>> = {}): FileAction => ({
+const mkdir = (at: string, more: Partial<Extract<FileChange, { kind: "mkdir" }>> = {}): FileChange => ({
   kind: "mkdir",
   path: at,
   mode: 0o755,
@@ -27,14 +27,14 @@ const mkdir = (at: string, more: Partial<Extract<FileAction, { kind: "mkdir" }>>
   timestamp: -1,
   ...more,
 });
-const mkfile = (at: string, text: string): FileAction => ({
+const mkfile = (at: string, text: string): FileChange => ({
   kind: "mkfile",
   path: at,
   mode: 0o644,
   data: Buffer.from(text),
   timestamp: 1_000_000_000,
 });
-const rm = (at: string, more: Partial<Extract<FileAction, { kind: "rm" }>> = {}): FileAction => ({
+const rm = (at: string, more: Partial<Extract<FileChange, { kind: "rm" }>> = {}): FileChange => ({
   kind: "rm",
   path: at,
   allowNotFound: false,
@@ -45,7 +45,7 @@ const name = (text: string) => ({ kind: "name", name: text, input: 0 }) as const
 const id = (number: number) => ({ kind: "id", id: number }) as const;
 
 describe("an action", () => {
-  it.each<readonly [string, readonly FileAction[], readonly string[]]>([
+  it.each<readonly [string, readonly FileChange[], readonly string[]]>([
     [
       "makes directories with those above them",
       [mkdir("/a/b", { mode: 0o711 })],
@@ -72,7 +72,7 @@ describe("an action", () => {
     expect(made.map((line) => line.replace(/^(lnk char \S+ \S+ 0).*/, "$1"))).toEqual(layer);
   });
 
-  it.each<readonly [string, FileAction, string]>([
+  it.each<readonly [string, FileChange, string]>([
     ["a directory in place of a file", mkdir("/file"), "mkdir /file: not a directory"],
     ["a directory below a file", mkdir("/file/x"), "lstat /file/x: not a directory"],
     ["a file in place of a directory", mkfile("/etc", ""), "open /etc: is a directory"],
@@ -85,7 +85,7 @@ describe("an action", () => {
 });
 
 describe("an owner", () => {
-  it.each<readonly [Owner, string]>([
+  it.each<readonly [Chown, string]>([
     [{ user: id(7) }, "7:7"],
     [{ user: id(7), group: id(8) }, "7:8"],
     [{ user: name("app") }, "1000:1001"],

@@ -1,6 +1,6 @@
 import fs from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { CopyAction } from "../../src/snapshot/file-action.js";
+import type { CopyAction } from "../../src/base/index.js";
 import { Bench, copyAction } from "./file-harness.js";
 
 let bench: Bench;

@@ -1,5 +1,4 @@
-import { EngineError } from "../../base/index.js";
-import type { CopyAction } from "../file-action.js";
+import { type CopyAction, EngineError } from "../../base/index.js";
 import { unpackArchive } from "./archive-unpack.js";
 import { type BytePath, fromText } from "./bytes.js";
 import type { JobContext } from "./context.js";

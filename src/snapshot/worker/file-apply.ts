@@ -1,6 +1,13 @@
 import fs from "node:fs";
-import { EngineError, unreachable } from "../../base/index.js";
-import type { FileActionRequest, MkdirAction, MkfileAction, RmAction, SymlinkAction } from "../file-action.js";
+import {
+  EngineError,
+  type MkdirAction,
+  type MkfileAction,
+  type RmAction,
+  type SymlinkAction,
+  unreachable,
+} from "../../base/index.js";
+import type { FileActionRequest } from "../file-action.js";
 import type { FileSource } from "../tree.js";
 import { type BytePath, fromText } from "./bytes.js";
 import type { Job, JobContext } from "./context.js";

@@ -1,6 +1,5 @@
 import fs from "node:fs";
-import { EngineError } from "../../base/index.js";
-import type { Owner, OwnerName } from "../file-action.js";
+import { type Chown, EngineError, type UserName } from "../../base/index.js";
 import type { Tree } from "../tree.js";
 import type { JobContext } from "./context.js";
 import { shown } from "./file-errors.js";
@@ -21,7 +20,7 @@ export interface OwnerTrees {
 
 /** The ids of an owner. A name that the files do not know counts as 0, as does a file that is missing: as the reference has it. */
 export async function resolveOwner(
-  owner: Owner | undefined,
+  owner: Chown | undefined,
   trees: OwnerTrees,
   context: JobContext,
 ): Promise<Ids | undefined> {
@@ -30,7 +29,7 @@ export async function resolveOwner(
   return { uid: user.uid, gid: await groupId(owner.group, trees.groups, user.gid, context) };
 }
 
-async function userIds(user: OwnerName | undefined, tree: Tree | undefined, context: JobContext): Promise<Ids> {
+async function userIds(user: UserName | undefined, tree: Tree | undefined, context: JobContext): Promise<Ids> {
   if (user === undefined) return { uid: 0, gid: 0 };
   if (user.kind === "id") return { uid: user.id, gid: user.id };
   const text = await readUserFile(tree, "etc/passwd", context);
@@ -38,7 +37,7 @@ async function userIds(user: OwnerName | undefined, tree: Tree | undefined, cont
 }
 
 async function groupId(
-  group: OwnerName | undefined,
+  group: UserName | undefined,
   tree: Tree | undefined,
   ofUser: number,
   context: JobContext,
