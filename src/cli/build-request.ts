@@ -29,6 +29,8 @@ export interface BuildInvocation {
   readonly quiet: boolean;
   readonly iidFile: string | undefined;
   readonly metadataFile: string | undefined;
+  /** BUILDX_METADATA_WARNINGS: the metadata file holds the warnings as buildx writes them, too. */
+  readonly metadataWarnings: boolean;
   readonly debug: boolean;
 }
 
@@ -67,6 +69,7 @@ export function parseBuild(flags: BuildFlags, contextPath: string | undefined, a
     quiet,
     iidFile: resolved(flags.iidfile, ambient.cwd),
     metadataFile: resolved(flags.metadataFile, ambient.cwd),
+    metadataWarnings: isSet(ambient.env.BUILDX_METADATA_WARNINGS),
     debug: flags.debug === true || isSet(ambient.env.ASHLAR_DEBUG),
   };
 }
@@ -179,7 +182,10 @@ function parseRequest(
 
 function parseBuildArgs(words: readonly string[], { env, proxyArgs }: Ambient): Readonly<Record<string, string>> {
   const epoch = env.SOURCE_DATE_EPOCH ? { SOURCE_DATE_EPOCH: env.SOURCE_DATE_EPOCH } : {};
-  return { ...proxyArgs, ...epoch, ...parsePairs(words, "build argument", (key) => env[key]) };
+  const given = parsePairs(words, "build argument", (key) => env[key]);
+  const names = new Set(Object.keys(given).map((name) => name.toLowerCase()));
+  const proxies = Object.entries(proxyArgs).filter(([name]) => !names.has(name.toLowerCase()));
+  return { ...Object.fromEntries(proxies), ...epoch, ...given };
 }
 
 function parseBuildContexts(words: readonly string[], cwd: string): Readonly<Record<string, string>> {

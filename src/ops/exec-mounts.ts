@@ -10,7 +10,7 @@ import type { FileResult } from "./result.js";
 import { digestOfSelection, everything } from "./selection.js";
 
 const DEFAULT_SSH: SecretMount = { id: "default", uid: 0, gid: 0, mode: 0o600, optional: false };
-const QUIET = ["nosuid", "nodev", "noexec"] as const;
+const EXECUTABLE_BITS = 0o111;
 
 /** A mount of a step, and what it has to be mounted on. */
 export interface PreparedMount {
@@ -26,7 +26,7 @@ export class StepMounts implements AsyncDisposable {
   readonly #scope = new Scope();
   readonly #outputs = new Map<number, Workspace>();
   readonly #mounted: string[] = [];
-  /** Cache mounts that the step has already: it would wait for itself. */
+  /** Cache mounts that the step has already: it would wait for itself, and what is private is so to the step. */
   readonly #held = new Map<Digest, CacheMount>();
 
   constructor(
@@ -51,6 +51,7 @@ export class StepMounts implements AsyncDisposable {
           kind: "tmpfs",
           destination: mount.dest,
           flags: ["nosuid"],
+          readonly: mount.readonly,
           ...(sizeBytes ? { sizeBytes } : {}),
         } as const;
         return [{ mount: tmpfs, kind: "dir" }];
@@ -67,7 +68,7 @@ export class StepMounts implements AsyncDisposable {
     const entries: string[] = [];
     for (const { id, name, optional } of secrets) {
       const value = await this.#environment.secrets.get(id);
-      if (!value && !optional) throw new EngineError("not-found", `secret ${id}: not found`);
+      if (!value && !optional) throw missingSecret(id);
       entries.push(`${name}=${value ? Buffer.from(value).toString() : ""}`);
     }
     return entries;
@@ -129,7 +130,7 @@ export class StepMounts implements AsyncDisposable {
     const options = { signal: this.#context.signal };
     const key = digestOf(canonicalJson({ id, start }));
     const held = this.#held.get(key);
-    if (held && sharing !== "private") return this.#select(held.directory, mount);
+    if (held) return this.#select(held.directory, mount);
     const acquired = await cacheMounts.acquire(
       {
         key,
@@ -143,7 +144,7 @@ export class StepMounts implements AsyncDisposable {
       options,
     );
     this.#scope.use(acquired);
-    if (sharing !== "private") this.#held.set(key, acquired);
+    this.#held.set(key, acquired);
     return this.#select(acquired.directory, mount);
   }
 
@@ -152,12 +153,13 @@ export class StepMounts implements AsyncDisposable {
     const data = await this.#environment.secrets.get(secret.id);
     if (!data) {
       if (secret.optional) return [];
-      throw new EngineError("not-found", `secret ${secret.id}: not found`);
+      throw missingSecret(secret.id);
     }
     const { uid, gid, mode } = secret;
     const source = await this.#environment.plane.control("writeSecret", { data, uid, gid, mode });
     this.#scope.defer(() => this.#environment.plane.control("removeSecret", { path: source }));
-    return [{ mount: { kind: "bind", source, destination: mount.dest, readonly: true, flags: QUIET }, kind: "file" }];
+    const flags = ["nosuid", "nodev", ...(mode & EXECUTABLE_BITS ? [] : ["noexec" as const])] as const;
+    return [{ mount: { kind: "bind", source, destination: mount.dest, readonly: true, flags }, kind: "file" }];
   }
 
   /** A socket of the step's own, behind which the agent that the caller lends is served. */
@@ -207,3 +209,8 @@ export class StepMounts implements AsyncDisposable {
 
 /** Copies a whole file system as it is. */
 const copyAll = plainCopy("/");
+
+function missingSecret(id: string): EngineError {
+  const hint = `lend it to the build with --secret id=${id},src=FILE or --secret id=${id},env=NAME`;
+  return new EngineError("not-found", `secret ${id}: not found`, { hint });
+}

@@ -144,12 +144,15 @@ function processOf(
   environment: OpEnvironment,
 ): StepProcess {
   const { meta } = op;
-  // A proxy from the command line wins over one set by ENV.
   const proxies = meta.proxyEnv ?? {};
-  const env = meta.env.filter((entry) => !Object.hasOwn(proxies, entry.split("=", 1)[0] ?? ""));
   return {
     args: meta.args,
-    env: [...env, ...Object.entries(proxies).map(([key, value]) => `${key}=${value}`), ...secretEnv, ...devices.env],
+    env: mergedEnv([
+      ...meta.env,
+      ...Object.entries(proxies).map(([key, value]) => `${key}=${value}`),
+      ...secretEnv,
+      ...devices.env,
+    ]),
     cwd: meta.cwd,
     user: { uid, gid, groups: [...groups, ...devices.groups] },
     mounts,
@@ -163,6 +166,11 @@ function processOf(
     devices,
     tty: false,
   };
+}
+
+/** ENTRIES (`KEY=value`) with each key once, at its first place with its last value: which of two a program sees is its own affair. */
+function mergedEnv(entries: readonly string[]): readonly string[] {
+  return [...new Map(entries.map((entry) => [entry.split("=", 1)[0], entry])).values()];
 }
 
 const DEFAULT_HOSTNAME = "buildkitsandbox";
