@@ -91,7 +91,6 @@ describe("what build is asked", () => {
     expect(requestOf({ buildArg: ["SOURCE_DATE_EPOCH=2", "HTTP_PROXY=x"] }, around).buildArgs).toEqual({
       SOURCE_DATE_EPOCH: "2",
       HTTP_PROXY: "x",
-      http_proxy: "http://p",
     });
   });
 
