@@ -1,12 +1,19 @@
 import { errorCode, messageOf } from "../base/index.js";
 import type { BuildDiagnostic, BuildFailure, BuildResult, BuildWarning } from "../engine/index.js";
+import { type ProgressEvent, vertexWarning } from "../progress/index.js";
 import { diagnosticJson } from "./diagnostic-json.js";
 
 type Metadata = Readonly<Record<string, unknown>>;
 
-/** The content of --metadata-file: buildx's keys, then ours. */
-export function metadataOf(result: BuildResult): Metadata {
+/** A warning as the build told it. */
+export type ToldWarning = Omit<Extract<ProgressEvent, { type: "warning" }>, "type">;
+
+/** The content of --metadata-file: buildx's keys, with TOLD among them where the user wants that, then ours. */
+export function metadataOf(result: BuildResult, told: readonly ToldWarning[]): Metadata {
   return {
+    ...(told.length === 0
+      ? {}
+      : { "buildx.build.warnings": told.map((each) => vertexWarning(each.vertex, each.warning)) }),
     ...(result.imageId === undefined ? {} : { "containerimage.config.digest": result.imageId }),
     ...(result.descriptor === undefined ? {} : { "containerimage.descriptor": result.descriptor }),
     ...(result.digest === undefined ? {} : { "containerimage.digest": result.digest }),
@@ -18,13 +25,13 @@ export function metadataOf(result: BuildResult): Metadata {
 }
 
 /** The same of a build that failed with ERROR after it had told WARNINGS. */
-export function failureMetadata(error: unknown, warnings: readonly BuildWarning[]): Metadata {
+export function failureMetadata(error: unknown, warnings: readonly ToldWarning[]): Metadata {
   // The engine is loaded late, so its BuildFailure is known by its shape.
   const { source, step, diagnostics = [], hint } = error as Partial<BuildFailure>;
   const message = messageOf(error);
   const mistakes: readonly BuildDiagnostic[] =
     diagnostics.length > 0 ? diagnostics : [{ severity: "error", message, ...(hint === undefined ? {} : { hint }) }];
-  const told = [...warnings.map(warningDiagnostic), ...mistakes];
+  const told = [...warnings.map(({ warning }) => warningDiagnostic(warning)), ...mistakes];
   return {
     "ashlar.diagnostics": told.map((diagnostic) => diagnosticJson(diagnostic, source)),
     "ashlar.failure": { code: errorCode(error), message, hint, step: step?.name, exitCode: step?.exitCode },

@@ -84,7 +84,8 @@ function vertexStatus(event: Extract<ProgressEvent, { type: "status" }>): object
   };
 }
 
-function vertexWarning(vertex: Digest | undefined, warning: Warning): object {
+/** A warning in the form of BuildKit's `client.VertexWarning`. */
+export function vertexWarning(vertex: Digest | undefined, warning: Warning): object {
   const { startLine, endLine = startLine, file, text, description, url } = warning;
   const base64 = (text: string) => Buffer.from(text).toString("base64");
   return {

@@ -91,6 +91,20 @@ describe("ashlar build", () => {
     });
   });
 
+  it("has buildx's own warnings in the metadata where the environment asks for them", async () => {
+    const build = async ({ onProgress }: BuildRequest) => {
+      onProgress?.({ type: "warning", vertex: undefined, warning: { rule: "R", message: "m" } });
+      return IMAGE;
+    };
+    const args = ["build", "--metadata-file", file("warned.json"), directory];
+    const read = () => JSON.parse(fs.readFileSync(file("warned.json"), "utf8"));
+    await finished(args, { engine: { build } });
+    expect(read()).not.toHaveProperty("buildx.build.warnings");
+    await finished(args, { engine: { build }, env: { BUILDX_METADATA_WARNINGS: "1" } });
+    const short = Buffer.from("R: m").toString("base64");
+    expect(read()).toMatchObject({ "buildx.build.warnings": [{ level: 1, short }] });
+  });
+
   it("tells the warnings and the failure in the metadata of a build that fails", async () => {
     const location = { file: "Dockerfile", startLine: 2, endLine: 2 };
     const source = { ...location, text: "FROM base as x\nRUN false\n" };

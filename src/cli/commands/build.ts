@@ -2,7 +2,7 @@ import fs from "node:fs";
 import { finished } from "node:stream/promises";
 import { canceled, EngineError, messageOf, systemCode } from "../../base/index.js";
 import type { BuildRequest, BuildResult, OutputSpec } from "../../engine/index.js";
-import type { Place, ProgressEvent, Renderer, Summary, Warning } from "../../progress/index.js";
+import type { Place, ProgressEvent, Renderer, Summary } from "../../progress/index.js";
 import type { BuildFlags } from "../build-flags.js";
 import { type BuildInvocation, parseBuild } from "../build-request.js";
 import { answerCall, type Call, callExitCode, callMetadata, callText } from "../call.js";
@@ -11,7 +11,7 @@ import { BROKEN_PIPE_CODE } from "../exit-codes.js";
 import { failureOf } from "../failure.js";
 import { createImageLoader, type ImageLoader } from "../image-loader.js";
 import { familiarName } from "../image-name.js";
-import { failureMetadata, metadataOf } from "../metadata.js";
+import { failureMetadata, metadataOf, type ToldWarning } from "../metadata.js";
 import type { OutputTarget } from "../output-flag.js";
 import { createRenderer } from "../renderers.js";
 import { listenForStop } from "../stopping.js";
@@ -35,9 +35,9 @@ export async function buildCommand(
   const renderer = createRenderer(invocation.progress, surroundings, invocation.debug);
   using stopping = listenForStop(surroundings);
   const { signal } = stopping;
-  const warnings: Warning[] = [];
+  const warnings: ToldWarning[] = [];
   const onProgress = (event: ProgressEvent) => {
-    if (event.type === "warning") warnings.push(event.warning);
+    if (event.type === "warning") warnings.push(event);
     renderer.emit(event);
   };
   try {
@@ -47,6 +47,8 @@ export async function buildCommand(
     if (invocation.call) return await answer(invocation.call, request, { invocation, renderer, surroundings });
     const result = await build({ ...request, ...(outputs ? { outputs } : {}) }, invocation, surroundings);
     if (loader) await finished(loader.archive);
+    const { metadataFile, metadataWarnings } = invocation;
+    if (metadataFile) writeJson(metadataFile, metadataOf(result, metadataWarnings ? warnings : []));
     return finish(invocation, result, renderer, loader, surroundings);
   } catch (error) {
     loader?.archive.destroy();
@@ -210,10 +212,9 @@ function finish(
   loader: ImageLoader | undefined,
   { stdout }: Surroundings,
 ): number {
-  const { iidFile, metadataFile, quiet } = invocation;
+  const { iidFile, quiet } = invocation;
   const id = result.imageId ?? result.digest;
   if (iidFile) writeResultFile(iidFile, id ?? "");
-  if (metadataFile) writeJson(metadataFile, metadataOf(result));
   renderer.finish(summaryOf(invocation, result, loader));
   if (quiet && id) stdout.write(`${id}\n`);
   return 0;

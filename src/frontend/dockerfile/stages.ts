@@ -70,6 +70,9 @@ export function planStages(scope: StageScope): StagePlan {
   return plan;
 }
 
+/** Names of stages that a hint lists. */
+const MAX_NAMES_IN_HINT = 20;
+
 /** The stages, and how other texts (ONBUILD triggers, the target) name them. */
 class StagePlan {
   readonly #scope: StageScope;
@@ -88,11 +91,19 @@ class StagePlan {
   target(target: string | undefined): Stage {
     const found = target ? this.#byName.get(target.toLowerCase()) : this.#stages.at(-1);
     if (found !== undefined) return found;
-    const hint = didYouMean(
+    const meant = didYouMean(
       target ?? "",
       this.#stages.map((stage) => stage.label),
     );
-    throw new EngineError("invalid", `target stage ${JSON.stringify(target)} could not be found${hint}`);
+    const message = `target stage ${JSON.stringify(target)} could not be found${meant}`;
+    throw new EngineError("invalid", message, { hint: this.#targetHint() });
+  }
+
+  #targetHint(): string {
+    const names = [...this.#byName.keys()];
+    if (names.length === 0) return "no stage of the file has a name; FROM … AS NAME gives it one";
+    const more = names.length > MAX_NAMES_IN_HINT ? ` and ${names.length - MAX_NAMES_IN_HINT} more` : "";
+    return `the file has ${names.slice(0, MAX_NAMES_IN_HINT).join(", ")}${more}`;
   }
 
   addStage(node: StageNode): void {
