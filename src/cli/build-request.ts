@@ -31,8 +31,6 @@ export interface BuildInvocation {
   readonly metadataFile: string | undefined;
   /** BUILDX_METADATA_WARNINGS: the metadata file holds the warnings as buildx writes them, too. */
   readonly metadataWarnings: boolean;
-  /** BUILDX_METADATA_WARNINGS: the metadata file holds the warnings as buildx writes them, too. */
-  readonly metadataWarnings: boolean;
   readonly debug: boolean;
 }
 
@@ -71,7 +69,6 @@ export function parseBuild(flags: BuildFlags, contextPath: string | undefined, a
     quiet,
     iidFile: resolved(flags.iidfile, ambient.cwd),
     metadataFile: resolved(flags.metadataFile, ambient.cwd),
-    metadataWarnings: isSet(ambient.env.BUILDX_METADATA_WARNINGS),
     metadataWarnings: isSet(ambient.env.BUILDX_METADATA_WARNINGS),
     debug: flags.debug === true || isSet(ambient.env.ASHLAR_DEBUG),
   };

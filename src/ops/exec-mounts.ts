@@ -214,8 +214,3 @@ function missingSecret(id: string): EngineError {
   const hint = `lend it to the build with --secret id=${id},src=FILE or --secret id=${id},env=NAME`;
   return new EngineError("not-found", `secret ${id}: not found`, { hint });
 }
-
-function missingSecret(id: string): EngineError {
-  const hint = `lend it to the build with --secret id=${id},src=FILE or --secret id=${id},env=NAME`;
-  return new EngineError("not-found", `secret ${id}: not found`, { hint });
-}
