@@ -119,6 +119,10 @@ export function executorSuite(
         const ran = await step({ ...shell(""), args: ["tool"], env: ["PATH=/one:/two:/three:/bin"] });
         expect(ran).toMatchObject({ stdout: "two\n", exit: { code: 0 } });
       });
+      it("has a process group of its own, so that it can signal nobody else's", async () => {
+        expect(await out("awk '{ print $5, $6 }' /proc/self/stat")).toBe("1 1\n");
+        expect(await script("kill -KILL 0")).toMatchObject({ exit: { kind: "exited", code: 0 } });
+      });
       it("is found from the working directory where it has a slash", async () => {
         put("/work/bin/tool", "#!/bin/sh\npwd\n", 0o755);
         const ran = await step({ ...shell(""), args: ["./bin/tool"], cwd: "/work" });

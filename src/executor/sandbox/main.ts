@@ -33,6 +33,8 @@ function becomeStep(spec: RuntimeSpec): never {
   // What follows changes the namespaces we are in: they must not be the machine's.
   if (!outside.startsWith("uts:") || fs.readlinkSync("/proc/self/ns/uts") === outside)
     throw new Error("the sandbox was started outside its namespaces");
+  // Signals to a process group know no namespaces: the step must not share the engine's. A terminal has one session only.
+  if (!spec.process.terminal) native.setSession();
   native.sethostname(spec.hostname);
   if (spec.linux.namespaces.some(({ type }) => type === "network")) native.raiseLoopback();
   native.umask(0);

@@ -21,6 +21,8 @@ export interface Native {
   /** Default dispositions, nothing blocked; descriptors from 3 on close at exec, the first three do not. */
   resetInheritance(): void;
   umask(mask: number): void;
+  /** A session of its own, and a process group. */
+  setSession(): void;
   /** Brings the loopback device up. */
   raiseLoopback(): void;
   mkdirat(dirfd: number, name: string, mode: number): void;
@@ -70,6 +72,7 @@ export function loadNative(): Native {
   const closeRange = int("close_range", "uint", "uint", "int");
   const fcntl = int("fcntl", "int", "int", "int");
   const umask = int("umask", "uint");
+  const setsid = int("setsid");
   const socket = int("socket", "int", "int", "int");
   const ioctl = int("ioctl", "int", "ulong", "void *");
   const close = int("close", "int");
@@ -123,6 +126,7 @@ export function loadNative(): Native {
       check(closeRange(FIRST_OWN_FD, FD_MAX, CLOSE_RANGE_CLOEXEC), "close_range", "");
     },
     umask: (mask) => void umask(mask),
+    setSession: () => void check(setsid(), "setsid", ""),
     raiseLoopback() {
       const fd = check(socket(AF_INET, SOCK_DGRAM, 0), "socket", "AF_INET");
       const request = Buffer.alloc(40);
