@@ -1,6 +1,7 @@
 export type { StepDevices } from "./cdi/index.js";
 export { type Cgroups, readCgroups } from "./cgroups.js";
 export { checkDevices, devicesFor } from "./devices.js";
+export { type Emulation, emulationHint } from "./emulation.js";
 export { HOST_GATEWAY } from "./etc-files.js";
 export type { Executor, Exit, RunOptions, StepMount, StepMountFlag, StepProcess, StepResources } from "./executor.js";
 export { exitMessage } from "./failure.js";

@@ -1,10 +1,10 @@
 import fs from "node:fs";
 import { canonicalJson, digestOf, EngineError, hexOf } from "../base/index.js";
-import type { Exit, StepDevices, StepMount, StepProcess } from "../executor/index.js";
+import type { Emulation, Exit, StepDevices, StepMount, StepProcess } from "../executor/index.js";
 import type { ExecMount, ExecOp, OpNode } from "../llb/index.js";
 import type { Tree, Workspace } from "../snapshot/index.js";
 import type { CacheMap, InputKey, Op, OpContext } from "../solver/index.js";
-import { type OpEnvironment, requireEntitlement } from "./environment.js";
+import { type ImagePlatform, type OpEnvironment, requireEntitlement } from "./environment.js";
 import { type PreparedMount, StepMounts } from "./exec-mounts.js";
 import { ensureTree } from "./pull.js";
 import { createResult, type FileResult } from "./result.js";
@@ -14,14 +14,15 @@ import { StepLog } from "./step-logs.js";
 
 type ExecNode = OpNode & { readonly op: ExecOp };
 
-/** The op of RUN: a process on a root file system, in a layer of its own. */
-export function createExecOp(node: ExecNode, environment: OpEnvironment): Op<FileResult> {
+/** The op of RUN: a process on a root file system, in a layer of its own. HOST is this machine. */
+export function createExecOp(node: ExecNode, host: ImagePlatform, environment: OpEnvironment): Op<FileResult> {
+  const emulation = { host, platform: node.platform ?? host };
   return {
     async cacheMap() {
       await checkEntitlements(node.op, environment);
       return cacheMapOf(node, environment);
     },
-    exec: (inputs, context) => runStep(node.op, inputs, { environment, context }),
+    exec: (inputs, context) => runStep(node.op, inputs, { environment, context, emulation }),
   };
 }
 
@@ -78,6 +79,7 @@ function identityOf(mount: ExecMount, byContent: boolean): unknown {
 interface Step {
   readonly environment: OpEnvironment;
   readonly context: OpContext;
+  readonly emulation: Emulation;
 }
 
 async function runStep(op: ExecOp, inputs: readonly FileResult[], step: Step): Promise<readonly FileResult[]> {
@@ -140,7 +142,7 @@ interface Prepared {
 function processOf(
   op: ExecOp,
   mounts: readonly StepMount[],
-  { user: { uid, gid, groups }, devices, secretEnv }: Prepared,
+  { user, devices, secretEnv }: Prepared,
   environment: OpEnvironment,
 ): StepProcess {
   const { meta } = op;
@@ -154,7 +156,7 @@ function processOf(
       ...devices.env,
     ]),
     cwd: meta.cwd,
-    user: { uid, gid, groups: [...groups, ...devices.groups] },
+    user: { ...user, groups: [...user.groups, ...devices.groups] },
     mounts,
     hostname: meta.hostname ?? DEFAULT_HOSTNAME,
     network: op.network,
@@ -196,7 +198,7 @@ interface StepRun {
 async function runIn(
   { workspace, process, kinds }: StepRun,
   op: ExecOp,
-  { environment, context }: Step,
+  { environment, context, emulation }: Step,
 ): Promise<void> {
   const { plane, executor, clock } = environment;
   const { exitMessage, stubPaths } = await import("../executor/index.js");
@@ -226,7 +228,8 @@ async function runIn(
     if (exit.kind === "exited" && valid.includes(exit.code)) return;
     const reason = exit.kind === "exited" && exit.reason ? `: ${exit.reason}` : "";
     const code = exit.kind === "exited" ? exit.code : undefined;
-    throw new StepFailure(exitMessage(process.args, exit) + reason, code, adviceOn(exit, environment, log));
+    const advice = await adviceOn(exit, { environment, emulation }, log);
+    throw new StepFailure(exitMessage(process.args, exit) + reason, code, advice);
   } finally {
     await plane.control("unmount", { path: rootfs });
   }
@@ -247,10 +250,15 @@ const LOG_NAME_DIGITS = 8;
 const LINES_SHOWN = 30;
 
 /** Why it may have ended so, and where all that it said is. */
-function adviceOn(exit: Exit, { dirs }: OpEnvironment, log: StepLog): { readonly hint?: string } {
+async function adviceOn(
+  exit: Exit,
+  { environment: { dirs }, emulation }: Pick<Step, "environment" | "emulation">,
+  log: StepLog,
+): Promise<{ readonly hint?: string }> {
+  const { emulationHint } = await import("../executor/index.js");
   const memory = exit.kind === "exited" && exit.outOfMemory ? MEMORY_HINT : undefined;
   const whole = log.isLongerThan(LINES_SHOWN) ? `all that the step has said: ${log.path}` : undefined;
-  const hints = [memory ?? diskHint(dirs.root), whole].filter((hint) => hint !== undefined);
+  const hints = [memory ?? diskHint(dirs.root) ?? emulationHint(emulation), whole].filter((hint) => hint !== undefined);
   return hints.length === 0 ? {} : { hint: hints.join("\n") };
 }
 

@@ -8,14 +8,14 @@ import { createDiffOp, createMergeOp } from "./merge.js";
 import type { FileResult } from "./result.js";
 import { createSourceOp } from "./source.js";
 
-/** What a vertex of a definition does. PLATFORM is that of vertices that name none. */
+/** What a vertex of a definition does. PLATFORM is this machine's, and that of vertices that name none. */
 export function createOp(node: OpNode, platform: ImagePlatform, environment: OpEnvironment): Op<FileResult> {
   const { op } = node;
   switch (op.kind) {
     case "source":
       return createSourceOp(op, node.platform ?? platform, environment);
     case "exec":
-      return createExecOp({ ...node, op }, environment);
+      return createExecOp({ ...node, op }, platform, environment);
     case "file":
       return createFileOp({ ...node, op }, environment);
     case "merge":
