@@ -24,6 +24,11 @@ export interface ForwardingOptions {
   readonly devices: readonly string[];
 }
 
+export interface Forwarding extends AsyncDisposable {
+  /** Has what comes in by a device of a step's forwarded. Throws EngineError `unavailable` where that can't be set. */
+  allow(device: string): void;
+}
+
 /** What engines have changed that does not end with them. */
 interface Changes {
   readonly cookie: string;
@@ -45,13 +50,13 @@ const RECORD_MAX_BYTES = 64 * 1024;
  * outlives the engine: so it is written down first, shared by all engines of the machine, and taken back by the last of them; or, where that
  * one was killed, by `sweepForwarding`. Throws EngineError `unavailable` where it can't be done.
  */
-export async function openForwarding(options: ForwardingOptions): Promise<AsyncDisposable> {
+export async function openForwarding(options: ForwardingOptions): Promise<Forwarding> {
   const { place, filter } = options;
   const needed = await neededChanges(options);
   const directory = directoryOf(place);
   // Whoever changes something writes it down first: so what was found as it should be is nobody's change if there is nothing yet.
   if (needed.devices.length === 0 && needed.iptables === undefined && !fs.existsSync(path.join(directory, RECORD)))
-    return { [Symbol.asyncDispose]: async () => {} };
+    return forwarding(async () => {});
   fs.mkdirSync(directory, { recursive: true, mode: 0o700 });
   await using scope = new Scope();
   using _ = await lock(path.join(directory, "gate"), "exclusive");
@@ -67,7 +72,18 @@ export async function openForwarding(options: ForwardingOptions): Promise<AsyncD
   if (changes.devices.length > 0) await filter.ask("guarding what is forwarded", guardRules(GUARD, changes.devices));
   for (const device of changes.devices) setForwarding(device, "1");
   if (changes.iptables !== undefined) await acceptForwarded(place.spawner, changes.iptables);
-  return scope.move();
+  const moved = scope.move();
+  return forwarding(() => moved[Symbol.asyncDispose]());
+}
+
+function forwarding(end: () => Promise<void>): Forwarding {
+  const isOn = readForwarding("default") === "1";
+  return {
+    allow(device) {
+      if (!isOn) setForwarding(device, "1");
+    },
+    [Symbol.asyncDispose]: end,
+  };
 }
 
 /** Takes back what engines changed that were killed. Cheap where there is nothing; OPEN_FILTER is asked only where there is. */

@@ -23,6 +23,8 @@ export interface UserModeAddresses {
 
 export interface UserModeSwitches {
   readonly reachesMachine: boolean;
+  /** The program is to answer questions for names. */
+  readonly resolves: boolean;
   /** The program runs as root. */
   readonly root: boolean;
 }
@@ -34,11 +36,13 @@ const MTU_BYTES = 65_520;
 export const PASTA: UserModeProgram = {
   name: "pasta",
   debianPackage: "passt",
-  args: (file, { own, gateway, resolver }, { reachesMachine, root }) => [
+  args: (file, { own, gateway, resolver }, { reachesMachine, resolves, root }) => [
     ...["--foreground", "--quiet", "--config-net", "--netns-only", "--ipv4-only"],
     ...["--tcp-ports", "none", "--udp-ports", "none", "--tcp-ns", "none", "--udp-ns", "none"],
     ...["--address", own, "--netmask", String(MASK_BITS), "--gateway", gateway, "--mtu", String(MTU_BYTES)],
-    ...["--ns-ifname", "eth0", "--dns-forward", resolver],
+    ...["--ns-ifname", "eth0"],
+    // With it other servers answer no more (passt 2023_03_09).
+    ...(resolves ? ["--dns-forward", resolver] : []),
     ...(reachesMachine ? [] : ["--no-map-gw"]),
     // The namespace's file is where nobody else can get at it, the user that pasta would become included.
     ...(root ? ["--runas", "0"] : []),
@@ -50,9 +54,10 @@ export const PASTA: UserModeProgram = {
 export const SLIRP4NETNS: UserModeProgram = {
   name: "slirp4netns",
   debianPackage: "slirp4netns",
-  args: (file, { range }, { reachesMachine }) => [
+  args: (file, { range }, { reachesMachine, resolves }) => [
     ...["--configure", "--enable-seccomp", `--mtu=${MTU_BYTES}`, `--cidr=${formatIpv4(range.address)}/${MASK_BITS}`],
     ...(reachesMachine ? [] : ["--disable-host-loopback"]),
+    ...(resolves ? [] : ["--disable-dns"]),
     ...["--netns-type=path", file, "eth0"],
   ],
 };
@@ -71,6 +76,8 @@ export interface UserModeOptions {
   /** The addresses inside: not those of what the machine reaches otherwise. */
   readonly range: Prefix;
   readonly root: boolean;
+  /** Steps reach none of this machine's name servers. */
+  readonly resolves: boolean;
 }
 
 /** A driver that runs PROGRAM for each step. Throws EngineError `unavailable` where it is not installed. */
@@ -131,10 +138,11 @@ class UserMode implements NetworkDriver {
         throw canceled(signal);
       }
       const { gateway, resolver } = this.#addresses;
+      const { resolves } = this.#options;
       return {
         entry: { kind: "file", path: file, nsenter: this.#nsenter },
         gateway,
-        resolver,
+        ...(resolves ? { resolver } : {}),
         [Symbol.asyncDispose]: async () => {
           await connected.end();
           await this.#options.plane.control("unmount", { path: file });
@@ -148,7 +156,8 @@ class UserMode implements NetworkDriver {
 
   async #connect(file: string, reachesMachine: boolean): Promise<{ readonly end: () => Promise<void> }> {
     const { setpriv } = this.#lifeLine;
-    const args = this.#program.args(file, this.#addresses, { reachesMachine, root: this.#options.root });
+    const { root, resolves } = this.#options;
+    const args = this.#program.args(file, this.#addresses, { reachesMachine, resolves, root });
     const { child, words } = await this.#spawn([setpriv, "--pdeathsig", "KILL", "--", this.#file, ...args]);
     const end = async () => {
       child.kill("SIGKILL");

@@ -3,7 +3,7 @@ import type { NetworkRequest, OpenNetwork } from "../snapshot/index.js";
 import { Sequence } from "./netlink-messages.js";
 import { NetlinkSocket, type NetworkPlane } from "./netlink-socket.js";
 import type { NetworkDriver, StepNetwork, StepNetworkOptions } from "./network.js";
-import { type ForwardingPlace, openForwarding } from "./network-forwarding.js";
+import { type Forwarding, type ForwardingPlace, openForwarding } from "./network-forwarding.js";
 import {
   addAddress,
   addDefaultRoute,
@@ -58,10 +58,10 @@ export async function openVeth(options: VethOptions): Promise<NetworkDriver> {
   if (!range) throw new EngineError("unavailable", "all private addresses are routed to somewhere else");
   await filter.ask("setting rules of the firewall", stepRules(`ashlar-${owner}`, range));
   const devices = links.filter((each) => each.up && each.name !== "lo" && !isStepDevice(each));
-  scope.use(
+  const forwarding = scope.use(
     await openForwarding({ place, filter, cookie: route.opened.cookie, devices: devices.map(({ name }) => name) }),
   );
-  return new Veth({ options, route, range, mtu: mtuOf(foreign, links), scope: scope.move() });
+  return new Veth({ options, route, forwarding, range, mtu: mtuOf(foreign, links), scope: scope.move() });
 }
 
 function isStepDevice({ name, kind }: Link): boolean {
@@ -78,6 +78,7 @@ function mtuOf(routes: readonly Route[], links: readonly Link[]): number {
 interface VethParts {
   readonly options: VethOptions;
   readonly route: NetlinkSocket;
+  readonly forwarding: Forwarding;
   readonly range: Prefix;
   readonly mtu: number;
   readonly scope: Scope;
@@ -125,7 +126,7 @@ class Veth implements NetworkDriver {
 
   /** Makes the network of a number; undefined where somebody has it. */
   async #make(number: number): Promise<OpenNetwork | undefined> {
-    const { route, options, range, mtu } = this.#parts;
+    const { route, forwarding, options, range, mtu } = this.#parts;
     const inside = { name: "eth0", index: INSIDE_INDEX };
     const outside = { name: `${DEVICE_PREFIX}${number}`, index: OUTSIDE_INDEX + number };
     const address = addressIn(range, GATEWAY_OFFSET + 1 + number);
@@ -141,9 +142,17 @@ class Veth implements NetworkDriver {
         requests: route.requests([raise(outside.index)], [addAddress(outside.index, this.#gateway, address)]),
       },
     });
-    if (!("code" in outcome)) return outcome;
-    if (outcome.code === "EEXIST" || outcome.code === "EBUSY") return undefined;
-    throw new EngineError("unavailable", `making a pair of devices: ${outcome.code}`);
+    if ("code" in outcome) {
+      if (outcome.code === "EEXIST" || outcome.code === "EBUSY") return undefined;
+      throw new EngineError("unavailable", `making a pair of devices: ${outcome.code}`);
+    }
+    try {
+      forwarding.allow(outside.name);
+      return outcome;
+    } catch (error) {
+      await options.plane.control("closeNetwork", outcome);
+      throw error;
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -8,7 +8,7 @@ import { type ForwardingPlace, sweepForwarding } from "./network-forwarding.js";
 import { chooseRange, type Ipv4, ipv4Of, type Prefix, parseIpv4 } from "./network-range.js";
 import { openUserMode, PASTA, SLIRP4NETNS, type UserModeProgram } from "./network-usermode.js";
 import { openVeth } from "./network-veth.js";
-import { nameServers, readResolvConf } from "./resolv-conf.js";
+import { nameServers, readResolvConf, readUpstreamResolvConf, stepResolvConf } from "./resolv-conf.js";
 
 /** Where the networks of an engine's steps come from. Nothing is touched before the first is asked for. */
 export interface Networks extends AsyncDisposable {
@@ -102,7 +102,9 @@ function openProgram(program: UserModeProgram, { plane, dirs, searchPath, root }
   const reserved = reservedAddresses().map((address): Prefix => ({ address, bits: 32 }));
   const range = chooseRange([...readRoutes(), ...reserved]);
   if (!range) throw new EngineError("unavailable", "all private addresses are routed to somewhere else");
-  return openUserMode(program, { plane, directory: dirs.mounts, searchPath, range, root });
+  const names = stepResolvConf({ machine: readResolvConf(), upstream: readUpstreamResolvConf });
+  const resolves = names.warning !== undefined;
+  return openUserMode(program, { plane, directory: dirs.mounts, searchPath, range, root, resolves });
 }
 
 /**
