@@ -20,14 +20,7 @@ import { createRegistry } from "../registry/index.js";
 import { dockerCredentials } from "../session/index.js";
 import { createDataPlane, createLayerStore, createOwner, layerMigrations, type Ownership } from "../snapshot/index.js";
 import { createRunning } from "../solver/index.js";
-import {
-  createGitProgram,
-  createGitSource,
-  createHttpEntities,
-  createImageSource,
-  createWebClient,
-  httpEntityMigrations,
-} from "../sources/index.js";
+import { createImageSource, httpEntityMigrations } from "../sources/index.js";
 import {
   createContentStore,
   createImageStore,
@@ -43,6 +36,7 @@ import { forgetUnsynced, syncSettled } from "./durability.js";
 import { bootId, coreCount, defaultRoot, prepareGround } from "./ground.js";
 import { listImages } from "./images.js";
 import { loadImages } from "./load.js";
+import { createNetworkSources, proxyOf } from "./network-sources.js";
 import { createNotices, type Notices } from "./notices.js";
 import { createOutputs } from "./outputs.js";
 import { chooseOwnership, namespacePlane } from "./ownership.js";
@@ -140,27 +134,9 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     return createExecutor({ ...executing, spawner: plane, networks: await networks.open() });
   });
   const newId = () => randomUUID();
-  const trust = { file: env.SSL_CERT_FILE, extraFile: env.NODE_EXTRA_CA_CERTS };
-  const web = createWebClient(trust, proxyOf(env));
-  scope.defer(() => web.close());
-  const entities = createHttpEntities(database, clock);
-  const git = createGitProgram({
-    spawner: plane,
-    searchPath,
-    proxyEnv: proxyVariables(env),
-    certificates: env.SSL_CERT_FILE,
-    knownHosts: knownHosts(dirs.git, env.HOME ?? os.homedir()),
-    async programs() {
-      const { requireProgram } = await import("../executor/index.js");
-      const find = (name: string, debianPackage: string) => requireProgram(name, searchPath, debianPackage);
-      return {
-        git: find("git", "git"),
-        setpriv: find("setpriv", "util-linux"),
-        unshare: find("unshare", "util-linux"),
-      };
-    },
-  });
-  const gitSource = createGitSource({ git, directory: dirs.git, clock });
+  const network = createNetworkSources({ env, searchPath, plane, dirs, database, clock });
+  const { entities, gitSource } = network;
+  scope.defer(() => network.web.close());
   const outputs = createOutputs({
     plane,
     layers,
@@ -184,9 +160,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     cacheMounts,
     running,
     outputs,
-    web,
-    entities,
-    gitSource,
+    ...network,
     cdiDirectories: options.cdiDirectories,
     clock,
     newId,
@@ -224,26 +198,6 @@ function advised(error: unknown, root: string): unknown {
   const hint = `make room (the state directory is ${root}; ashlar prune --all empties its cache), or name another place with --root`;
   if (error instanceof BuildFailure) return new BuildFailure(error.code, error.message, error, { cause: error, hint });
   return new EngineError("no-space", messageOf(error), { cause: error, hint });
-}
-
-/** How the environment says the network is reached; the small names win, as in curl. */
-function proxyOf(env: NonNullable<EngineOptions["env"]>): Parameters<typeof createRegistry>[0]["proxy"] {
-  const [http, https, none] = ["http_proxy", "https_proxy", "no_proxy"].map(
-    (name) => env[name] ?? env[name.toUpperCase()],
-  );
-  if (!http && !https) return undefined;
-  return { ...(http ? { http } : {}), ...(https ? { https } : {}), ...(none ? { none } : {}) };
-}
-
-/** The same for a program of its own. */
-function proxyVariables(env: NonNullable<EngineOptions["env"]>): Record<string, string> {
-  const names = ["http_proxy", "https_proxy", "no_proxy", "all_proxy"].flatMap((name) => [name, name.toUpperCase()]);
-  return Object.fromEntries(names.flatMap((name) => (env[name] ? [[name, env[name]]] : [])));
-}
-
-/** Where hosts are known by their keys: the engine's own file, and those of the user and the machine. */
-function knownHosts(own: string, home: string): readonly string[] {
-  return [path.join(own, "known_hosts"), path.join(home, ".ssh/known_hosts"), "/etc/ssh/ssh_known_hosts"];
 }
 
 /** Whoever runs this, as the data plane knows them: the owner of files that are written for them. In a user namespace they are root. */
