@@ -25,6 +25,7 @@ const TOOLS = {
   bzip2: "bzip2",
   zstd: "zstd",
   git: "git",
+  "ssh-add": "openssh-client",
   openssl: "openssl",
   strace: "strace",
   protoc: "protobuf-compiler",
