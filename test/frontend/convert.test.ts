@@ -101,7 +101,7 @@ describe("RUN", () => {
     expect(await refusal("FROM base\nRUN --mount=type=tmpfs,target=/t,size=many true")).toMatchObject({
       message: "invalid value for size: many",
       location: { startLine: 2 },
-      culprit: { start: { line: 2, character: 4 } },
+      culprit: { start: { line: 2, character: 33 } },
     });
   });
 });

@@ -3,6 +3,7 @@ import { DiagnosticError } from "../diagnostic-error.js";
 import type { Diagnostic, FrontendBridge, FrontendRequest } from "../frontend.js";
 import { convertDockerfile } from "./convert.js";
 import { createFacts } from "./facts.js";
+import { refuseTooLong } from "./length.js";
 import { lintBuild } from "./lint-build.js";
 import { type ParsedDockerfile, parseDockerfile } from "./parser.js";
 import { refuseOtherSyntax } from "./syntax.js";
@@ -23,12 +24,13 @@ export async function checkDockerfile(
   options: AbortOptions = {},
 ): Promise<CheckResult> {
   const { name, text } = request.dockerfile;
-  const parsed = parseDockerfile(text, name);
   try {
+    refuseTooLong(request);
     refuseOtherSyntax(request);
   } catch (error) {
     return { diagnostics: diagnosticsOf(error) };
   }
+  const parsed = parseDockerfile(text, name);
   if (parsed.diagnostics.length > 0) {
     return { diagnostics: [...lintBuild(request, parsed, undefined), ...parsed.diagnostics] };
   }

@@ -2,7 +2,6 @@ import { type ExecOp, type ExecSpec, execState, fileState, type MountSpec, scrat
 import type { RunInstruction } from "./ast.js";
 import { convertMounts } from "./convert-mounts.js";
 import { commandArgs } from "./convert-settings.js";
-import { environmentEntries, setVariable } from "./environment.js";
 import { Expansion } from "./expansion.js";
 import { rooted } from "./paths.js";
 import { addHistory, invalid, type StageBuild, type StepScope, stepMetadata } from "./stage-build.js";
@@ -38,6 +37,7 @@ export function convertRun(build: StageBuild, step: StepScope<RunInstruction>): 
 /** Where scripts of heredocs with a `#!` line are, for the time of the step. */
 const SCRIPTS = "/dev/pipes";
 const SCRIPT_MODE = 0o755;
+const SSH_SOCKET_VARIABLE = "SSH_AUTH_SOCK";
 const HOSTNAME_ARG = "BUILDKIT_SANDBOX_HOSTNAME";
 
 interface RunCommand {
@@ -75,12 +75,12 @@ function runCommand(build: StageBuild, { command, heredocs }: RunInstruction): R
 function execMeta(build: StageBuild, args: readonly string[], sshSocket: string | undefined): ExecOp["meta"] {
   const { request, proxyEnv, buildArgs } = build.scope;
   const { User: user = "", WorkingDir: directory = "/" } = build.config.config;
-  const variables = new Map(build.variables);
-  if (sshSocket !== undefined && !variables.has("SSH_AUTH_SOCK")) setVariable(variables, "SSH_AUTH_SOCK", sshSocket);
+  const { variables } = build;
+  const knowsSocket = sshSocket === undefined || variables.get(SSH_SOCKET_VARIABLE) !== undefined;
   const hostname = buildArgs.get(HOSTNAME_ARG);
   return {
     args,
-    env: environmentEntries(variables),
+    env: knowsSocket ? variables.entries : [...variables.entries, `${SSH_SOCKET_VARIABLE}=${sshSocket}`],
     cwd: rooted(directory),
     user,
     ...(proxyEnv === undefined ? {} : { proxyEnv }),
@@ -124,8 +124,8 @@ function runText(build: StageBuild, instruction: RunInstruction, secrets: readon
     instruction.command.form === "shell" &&
     instruction.command.text.trim() === heredoc.word.text;
   const text = instruction.original.trim() + (isScript ? ` (${summary(heredoc.raw)})` : "");
-  const variables = new Map(build.variables);
-  for (const name of secrets) variables.set(name, "****");
+  const hidden = new Set(secrets);
+  const variables = { get: (name: string) => (hidden.has(name) ? "****" : build.variables.get(name)) };
   const mode = { escapeCharacter: build.scope.escape, quotes: "keep", keepEscapes: false, keepUnset: true } as const;
   const result = new Expansion(text, variables, mode).word();
   return capitalized(result.ok ? result.value : text);

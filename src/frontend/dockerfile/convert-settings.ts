@@ -10,10 +10,9 @@ import type {
   StopsignalInstruction,
   VolumeInstruction,
 } from "./ast.js";
-import { setVariable } from "./environment.js";
 import { expandWords } from "./expand.js";
 import { healthcheckText, plainList, quotedList } from "./history.js";
-import { type DraftConfig, withVariable } from "./imageconfig.js";
+import type { DraftConfig } from "./imageconfig.js";
 import { exposedPorts } from "./ports.js";
 import { addHistory, expanded, HIDDEN_ARGS, invalid, type StageBuild } from "./stage-build.js";
 import { isSignal } from "./stopsignal.js";
@@ -25,8 +24,8 @@ const DEFAULT_SHELL = ["/bin/sh", "-c"];
 export function convertEnv(build: StageBuild, instruction: EnvInstruction): void {
   const pairs = expandedPairs(build, instruction);
   for (const [key, value] of pairs) {
-    setVariable(build.variables, key, value);
-    build.config.config.Env = withVariable(build.config.config.Env, key, value);
+    build.variables.set(key, value);
+    build.config.config.Env.set(key, value);
   }
   build.facts.expanded.set(
     instruction,
@@ -37,7 +36,7 @@ export function convertEnv(build: StageBuild, instruction: EnvInstruction): void
 
 export function convertLabel(build: StageBuild, instruction: LabelInstruction): void {
   const pairs = expandedPairs(build, instruction);
-  build.config.config.Labels = { ...build.config.config.Labels, ...Object.fromEntries(pairs) };
+  for (const [key, value] of pairs) build.config.config.Labels.set(key, value);
   addHistory(build, `LABEL ${pairsText(pairs)}`, "settings");
 }
 
@@ -51,7 +50,7 @@ export function convertArg(build: StageBuild, instruction: ArgInstruction): void
   for (const { key, value: written, range } of instruction.args) {
     const ownDefault = () => (written === undefined ? globals.get(key) : expanded(build, instruction, written, range));
     const value = buildArgs.get(key) ?? ownDefault();
-    if (value !== undefined && !HIDDEN_ARGS.has(key)) setVariable(build.variables, key, value);
+    if (value !== undefined && !HIDDEN_ARGS.has(key)) build.variables.set(key, value);
     build.args.set(key, value);
     const inherited = written === undefined && !buildArgs.has(key) && globals.has(key);
     build.facts.args.push({ instruction, key, value, inherited });
@@ -90,16 +89,14 @@ export function convertExpose(build: StageBuild, instruction: ExposeInstruction)
   });
   build.facts.expanded.set(instruction, words);
   const ports = words.flatMap(exposedPorts);
-  const opened = Object.fromEntries(ports.map((port) => [port, {}]));
-  build.config.config.ExposedPorts = { ...build.config.config.ExposedPorts, ...opened };
+  for (const port of ports) build.config.config.ExposedPorts.add(port);
   addHistory(build, `EXPOSE ${plainList(ports)}`, "settings");
 }
 
 export function convertVolume(build: StageBuild, instruction: VolumeInstruction): void {
   const paths = instruction.paths.map(({ text, range }) => expanded(build, instruction, text, range));
   if (paths.includes("")) throw invalid("VOLUME specified can not be an empty string");
-  const volumes = Object.fromEntries(paths.map((path) => [path, {}]));
-  build.config.config.Volumes = { ...build.config.config.Volumes, ...volumes };
+  for (const path of paths) build.config.config.Volumes.add(path);
   addHistory(build, `VOLUME ${plainList(paths)}`, "settings");
 }
 

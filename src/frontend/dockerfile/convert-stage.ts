@@ -16,10 +16,11 @@ import {
   convertVolume,
 } from "./convert-settings.js";
 import { convertUser, convertWorkdir } from "./convert-workdir.js";
-import { setVariables } from "./environment.js";
+import { createEnvironment } from "./environment.js";
 import { createStageFacts, type StageFactsDraft } from "./facts.js";
 import { plainList } from "./history.js";
-import { DEFAULT_PATH, draftOf, emptyConfig, inheritedConfig, platformOf, variableOf } from "./imageconfig.js";
+import { DEFAULT_PATH, draftOf, emptyConfig, inheritedConfig, platformOf } from "./imageconfig.js";
+import type { Pace } from "./pace.js";
 import { workdir } from "./paths.js";
 import { placed, sourceRange } from "./place.js";
 import type { UsedPaths } from "./source-states.js";
@@ -34,14 +35,15 @@ export function beginStage(scope: ConvertScope, stage: Stage, onFacts: (facts: S
   begun.facts.baseHasShell = (begun.config.config.Shell ?? []).length > 0;
   // What a named context stands for is taken as it is.
   if (stage.base.kind !== "context") completeConfig(begun);
-  setVariables(begun.variables, begun.config.config.Env ?? []);
+  begun.variables.setAll(begun.config.config.Env.list);
   return begun;
 }
 
 /** Converts all steps of a stage, those of ONBUILD first. Throws a DiagnosticError for the first that can't be. */
-export function convertSteps(build: StageBuild): void {
+export async function convertSteps(build: StageBuild, pace: Pace): Promise<void> {
   const triggers = build.scope.bases.triggers.get(build.stage) ?? [];
   for (const [index, step] of [...triggers, ...build.stage.steps].entries()) {
+    if (pace.isDue()) await pace.rest();
     try {
       convertStep(build, { ...step, ordinal: index + 1 });
     } catch (error) {
@@ -116,7 +118,7 @@ function convertSetting(build: StageBuild, instruction: SettingInstruction): voi
       addHistory(build, `MAINTAINER ${instruction.name.text}`, "settings");
       break;
     case "onbuild":
-      config.config.OnBuild = [...(config.config.OnBuild ?? []), instruction.trigger];
+      config.config.OnBuild.push(instruction.trigger);
       break;
     default:
       unreachable(instruction);
@@ -126,9 +128,7 @@ function convertSetting(build: StageBuild, instruction: SettingInstruction): voi
 function childStage(scope: ConvertScope, stage: Stage, parentStage: Stage): StageBuild {
   const parent = scope.stages.get(parentStage);
   if (parent === undefined) throw new EngineError("internal", `stage ${parentStage.label} is not converted`);
-  const config = draftOf(parent.config);
-  // Triggers fire once: they are for the image that is built upon this one.
-  delete config.config.OnBuild;
+  const { config, variables, args } = scope.isLastHeir(stage) ? takenOver(parent) : copied(parent);
   const facts = createStageFacts(stageId(stage, parent.platform));
   facts.parent = parentStage.index;
   return {
@@ -138,13 +138,25 @@ function childStage(scope: ConvertScope, stage: Stage, parentStage: Stage): Stag
     used: parent.used,
     names: stageNames(scope, stage, parent.platform),
     facts,
-    history: [...parent.history],
-    variables: new Map(parent.variables),
-    args: new Map(parent.args),
-    state: parent.state,
+    variables,
+    args,
     config,
+    state: parent.state,
     hasCommand: false,
   };
+}
+
+type Settings = Pick<StageBuild, "config" | "variables" | "args">;
+
+function copied({ config, variables, args }: StageBuild): Settings {
+  return { config: draftOf(config), variables: variables.clone(), args: new Map(args) };
+}
+
+/** The very settings of a stage that nobody asks for them any more: so a long line of stages is converted in linear time. */
+function takenOver({ config, variables, args }: StageBuild): Settings {
+  // Triggers fire once: they are for the image that is built upon this one.
+  config.config.OnBuild.length = 0;
+  return { config, variables, args };
 }
 
 function rootStage(scope: ConvertScope, stage: Stage): StageBuild {
@@ -153,11 +165,9 @@ function rootStage(scope: ConvertScope, stage: Stage): StageBuild {
   const names = stageNames(scope, stage, platform);
   const facts = createStageFacts(stageId(stage, platform));
   const config = base.kind === "image" ? inheritedConfig(base.config) : emptyConfig(platform);
-  delete config.config.OnBuild;
   const { state, used } = baseFiles(scope, stage, base, (reference) =>
     names.next(`FROM ${reference}`, { trigger: false, variables: NO_VARIABLES }),
   );
-  const history = [...config.history];
   return {
     scope,
     stage,
@@ -165,11 +175,10 @@ function rootStage(scope: ConvertScope, stage: Stage): StageBuild {
     used,
     names,
     facts,
-    history,
-    variables: new Map(),
+    variables: createEnvironment(),
     args: new Map(),
-    state,
     config,
+    state,
     hasCommand: false,
   };
 }
@@ -201,8 +210,7 @@ function baseFiles(
 
 /** PATH is always set, and the working directory is an absolute one. */
 function completeConfig({ config: { config }, platform }: StageBuild): void {
-  const hasPath = (config.Env ?? []).some((entry) => variableOf(entry)[0] === "PATH");
-  if (!hasPath && platform.os !== "windows") config.Env = [...(config.Env ?? []), `PATH=${DEFAULT_PATH}`];
+  if (!config.Env.has("PATH") && platform.os !== "windows") config.Env.set("PATH", DEFAULT_PATH);
   if (config.WorkingDir) config.WorkingDir = workdir(config.WorkingDir, config.WorkingDir);
 }
 

@@ -11,6 +11,7 @@ import { globalArgs, platformArgs, proxyEnvironment, type Variables } from "./en
 import { EPOCH_ARG, epochText, sourceDateEpoch } from "./epoch.js";
 import type { FactsDraft } from "./facts.js";
 import { finishedConfig, onPlatform, platformOf } from "./imageconfig.js";
+import { createPace } from "./pace.js";
 import { platformMismatches } from "./platform-mismatches.js";
 import { createSourceStates } from "./source-states.js";
 import type { ConvertScope, StageBuild } from "./stage-build.js";
@@ -57,10 +58,12 @@ export async function convertDockerfile(conversion: Conversion, options: AbortOp
     bases,
     sources: createSourceStates(request.mainContext ?? ignorePatterns(request).patterns),
     stages,
+    isLastHeir: lastHeirs(inOrder(plan, bases), target),
   };
+  const pace = createPace(options);
   for (const stage of inOrder(plan, bases)) {
     const build = beginStage(scope, stage, (found) => facts.stages.set(stage.index, found));
-    convertSteps(build);
+    await convertSteps(build, pace);
     stages.set(stage, build);
   }
   return finishedImage(conversion, targetPlatform, stages.get(target));
@@ -111,6 +114,14 @@ function inOrder(plan: StagePlan, bases: ResolvedBases): readonly Stage[] {
   return plan.stages.filter((stage) => bases.reachable.has(stage));
 }
 
+/** Tells of each stage whether it is the last of STAGES that is built upon its base; nobody takes over what TARGET has. */
+function lastHeirs(stages: readonly Stage[], target: Stage): (stage: Stage) => boolean {
+  const heirs = new Map<Stage, Stage>();
+  for (const stage of stages) if (stage.base.kind === "stage") heirs.set(stage.base.stage, stage);
+  heirs.delete(target);
+  return (stage) => stage.base.kind === "stage" && heirs.get(stage.base.stage) === stage;
+}
+
 /** Whether there is one stage and it takes nothing from elsewhere but by FROM. */
 function isOnlyStage(plan: StagePlan): boolean {
   const [first, ...others] = plan.stages;
@@ -124,13 +135,10 @@ function finishedImage(conversion: Conversion, target: Platform, build: StageBui
   if (build === undefined) throw new EngineError("internal", "the target stage was not converted");
   // Whatever is built is wanted whole.
   build.used.add("/");
-  const { labels } = conversion.request;
-  const config = { ...build.config.config };
-  if (labels.size > 0) config.Labels = { ...config.Labels, ...Object.fromEntries(labels) };
-  const draft = { ...build.config, config, history: build.history };
-  const wanted = conversion.platform === undefined ? draft : onPlatform(draft, target);
-  const finished = finishedConfig(wanted);
-  const platform = finished.os && finished.architecture ? normalizePlatform(platformOf(finished)) : target;
-  const normal = finishedConfig(onPlatform(finished, platform));
-  return { platform, definition: definitionOf(build.state), epoch: build.scope.epoch, config: normal };
+  for (const [name, value] of conversion.request.labels) build.config.config.Labels.set(name, value);
+  const { config } = build;
+  const wanted = conversion.platform === undefined ? config : onPlatform(config, target);
+  const platform = wanted.os && wanted.architecture ? normalizePlatform(platformOf(wanted)) : target;
+  const finished = finishedConfig(onPlatform(wanted, platform));
+  return { platform, definition: definitionOf(build.state), epoch: build.scope.epoch, config: finished };
 }

@@ -1,6 +1,6 @@
 import { formatPlatform, type Platform } from "../../oci/index.js";
 import type { DockerfileNode } from "./ast.js";
-import { type EscapeCharacter, expandWord } from "./expand.js";
+import { type EscapeCharacter, expandWord, type VariableSource } from "./expand.js";
 import { variableOf } from "./imageconfig.js";
 import { mistake } from "./place.js";
 
@@ -13,14 +13,60 @@ export function setVariable(variables: Variables, key: string, value: string): v
   variables.set(key, value);
 }
 
-/** Sets all of ENTRIES (`KEY=value`) in order. */
-export function setVariables(variables: Variables, entries: readonly string[]): void {
-  for (const entry of entries) setVariable(variables, ...variableOf(entry));
+/** What the steps of a stage see: variables in the order in which they were last set. */
+export interface Environment extends VariableSource {
+  readonly size: number;
+  readonly names: Iterable<string>;
+  /** All of them as `KEY=value`; the same list until one is set. */
+  readonly entries: readonly string[];
+  /** Sets KEY, which becomes the last one. */
+  set(key: string, value: string): void;
+  /** Sets all of ENTRIES (`KEY=value`) in order. */
+  setAll(entries: readonly string[]): void;
+  clone(): Environment;
 }
 
-/** VARIABLES as `KEY=value`. */
-export function environmentEntries(variables: ReadonlyMap<string, string>): string[] {
-  return [...variables].map(([key, value]) => `${key}=${value}`);
+export function createEnvironment(): Environment {
+  return new StageEnvironment(new Map());
+}
+
+class StageEnvironment implements Environment {
+  readonly #variables: Variables;
+  #entries: readonly string[] | undefined;
+
+  constructor(variables: Variables) {
+    this.#variables = variables;
+  }
+
+  get size(): number {
+    return this.#variables.size;
+  }
+
+  get names(): Iterable<string> {
+    return this.#variables.keys();
+  }
+
+  get entries(): readonly string[] {
+    this.#entries ??= Array.from(this.#variables, ([key, value]) => `${key}=${value}`);
+    return this.#entries;
+  }
+
+  get(name: string): string | undefined {
+    return this.#variables.get(name);
+  }
+
+  set(key: string, value: string): void {
+    this.#entries = undefined;
+    setVariable(this.#variables, key, value);
+  }
+
+  setAll(entries: readonly string[]): void {
+    for (const entry of entries) this.set(...variableOf(entry));
+  }
+
+  clone(): Environment {
+    return new StageEnvironment(new Map(this.#variables));
+  }
 }
 
 /** TARGETPLATFORM and its like for a build of STAGE (a name or undefined), each replaced where --build-arg gives it. */

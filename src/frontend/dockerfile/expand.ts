@@ -46,7 +46,12 @@ export function expandHeredoc(text: string, env: VariableSource): ExpandResult {
 
 const WORD: ExpanderMode = { escapeCharacter: "\\", quotes: "remove", keepEscapes: false, keepUnset: false };
 
+/** What no text has that means just what it says: most words of a file are such. */
+const MEANINGFUL = /[$'"\\`]|^\ufeff/;
+const NOTHING: readonly string[] = [];
+
 function expand(text: string, env: VariableSource, mode: ExpanderMode): ExpandResult {
+  if (!MEANINGFUL.test(text)) return { consulted: NOTHING, unset: NOTHING, ok: true, value: text };
   const expansion = new Expansion(text, env, mode);
   const result = expansion.word();
   const consulted = consultedBy(expansion);

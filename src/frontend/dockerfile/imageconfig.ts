@@ -1,44 +1,49 @@
-import type { Healthcheck, HistoryEntry, ImageConfig, Platform, RuntimeConfig } from "../../oci/index.js";
+import type { Healthcheck, HistoryEntry, ImageConfig, Platform } from "../../oci/index.js";
+import { createEnvEntries, type EnvEntries } from "./env-entries.js";
 
 /** What a process finds its programs with where the image says nothing. */
 export const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/** An image config while the instructions of a stage change it. Lists and maps in it are replaced, never changed. */
-export interface DraftConfig {
+/** An image config while the instructions of a stage change it: `draftOf` makes one of another stage's. */
+export interface DraftConfig extends PlatformMembers {
+  "os.features"?: readonly string[];
+  author?: string;
+  readonly config: DraftRuntimeConfig;
+  readonly rootfs: ImageConfig["rootfs"];
+  /** Grows by an entry for each instruction. */
+  readonly history: HistoryEntry[];
+}
+
+interface PlatformMembers {
   architecture: string;
   os: string;
   variant?: string;
   "os.version"?: string;
-  "os.features"?: readonly string[];
-  author?: string;
-  config: DraftRuntimeConfig;
-  rootfs: ImageConfig["rootfs"];
-  history: readonly HistoryEntry[];
 }
 
-/** The settings of a draft, with the names that the JSON has. */
+/** The settings of a draft, with the names that the JSON has. What an instruction adds to is changed in place. */
 interface DraftRuntimeConfig {
   User?: string;
-  ExposedPorts?: NonNullable<RuntimeConfig["ExposedPorts"]>;
-  Env?: readonly string[];
+  readonly ExposedPorts: Set<string>;
+  readonly Env: EnvEntries;
   Entrypoint?: readonly string[] | null;
   Cmd?: readonly string[] | null;
-  Volumes?: NonNullable<RuntimeConfig["Volumes"]>;
+  readonly Volumes: Set<string>;
   WorkingDir?: string;
-  Labels?: Readonly<Record<string, string>>;
+  readonly Labels: Map<string, string>;
   StopSignal?: string;
   ArgsEscaped?: boolean;
   Healthcheck?: Healthcheck;
-  OnBuild?: readonly string[] | null;
+  readonly OnBuild: string[];
   Shell?: readonly string[];
 }
 
 /** The config of an image without a base. */
 export function emptyConfig(platform: Platform): DraftConfig {
-  const path = platform.os === "windows" ? {} : { Env: [`PATH=${DEFAULT_PATH}`] };
+  const path = platform.os === "windows" ? [] : [`PATH=${DEFAULT_PATH}`];
   return {
     ...platformMembers(platform),
-    config: { WorkingDir: "/", ...path },
+    config: { WorkingDir: "/", ...collections({ Env: path }) },
     rootfs: { type: "layers", diff_ids: [] },
     history: [],
   };
@@ -46,7 +51,7 @@ export function emptyConfig(platform: Platform): DraftConfig {
 
 /**
  * The config of a base image as a build takes it up: the members that image-spec and Docker define, others are dropped as
- * BuildKit drops them, and without its time.
+ * BuildKit drops them, and without its time. Its triggers have fired, and are no part of it.
  */
 export function inheritedConfig(image: ImageConfig): DraftConfig {
   const runtime = image.config ?? {};
@@ -54,31 +59,48 @@ export function inheritedConfig(image: ImageConfig): DraftConfig {
     ...known<ImageMembers>(image, IMAGE_MEMBERS),
     architecture: image.architecture ?? "",
     os: image.os ?? "",
-    config: known<DraftRuntimeConfig>(runtime, RUNTIME_MEMBERS),
+    config: { ...known<RuntimeMembers>(runtime, RUNTIME_MEMBERS), ...collections(runtime) },
     rootfs: { type: "layers", diff_ids: image.rootfs?.diff_ids ?? [] },
-    history: image.history ?? [],
+    history: [...(image.history ?? [])],
   };
 }
 
-/** A config to be changed without changing ORIGINAL. */
+/** A config to be changed without changing ORIGINAL. Its triggers are not taken over. */
 export function draftOf(original: DraftConfig): DraftConfig {
-  return { ...original, config: { ...original.config } };
+  const { ExposedPorts: ports, Volumes: volumes, Labels: labels, Env: env } = original.config;
+  const config = {
+    ...original.config,
+    ExposedPorts: new Set(ports),
+    Volumes: new Set(volumes),
+    Labels: new Map(labels),
+    Env: env.clone(),
+    OnBuild: [],
+  };
+  return { ...original, config, history: [...original.history] };
 }
 
 /** The finished config: members without a value are left out, as their JSON leaves them out. */
 export function finishedConfig(draft: DraftConfig): ImageConfig {
-  return {
-    ...withoutEmpty(draft),
-    config: withoutEmpty(draft.config),
-    rootfs: draft.rootfs,
-    history: draft.history,
-  } as ImageConfig;
+  const { User, ExposedPorts, Env, Entrypoint, Cmd, Volumes, WorkingDir, Labels, ...others } = draft.config;
+  const config = {
+    User,
+    ExposedPorts: Object.fromEntries([...ExposedPorts].map((port) => [port, {}])),
+    Env: Env.list,
+    Entrypoint,
+    Cmd,
+    Volumes: Object.fromEntries([...Volumes].map((path) => [path, {}])),
+    WorkingDir,
+    Labels: Object.fromEntries(Labels),
+    ...others,
+  };
+  const runtime = withoutEmpty(config) as ImageConfig["config"];
+  return { ...withoutEmpty(draft), config: runtime, rootfs: draft.rootfs, history: draft.history };
 }
 
-/** DRAFT for PLATFORM, which was asked for: what the platform leaves open stays only where system and architecture are the same. */
-export function onPlatform(draft: DraftConfig, platform: Platform): DraftConfig {
-  const same = draft.os === platform.os && draft.architecture === platform.architecture;
-  const kept = { ...draft };
+/** CONFIG for PLATFORM, which was asked for: what the platform leaves open stays only where system and architecture are the same. */
+export function onPlatform<Config extends PlatformMembers>(config: Config, platform: Platform): Config {
+  const same = config.os === platform.os && config.architecture === platform.architecture;
+  const kept = { ...config };
   if (!same) {
     delete kept.variant;
     delete kept["os.version"];
@@ -87,21 +109,13 @@ export function onPlatform(draft: DraftConfig, platform: Platform): DraftConfig 
 }
 
 /** The platform that a config names. */
-export function platformOf(config: ImageConfig | DraftConfig): Platform {
+export function platformOf(config: Readonly<PlatformMembers>): Platform {
   return {
     os: config.os,
     architecture: config.architecture,
     ...(config.variant ? { variant: config.variant } : {}),
     ...(config["os.version"] ? { osVersion: config["os.version"] } : {}),
   };
-}
-
-/** ENV with KEY set: in its place where it was set before, else at the end. */
-export function withVariable(env: readonly string[] | undefined, key: string, value: string): readonly string[] {
-  const entries = [...(env ?? [])];
-  const at = entries.findIndex((entry) => variableOf(entry)[0] === key);
-  entries.splice(at < 0 ? entries.length : at, 1, `${key}=${value}`);
-  return entries;
 }
 
 /** The name and value of a `KEY=value`; without `=` the value is empty. */
@@ -112,21 +126,28 @@ export function variableOf(entry: string): [key: string, value: string] {
 
 type ImageMembers = Pick<DraftConfig, "author" | "variant" | "os.version" | "os.features">;
 const IMAGE_MEMBERS = ["author", "variant", "os.version", "os.features"] as const;
+type Collections = Pick<DraftRuntimeConfig, "ExposedPorts" | "Env" | "Volumes" | "Labels" | "OnBuild">;
+type RuntimeMembers = Omit<DraftRuntimeConfig, keyof Collections>;
 const RUNTIME_MEMBERS = [
   "User",
-  "ExposedPorts",
-  "Env",
   "Entrypoint",
   "Cmd",
-  "Volumes",
   "WorkingDir",
-  "Labels",
   "StopSignal",
   "ArgsEscaped",
   "Healthcheck",
-  "OnBuild",
   "Shell",
 ] as const;
+
+function collections(runtime: Partial<ImageConfig["config"]>): Collections {
+  return {
+    ExposedPorts: new Set(Object.keys(runtime.ExposedPorts ?? {})),
+    Env: createEnvEntries(runtime.Env),
+    Volumes: new Set(Object.keys(runtime.Volumes ?? {})),
+    Labels: new Map(Object.entries(runtime.Labels ?? {})),
+    OnBuild: [],
+  };
+}
 
 function known<Known extends object>(value: object, members: readonly (keyof Known & string)[]): Known {
   const given = new Map(Object.entries(value));
@@ -134,7 +155,7 @@ function known<Known extends object>(value: object, members: readonly (keyof Kno
   return Object.fromEntries(found.map((member) => [member, given.get(member)])) as Known;
 }
 
-function platformMembers(platform: Platform): Pick<DraftConfig, "os" | "architecture" | "variant" | "os.version"> {
+function platformMembers(platform: Platform): PlatformMembers {
   return {
     architecture: platform.architecture,
     os: platform.os,

@@ -10,6 +10,7 @@ import type {
 } from "../frontend.js";
 import { convertDockerfile } from "./convert.js";
 import { createFacts, type FactsDraft } from "./facts.js";
+import { refuseTooLong } from "./length.js";
 import { lintBuild } from "./lint-build.js";
 import { type ParsedDockerfile, parseDockerfile } from "./parser.js";
 import { refuseOtherSyntax } from "./syntax.js";
@@ -21,6 +22,7 @@ export function createDockerfileFrontend(): Frontend {
 
 /** The Dockerfile of REQUEST, if it is one without syntax errors. Throws a DiagnosticError with all there are. */
 export function readDockerfile(request: FrontendRequest): ParsedDockerfile {
+  refuseTooLong(request);
   const parsed = parseDockerfile(request.dockerfile.text, request.dockerfile.name);
   // What is written in another language has nothing but errors in this one.
   refuseOtherSyntax(request);
@@ -60,11 +62,24 @@ async function solve(
 ): Promise<FrontendResult> {
   const parsed = readDockerfile(request);
   const { dockerfile } = parsed;
-  const { image } = await convertFirst(request, parsed, bridge, options);
-  const images = [image];
-  for (const platform of request.platforms.slice(1)) {
-    const facts = createFacts();
-    images.push(await convertDockerfile({ request, dockerfile, bridge, platform, allStages: false, facts }, options));
+  const failed = new AbortController();
+  const signal = options.signal ? AbortSignal.any([options.signal, failed.signal]) : failed.signal;
+  const further = Promise.allSettled(
+    request.platforms.slice(1).map((platform) => {
+      const facts = createFacts();
+      return convertDockerfile({ request, dockerfile, bridge, platform, allStages: false, facts }, { signal });
+    }),
+  );
+  try {
+    const { image } = await convertFirst(request, parsed, bridge, options);
+    const images = (await further).map((result) => {
+      if (result.status === "rejected") throw result.reason;
+      return result.value;
+    });
+    return { images: [image, ...images] };
+  } catch (error) {
+    failed.abort();
+    await further;
+    throw error;
   }
-  return { images };
 }

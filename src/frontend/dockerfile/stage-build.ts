@@ -1,10 +1,10 @@
 import { EngineError } from "../../base/index.js";
 import type { OpMetadata, State } from "../../llb/index.js";
-import type { HistoryEntry, Platform } from "../../oci/index.js";
+import type { Platform } from "../../oci/index.js";
 import type { FrontendRequest } from "../frontend.js";
 import type { Range, StageInstruction } from "./ast.js";
 import type { ResolvedBases } from "./bases.js";
-import type { Variables } from "./environment.js";
+import type { Environment } from "./environment.js";
 import { type EscapeCharacter, type ExpandResult, expandHeredoc, expandWord } from "./expand.js";
 import type { StageFactsDraft } from "./facts.js";
 import { type Effect, historyEntry } from "./history.js";
@@ -33,6 +33,8 @@ export interface ConvertScope {
   readonly sources: SourceStates;
   /** The stages converted so far. */
   readonly stages: ReadonlyMap<Stage, StageBuild>;
+  /** Whether STAGE is the last that is built upon its base, whose settings nobody asks for then. */
+  isLastHeir(stage: Stage): boolean;
 }
 
 /** A stage while its steps are converted one after the other; what it is when the last one is done is its result. */
@@ -44,13 +46,12 @@ export interface StageBuild {
   readonly used: UsedPaths;
   readonly names: VertexNames;
   readonly facts: StageFactsDraft;
-  readonly history: HistoryEntry[];
   /** What words are expanded with and processes get: ENV and ARG. */
-  readonly variables: Variables;
+  readonly variables: Environment;
   /** The ARGs declared, with their values. */
   readonly args: Map<string, string | undefined>;
+  readonly config: DraftConfig;
   state: State;
-  config: DraftConfig;
   /** Whether this stage has set CMD. */
   hasCommand: boolean;
 }
@@ -66,7 +67,7 @@ export interface StepScope<I extends StageInstruction = StageInstruction> {
 
 /** Adds the entry of an instruction shown as TEXT. */
 export function addHistory(build: StageBuild, text: string, effect: Effect): void {
-  build.history.push(historyEntry(text, effect, build.scope.epoch));
+  build.config.history.push(historyEntry(text, effect, build.scope.epoch));
 }
 
 /** TEXT expanded with the variables of the stage. Throws where it can't be, at CULPRIT if that is known. */
@@ -87,7 +88,7 @@ export function noteUndefined(build: StageBuild, instruction: StageInstruction, 
     const count = facts.undefinedVariables.length;
     if (count >= MAX_UNDEFINED) return;
     const isCompared = count < MAX_COMPARED && variables.size <= MAX_KNOWN_NAMES;
-    if (isCompared && facts.knownNames.length !== variables.size) facts.knownNames = [...variables.keys()];
+    if (isCompared && facts.knownNames.length !== variables.size) facts.knownNames = [...variables.names];
     facts.undefinedVariables.push({ instruction, name, known: isCompared ? facts.knownNames : [] });
   }
 }

@@ -1,4 +1,5 @@
 import { formatPlatform, normalizePlatform, type Platform, parsePlatform } from "../../oci/index.js";
+import type { VariableSource } from "./expand.js";
 
 /** Gives the vertices of a stage the lines they are shown as: `[build 2/5] RUN make`. */
 export interface VertexNames {
@@ -10,7 +11,7 @@ export interface VertexNames {
 
 interface NameOptions {
   readonly trigger: boolean;
-  readonly variables: ReadonlyMap<string, string>;
+  readonly variables: VariableSource;
 }
 
 export interface StageNaming {
@@ -46,7 +47,7 @@ export function capitalized(text: string): string {
 }
 
 /** `->amd64` where a stage runs on PLATFORM and its arguments say that it builds for another. */
-function crossTarget(platform: Platform, variables: ReadonlyMap<string, string>): string {
+function crossTarget(platform: Platform, variables: VariableSource): string {
   const target = declaredTarget(platform, variables);
   if (target === undefined) return "";
   if (target.os !== platform.os) return `->${formatPlatform(target)}`;
@@ -54,7 +55,7 @@ function crossTarget(platform: Platform, variables: ReadonlyMap<string, string>)
   return `->${[target.architecture, target.variant].filter(Boolean).join("/")}`;
 }
 
-function declaredTarget(platform: Platform, variables: ReadonlyMap<string, string>): Platform | undefined {
+function declaredTarget(platform: Platform, variables: VariableSource): Platform | undefined {
   const whole = variables.get("TARGETPLATFORM");
   try {
     if (whole !== undefined) return parsePlatform(whole, platform);
