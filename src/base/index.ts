@@ -4,6 +4,7 @@ export * from "./digest.js";
 export * from "./errors.js";
 export * from "./file-changes.js";
 export * from "./flight.js";
+export { forAll } from "./for-all.js";
 export * from "./json.js";
 export * from "./lazy.js";
 export * from "./limiter.js";

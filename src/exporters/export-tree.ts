@@ -1,13 +1,12 @@
 import { createReadStream } from "node:fs";
 import { mkdir, mkdtemp, readdir, rm, utimes } from "node:fs/promises";
 import path from "node:path";
-import { EngineError, errorCode, messageOf } from "../base/index.js";
+import { EngineError, errorCode, forAll, messageOf } from "../base/index.js";
 import { formatPlatform } from "../oci/index.js";
 import type { DataPlane, LayerStore, StateDirs } from "../snapshot/index.js";
 import type { TreeOutput } from "./attributes.js";
 import { type Destination, writeFileTo, writeTo } from "./destination.js";
 import { effectiveEpoch } from "./epoch.js";
-import { forAll } from "./for-all.js";
 import type { ExportedImage } from "./image.js";
 import { type ExportOptions, reported } from "./progress.js";
 

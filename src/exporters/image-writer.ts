@@ -1,4 +1,4 @@
-import { type AbortOptions, type Digest, digestOf } from "../base/index.js";
+import { type AbortOptions, type Digest, digestOf, forAll } from "../base/index.js";
 import {
   type Descriptor,
   encodeImageConfig,
@@ -12,7 +12,6 @@ import type { LayerId, LayerStore, Tree } from "../snapshot/index.js";
 import type { ContentStore } from "../store/index.js";
 import { type Annotation, annotationsAt, checkAnnotations } from "./annotations.js";
 import { finishConfig } from "./finish-config.js";
-import { forAll } from "./for-all.js";
 import type { ExportedImage, WrittenImage, WrittenImages } from "./image.js";
 import {
   type BlobForm,

@@ -1,8 +1,7 @@
-import { EngineError } from "../base/index.js";
+import { EngineError, forAll } from "../base/index.js";
 import { formatReference, parseReference, withDefaultTag } from "../oci/index.js";
 import type { LayerStore } from "../snapshot/index.js";
 import type { ImageStore } from "../store/index.js";
-import { forAll } from "./for-all.js";
 import type { ExportedImage, WrittenImages } from "./image.js";
 import type { DocumentOptions, ImageWriter } from "./image-writer.js";
 import { reported } from "./progress.js";

@@ -1,4 +1,4 @@
-import { type AbortOptions, canceled } from "../base/index.js";
+import { type AbortOptions, canceled } from "./errors.js";
 
 /**
  * Does WORK for all ITEMS at once; results stand in the items' order. The first failure aborts the others and is thrown when all have
