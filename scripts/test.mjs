@@ -30,8 +30,8 @@ const TOOLS = {
   strace: "strace",
   protoc: "protobuf-compiler",
 };
-/** Other engines that take our images; large, so only a CI machine gets them. */
-const PEERS = { dockerd: "docker.io", podman: "podman" };
+/** Other engines that take our images, and an emulator; large, so only a CI machine gets them. */
+const PEERS = { dockerd: "docker.io", podman: "podman", "qemu-aarch64-static": "qemu-user-static" };
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const bin = (name) => path.join(root, "node_modules/.bin", name);
