@@ -43,7 +43,7 @@ function arm64Program(): Uint8Array {
   for (const at of [80, 88]) file.writeBigUInt64LE(address, at);
   for (const at of [96, 104]) file.writeBigUInt64LE(BigInt(file.length), at);
   file.writeBigUInt64LE(0x1000n, 112);
-  code.forEach((word, i) => file.writeUInt32LE(word >>> 0, headers + i * 4));
+  for (const [i, word] of code.entries()) file.writeUInt32LE(word >>> 0, headers + i * 4);
   text.copy(file, headers + code.length * 4);
   return file;
 }
