@@ -14,6 +14,7 @@ import { refuseTooLong } from "./length.js";
 import { lintBuild } from "./lint-build.js";
 import { type ParsedDockerfile, parseDockerfile } from "./parser.js";
 import { refuseOtherSyntax } from "./syntax.js";
+import { misspeltArguments } from "./unused-args.js";
 
 /** The frontend that is built in: it reads Dockerfiles. Its `solve` throws a DiagnosticError for what the text gets wrong. */
 export function createDockerfileFrontend(): Frontend {
@@ -49,6 +50,7 @@ export async function convertFirst(
     // What the checks found before an error is worth knowing beside it.
     findings = lintBuild(request, parsed, facts);
     for (const finding of findings) if (finding.severity === "warning") bridge.warn(finding);
+    for (const warning of misspeltArguments(request, dockerfile, facts)) bridge.warn(warning);
   }
   const [violation, ...rest] = findings.filter((finding) => finding.severity === "error");
   if (violation !== undefined) throw new DiagnosticError([violation, ...rest]);
