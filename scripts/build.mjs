@@ -64,6 +64,7 @@ const entries = [
   { ...cjs, entryPoints: ["src/cli/main.ts"], outfile: "dist/cli.cjs" },
   { ...cjs, entryPoints: ["src/snapshot/worker/main.ts"], outfile: "dist/worker.cjs" },
   { ...cjs, entryPoints: ["src/snapshot/outpost/main.ts"], outfile: "dist/outpost.cjs" },
+  { ...cjs, entryPoints: ["src/executor/one-id/main.ts"], outfile: "dist/supervisor.cjs" },
   { ...cjs, entryPoints: ["src/executor/sandbox/main.ts"], outfile: "dist/sandbox.cjs" },
   { ...cjs, entryPoints: ["src/engine/index.ts"], outfile: "dist/index.cjs" },
   {

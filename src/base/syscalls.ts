@@ -57,6 +57,7 @@ const SYS_OPENAT2 = 437;
 const XATTR_SIZE_MAX_BYTES = 65_536;
 const XATTR_LIST_MAX_BYTES = 65_536;
 const NANOSECONDS_PER_SECOND = 1_000_000_000n;
+const UTIME_OMIT = (1n << 30n) - 2n;
 
 export const S_IFMT = 0o170000;
 export const S_IFREG = 0o100000;
@@ -158,10 +159,14 @@ export function makeNode(path: Path, mode: number, rdev = 0): void {
   check(library().mknod(bytes(path), mode, rdev), "mknod", () => String(path));
 }
 
-/** Sets times in nanoseconds since the epoch, never following a link. */
-export function setTimes(path: Path, atimeNs: bigint, mtimeNs: bigint): void {
+/** Sets times in nanoseconds since the epoch, never following a link; without a time of access, that stays. */
+export function setTimes(path: Path, atimeNs: bigint | undefined, mtimeNs: bigint): void {
   const times = Buffer.alloc(32);
   [atimeNs, mtimeNs].forEach((ns, i) => {
+    if (ns === undefined) {
+      times.writeBigInt64LE(UTIME_OMIT, i * 16 + 8);
+      return;
+    }
     const rest = ((ns % NANOSECONDS_PER_SECOND) + NANOSECONDS_PER_SECOND) % NANOSECONDS_PER_SECOND;
     times.writeBigInt64LE((ns - rest) / NANOSECONDS_PER_SECOND, i * 16);
     times.writeBigInt64LE(rest, i * 16 + 8);

@@ -130,7 +130,8 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
       options.isolation === "sandbox"
         ? sandboxRunner({ node: process.execPath, entry: bundleFile("sandbox") }, process.arch)
         : runtimeRunner(findRuntime({ searchPath, only: options.runtime }), readCgroups(), { userNamespace });
-    const executing = { dirs, owner: owner.id, runner, userNamespace, searchPath };
+    const attendants = ownership.kind === "single" ? plane : undefined;
+    const executing = { dirs, owner: owner.id, runner, userNamespace, attendants, searchPath };
     return createExecutor({ ...executing, spawner: plane, networks: await networks.open() });
   });
   const newId = () => randomUUID();

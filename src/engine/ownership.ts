@@ -48,7 +48,14 @@ export async function namespacePlane(ownership: NamespaceOwnership, find: FindPr
   const [unshare, fuseOverlay] = await Promise.all([find("unshare"), find("fuse-overlayfs")]);
   if (unshare === undefined)
     throw new EngineError("unavailable", "no unshare program found", { hint: "install util-linux" });
-  return { ownership, node: process.execPath, outpostFile: bundleFile("outpost"), unshare, fuseOverlay };
+  return {
+    ownership,
+    node: process.execPath,
+    outpostFile: bundleFile("outpost"),
+    attendantFile: bundleFile("supervisor"),
+    unshare,
+    fuseOverlay,
+  };
 }
 
 /** The user's name, or number where they have none. */

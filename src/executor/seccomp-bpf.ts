@@ -1,4 +1,5 @@
-import type { SeccompArgument, SeccompSpec } from "./seccomp-profile.js";
+import { unreachable } from "../base/index.js";
+import type { SeccompArgument, SeccompRule, SeccompSpec } from "./seccomp-profile.js";
 import numbers from "./syscall-numbers.json" with { type: "json" };
 
 /** Instructions of classic BPF as seccomp(2) takes them: code, jump if true, jump if false, constant. */
@@ -24,6 +25,7 @@ const OFFSET_ARCH = 4;
 const OFFSET_ARGS = 16;
 const ARGUMENT_BYTES = 8;
 export const SECCOMP_RET_ALLOW = 0x7fff0000;
+export const SECCOMP_RET_USER_NOTIF = 0x7fc00000;
 export const SECCOMP_RET_ERRNO = 0x00050000;
 const ERRNO_MASK = 0xffff;
 const ENOSYS = 38;
@@ -86,11 +88,13 @@ interface Interval {
 }
 
 function intervals(spec: SeccompSpec, nodeArch: keyof typeof numbers): Interval[] {
-  const fallback = SECCOMP_RET_ERRNO | (spec.defaultErrnoRet & ERRNO_MASK);
+  const fallback =
+    spec.defaultAction === "SCMP_ACT_ALLOW"
+      ? SECCOMP_RET_ALLOW
+      : SECCOMP_RET_ERRNO | (spec.defaultErrnoRet & ERRNO_MASK);
   const calls = new Map<number, { conditions: Condition[]; otherwise: number; readonly settled: boolean }>();
   for (const rule of spec.syscalls) {
-    const action =
-      rule.action === "SCMP_ACT_ALLOW" ? SECCOMP_RET_ALLOW : SECCOMP_RET_ERRNO | ((rule.errnoRet ?? 1) & ERRNO_MASK);
+    const action = resultOf(rule);
     for (const name of rule.names) {
       const number = syscallNumber(name, nodeArch);
       if (number === undefined) continue;
@@ -113,6 +117,19 @@ function intervals(spec: SeccompSpec, nodeArch: keyof typeof numbers): Interval[
     }
   }
   return found;
+}
+
+function resultOf({ action, errnoRet = 1 }: SeccompRule): number {
+  switch (action) {
+    case "SCMP_ACT_ALLOW":
+      return SECCOMP_RET_ALLOW;
+    case "SCMP_ACT_NOTIFY":
+      return SECCOMP_RET_USER_NOTIF;
+    case "SCMP_ACT_ERRNO":
+      return SECCOMP_RET_ERRNO | (errnoRet & ERRNO_MASK);
+    default:
+      return unreachable(action);
+  }
 }
 
 /** A binary search over intervals; the number is in the accumulator. */

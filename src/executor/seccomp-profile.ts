@@ -2,15 +2,17 @@ import profile from "./seccomp.json" with { type: "json" };
 
 /** A seccomp filter as the OCI runtime spec has it (config-linux.md, "Seccomp"). */
 export interface SeccompSpec {
-  readonly defaultAction: "SCMP_ACT_ERRNO";
+  readonly defaultAction: "SCMP_ACT_ERRNO" | "SCMP_ACT_ALLOW";
   readonly defaultErrnoRet: number;
   readonly architectures: readonly string[];
   readonly syscalls: readonly SeccompRule[];
+  /** The socket of who answers the calls of rules that notify: a path, which may be relative to the bundle. */
+  readonly listenerPath?: string;
 }
 
 export interface SeccompRule {
   readonly names: readonly string[];
-  readonly action: "SCMP_ACT_ALLOW" | "SCMP_ACT_ERRNO";
+  readonly action: "SCMP_ACT_ALLOW" | "SCMP_ACT_ERRNO" | "SCMP_ACT_NOTIFY";
   readonly errnoRet?: number;
   readonly args?: readonly SeccompArgument[];
 }
@@ -62,6 +64,11 @@ export function defaultSeccomp(capabilities: readonly string[], nodeArch: string
       ...(admin ? [] : withoutNamespaces(nodeArch)),
     ],
   };
+}
+
+/** What the kernel of a machine runs, as filters name it; by Node's `process.arch`. */
+export function seccompArchitectures(nodeArch: string): readonly string[] {
+  return ARCHITECTURES[nodeArch]?.seccomp ?? [];
 }
 
 function withoutNamespaces(nodeArch: string): SeccompRule[] {

@@ -1,7 +1,7 @@
 import fs from "node:fs";
 import path from "node:path";
-import { EngineError, lazy } from "../base/index.js";
-import type { ProcessExit, Spawner, StateDirs } from "../snapshot/index.js";
+import { type AbortOptions, EngineError, lazy } from "../base/index.js";
+import type { Attendants, ProcessExit, Spawner, StateDirs } from "../snapshot/index.js";
 import { parseCapabilityMask } from "./capabilities.js";
 import { ranOutOfMemory, removeCgroup, type StepCgroup, stepCgroup } from "./cgroups.js";
 import type { Executor, Exit, RunOptions, StepProcess } from "./executor.js";
@@ -9,9 +9,11 @@ import { startFailure } from "./failure.js";
 import { insecureDevices } from "./insecure-devices.js";
 import type { NetworkEntry } from "./network.js";
 import type { Networks } from "./networks.js";
+import { oneIdSpec, superviseStep } from "./one-id/step.js";
 import type { StepRunner } from "./runner.js";
 import { RuntimeLog } from "./runtime-log.js";
-import { runtimeSpec, type SpecHost } from "./runtime-spec.js";
+import { type RuntimeSpec, runtimeSpec, type SpecHost, type StepPlace } from "./runtime-spec.js";
+import { seccompArchitectures } from "./seccomp-profile.js";
 import { findLifeLine, type LifeLine, spawnStep } from "./spawn-step.js";
 import { isBounded } from "./spec-resources.js";
 import { removeStepDirectory, type StepDirectory, stepDirectories } from "./step-directory.js";
@@ -29,6 +31,8 @@ export interface StepExecutorOptions {
   readonly searchPath: string;
   /** Absent: all steps share this machine's network. They stay the caller's, who closes them when no step runs any more. */
   readonly networks?: Networks | undefined;
+  /** The user namespace has one id: these hold the supervisors that tell the others apart. */
+  readonly attendants?: Attendants | undefined;
 }
 
 /** What runtimes exit with when they give up. */
@@ -46,9 +50,12 @@ class StepExecutor implements Executor {
   readonly #lifeLine: LifeLine;
   readonly #directory: ReturnType<typeof stepDirectories>;
   readonly #networks: Networks | undefined;
+  readonly #attendants: Attendants | undefined;
   readonly #host: () => SpecHost;
 
-  constructor({ spawner, dirs, owner, runner, searchPath, networks, userNamespace = false }: StepExecutorOptions) {
+  constructor(options: StepExecutorOptions) {
+    const { spawner, dirs, owner, runner, searchPath, networks, userNamespace = false } = options;
+    this.#attendants = options.attendants;
     this.#spawner = spawner;
     this.#runner = runner;
     this.#userNamespace = userNamespace;
@@ -66,7 +73,8 @@ class StepExecutor implements Executor {
     const cgroup = this.#cgroup(process, step);
     try {
       const terminal = process.tty && options.interactive === true;
-      const spec = runtimeSpec(process, { rootfs, etc: step.etc, cgroupsPath: cgroup?.path }, this.#host(), terminal);
+      await using _ = this.#attendants && (await this.#supervise(this.#attendants, step, process, options));
+      const spec = this.#spec(process, step, { rootfs, etc: step.etc, cgroupsPath: cgroup?.path }, terminal);
       fs.writeFileSync(step.config, JSON.stringify(spec), { flag: "wx", mode: 0o600 });
       const exit = await this.#spawn(step, process, { ...options, network: connection.entry });
       return cgroup ? this.#explained(exit, cgroup) : exit;
@@ -74,6 +82,17 @@ class StepExecutor implements Executor {
       if (this.#runner.cgroups && cgroup) await removeCgroup(this.#runner.cgroups, cgroup.own);
       removeStepDirectory(step);
     }
+  }
+
+  #spec(process: StepProcess, { path: directory }: StepDirectory, place: StepPlace, terminal: boolean): RuntimeSpec {
+    const spec = runtimeSpec(process, place, this.#host(), terminal);
+    const architectures = seccompArchitectures(this.#host().arch);
+    return this.#attendants ? oneIdSpec(spec, { directory, architectures }) : spec;
+  }
+
+  #supervise(attendants: Attendants, { path: directory }: StepDirectory, process: StepProcess, options: AbortOptions) {
+    const { gid, groups } = process.user;
+    return superviseStep(attendants, { directory, groups: [...new Set([gid, ...groups])] }, options);
   }
 
   async #spawn(step: StepDirectory, process: StepProcess, { network, ...options }: SpawnOptions): Promise<Exit> {
@@ -136,15 +155,15 @@ function refuseDescriptorCwd(cwd: string): void {
 function specHost(cgroupVersion: 1 | 2, userNamespace: boolean): SpecHost {
   return {
     arch: process.arch,
-    capabilities: ownCapabilities(),
+    capabilities: ownCapabilities(userNamespace ? "CapBnd" : "CapEff"),
     cgroupVersion,
     userNamespace,
     devices: insecureDevices,
   };
 }
 
-/** The effective capabilities of this process. */
-function ownCapabilities(): string[] {
-  const mask = /^CapEff:\s*([0-9a-f]+)$/m.exec(fs.readFileSync("/proc/self/status", "utf8"))?.[1];
+/** The effective capabilities of this process, or those that root of a user namespace has. */
+function ownCapabilities(set: "CapEff" | "CapBnd"): string[] {
+  const mask = new RegExp(`^${set}:\\s*([0-9a-f]+)$`, "m").exec(fs.readFileSync("/proc/self/status", "utf8"))?.[1];
   return mask === undefined ? [] : parseCapabilityMask(mask);
 }

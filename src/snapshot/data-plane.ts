@@ -2,7 +2,7 @@ import PQueue from "p-queue";
 import { type AbortOptions, canceled, EngineError, errorCode, lazy } from "../base/index.js";
 import { glance, isGlance } from "./glance.js";
 import { createOutpost, type Outpost } from "./outpost/outpost.js";
-import type { ProcessExit, Spawned, Spawner, SpawnRequest } from "./spawn.js";
+import type { Attendants, AttendOptions, ProcessExit, Spawned, Spawner, SpawnRequest } from "./spawn.js";
 import type { StateDirs } from "./state-dirs.js";
 import { localThreads, type OpenThread, type ThreadChannel, type ToThread } from "./thread.js";
 import type { NamespaceOwnership } from "./user-namespace.js";
@@ -25,7 +25,7 @@ export interface JobOptions extends AbortOptions {
  * The threads that touch files. Jobs run on as many threads as there are cores, one at a time each; short ones that mount, and all
  * child processes, run on the ground thread, in whose mount namespace everything is mounted: with it every mount goes away.
  */
-export interface DataPlane extends Spawner, AsyncDisposable {
+export interface DataPlane extends Spawner, Attendants, AsyncDisposable {
   /** Runs a job that reads or writes files below the layers, with mounts if it likes. */
   run<N extends JobName>(name: N, args: JobArgs<N>, options?: JobOptions): Promise<JobResult<N>>;
   /** Runs a job that only reads files of the host, without a mount namespace: no thread has to be set up for it. */
@@ -56,6 +56,8 @@ export interface NamespacePlane {
   readonly unshare: string;
   /** fuse-overlayfs(1), where it is installed. */
   readonly fuseOverlay?: string | undefined;
+  /** The bundle of threads that attend to something else. */
+  readonly attendantFile: string;
 }
 
 /** Creates the data plane; threads start when they are first needed. */
@@ -117,6 +119,16 @@ class Threads implements DataPlane {
     return thread.spawn(request, onOutput);
   }
 
+  readonly #attendants: Thread[] = [];
+
+  async attend(args: unknown, { onReady, signal }: AttendOptions): Promise<void> {
+    if (!this.#outpost) throw new EngineError("internal", "nothing is attended to but in a user namespace");
+    await this.#ground();
+    const thread = this.#attendants.pop() ?? this.#start(this.#outpost.attendants);
+    await thread.job("attend", args, { signal, onProgress: onReady });
+    this.#attendants.push(thread);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposed = true;
     const started = this.#all.splice(0);
@@ -131,9 +143,9 @@ class Threads implements DataPlane {
     if (this.#outpost === undefined || errorCode(error) !== "denied") throw error;
   }
 
-  #start(): Thread {
+  #start(open: OpenThread = this.#open): Thread {
     if (this.#disposed) throw new EngineError("canceled", "the engine is closed");
-    const thread = new Thread(this.#open);
+    const thread = new Thread(open);
     this.#all.push(thread);
     return thread;
   }
@@ -207,7 +219,7 @@ class Thread {
     return this.#joined;
   }
 
-  async job(name: JobName, args: unknown, { signal, onProgress }: JobOptions): Promise<unknown> {
+  async job(name: string, args: unknown, { signal, onProgress }: JobOptions): Promise<unknown> {
     if (signal?.aborted) throw canceled(signal);
     const id = this.#nextId++;
     const abort = () => this.#channel.post({ type: "cancel", id });

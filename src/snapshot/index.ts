@@ -10,4 +10,5 @@ export * from "./subordinate-ids.js";
 export * from "./tree.js";
 export * from "./user-namespace.js";
 export type { MachineSocket, NetlinkOutcome, NetworkRequest, OpenNetwork } from "./worker/network.js";
-export type { Snapshotter } from "./worker/protocol.js";
+export * from "./worker/owner-note.js";
+export type { FromWorker as FromThread, Snapshotter, ToWorker as ToThreadWorker } from "./worker/protocol.js";

@@ -1,3 +1,5 @@
+import type { AbortOptions } from "../base/index.js";
+
 /** A program to start inside the data plane's private mount namespace. */
 export interface SpawnRequest {
   readonly argv: readonly string[];
@@ -27,4 +29,15 @@ export interface ProcessExit {
 /** Starts programs whose parent is the data plane's ground thread: they die with the engine if they ask for it (PR_SET_PDEATHSIG). */
 export interface Spawner {
   spawn(request: SpawnRequest, onOutput: (fd: 1 | 2, chunk: Uint8Array) => void): Promise<Spawned>;
+}
+
+export interface AttendOptions extends AbortOptions {
+  /** Called when it has got ready. */
+  readonly onReady: () => void;
+}
+
+/** Has threads of another bundle do what takes as long as something else lasts, beside where programs are started. */
+export interface Attendants {
+  /** Settles at the end; threads are used again. ARGS is plain data. Throws what the bundle throws. */
+  attend(args: unknown, options: AttendOptions): Promise<void>;
 }

@@ -1,6 +1,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import { messageOf, systemCode } from "../../base/index.js";
+import { findSupervisor, type Supervisor } from "../one-id/handover.js";
 import type { RuntimeSpec } from "../runtime-spec.js";
 import { compileSeccomp, encodeProgram, hasSyscallNumbers } from "../seccomp-bpf.js";
 import { becomeUser, limit } from "./identity.js";
@@ -38,6 +39,7 @@ function becomeStep(spec: RuntimeSpec): never {
   native.sethostname(spec.hostname);
   if (spec.linux.namespaces.some(({ type }) => type === "network")) native.raiseLoopback();
   native.umask(0);
+  const supervisor = spec.linux.seccomp?.listenerPath === undefined ? undefined : supervisorOf(bundle);
   const root = mountAll(spec, native);
   process.chdir(`/proc/self/fd/${root}`);
   fs.closeSync(root);
@@ -45,7 +47,9 @@ function becomeStep(spec: RuntimeSpec): never {
   enter(spec.process.cwd);
   limit(spec.process, native);
   const env = withHome(spec.process.env, spec.process.user.uid);
-  if (filter) native.loadFilter(filter); // while we still may, without giving up setuid programs
+  // While we still may, without giving up setuid programs.
+  if (filter && supervisor) supervisor.hand(native.loadSupervisedFilter(filter));
+  else if (filter) native.loadFilter(filter);
   becomeUser(spec.process, native);
   native.umask(spec.process.user.umask);
   const program = lookUpProgram(spec.process.args[0] ?? "", env);
@@ -61,6 +65,12 @@ function becomeStep(spec: RuntimeSpec): never {
           : messageOf(error);
     throw new StartFailure(`exec: ${JSON.stringify(program)}: ${reason}`);
   }
+}
+
+/** An address may not be as long as a path. */
+function supervisorOf(directory: string): Supervisor {
+  process.chdir(directory);
+  return findSupervisor();
 }
 
 function enter(cwd: string): void {

@@ -1,6 +1,7 @@
 import { createRequire } from "node:module";
 import type koffiModule from "koffi";
 import { SystemCallError } from "../../base/index.js";
+import { syscallNumber } from "../seccomp-bpf.js";
 
 /**
  * The system calls by which a process becomes a step. Everything is looked up at once: after the root has changed no file of the engine can
@@ -13,9 +14,12 @@ export interface Native {
   prctl(option: number, value: number | bigint, detail: string, third?: number): void;
   /** Installs a seccomp filter for the calling thread. */
   loadFilter(program: Buffer): void;
+  /** As `loadFilter`, for a program that notifies; gives the descriptor to be notified by. */
+  loadSupervisedFilter(program: Buffer): number;
   /** Effective and permitted; nothing inheritable. */
   setCapabilities(mask: bigint, inheritable: bigint): void;
   setGroups(groups: readonly number[]): void;
+  /** Of the calling thread only: the others do not outlive what follows. */
   setUser(uid: number, gid: number): void;
   setLimit(resource: number, soft: number, hard: number): void;
   /** Default dispositions, nothing blocked; descriptors from 3 on close at exec, the first three do not. */
@@ -37,6 +41,8 @@ const FIRST_OWN_FD = 3;
 const FD_MAX = 0xffffffff;
 const PR_SET_SECCOMP = 22;
 const SECCOMP_MODE_FILTER = 2;
+const SECCOMP_SET_MODE_FILTER = 1;
+const SECCOMP_FILTER_FLAG_NEW_LISTENER = 8;
 const MNT_DETACH = 2;
 const CAPABILITY_VERSION_3 = 0x20080522;
 const F_SETFD = 2;
@@ -63,9 +69,10 @@ export function loadNative(): Native {
   const prctl = int("prctl", "int", "ulong", "ulong", "ulong", "ulong");
   const prctlPointer = int("prctl", "int", "ulong", "void *", "ulong", "ulong");
   const capset = int("capset", "void *", "void *");
-  const setgroups = int("setgroups", "size_t", "void *");
-  const setresgid = int("setresgid", "uint", "uint", "uint");
-  const setresuid = int("setresuid", "uint", "uint", "uint");
+  const call = int("syscall", "long", "ulong", "ulong", "ulong");
+  const callWith = int("syscall", "long", "ulong", "ulong", "void *");
+  const callList = int("syscall", "long", "ulong", "void *");
+  const number = (name: string) => syscallNumber(name, process.arch as "x64" | "arm64") ?? -1;
   const setrlimit = int("setrlimit", "int", "void *");
   const signal = libc.func("signal", "intptr_t", ["int", "intptr_t"]) as (...values: unknown[]) => number;
   const sigprocmask = int("sigprocmask", "int", "void *", "void *");
@@ -80,6 +87,12 @@ export function loadNative(): Native {
   const mknodat = int("mknodat", "int", "str", "uint", "ulong");
   const symlinkat = int("symlinkat", "str", "int", "str");
   const execve = int("execve", "str", "const char **", "const char **");
+  const header = (program: Buffer): Buffer => {
+    const bytes = Buffer.alloc(16);
+    bytes.writeUInt16LE(program.length / 8, 0);
+    bytes.writeBigUInt64LE(BigInt(koffi.address(program)), 8);
+    return bytes;
+  };
   return {
     sethostname: (name) => void check(sethostname(name, Buffer.byteLength(name)), "sethostname", name),
     takeRoot() {
@@ -88,12 +101,14 @@ export function loadNative(): Native {
       process.chdir("/");
     },
     prctl: (option, value, detail, third = 0) => void check(prctl(option, value, third, 0, 0), "prctl", detail),
-    loadFilter(program) {
-      const header = Buffer.alloc(16);
-      header.writeUInt16LE(program.length / 8, 0);
-      header.writeBigUInt64LE(BigInt(koffi.address(program)), 8);
-      check(prctlPointer(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, header, 0, 0), "prctl", "PR_SET_SECCOMP");
-    },
+    loadFilter: (program) =>
+      void check(prctlPointer(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, header(program), 0, 0), "prctl", "PR_SET_SECCOMP"),
+    loadSupervisedFilter: (program) =>
+      check(
+        callWith(number("seccomp"), SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, header(program)),
+        "seccomp",
+        "SECCOMP_SET_MODE_FILTER",
+      ),
     setCapabilities(mask, inheritable) {
       const header = Buffer.alloc(8);
       header.writeUInt32LE(CAPABILITY_VERSION_3, 0);
@@ -107,11 +122,11 @@ export function loadNative(): Native {
     },
     setGroups(groups) {
       const list = Buffer.from(Uint32Array.from(groups).buffer);
-      check(setgroups(groups.length, list), "setgroups", groups.join(","));
+      check(callList(number("setgroups"), groups.length, list), "setgroups", groups.join(","));
     },
     setUser(uid, gid) {
-      check(setresgid(gid, gid, gid), "setresgid", String(gid));
-      check(setresuid(uid, uid, uid), "setresuid", String(uid));
+      check(call(number("setresgid"), gid, gid, gid), "setresgid", String(gid));
+      check(call(number("setresuid"), uid, uid, uid), "setresuid", String(uid));
     },
     setLimit(resource, soft, hard) {
       const limit = Buffer.alloc(16);

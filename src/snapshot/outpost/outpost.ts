@@ -16,11 +16,14 @@ export interface OutpostOptions {
   readonly threads: number;
   readonly workerFile: string;
   readonly workerData: WorkerData;
+  readonly attendantFile: string;
 }
 
 /** Threads that live in a process of their own. Dispose of it after them. */
 export interface Outpost extends AsyncDisposable {
   readonly open: OpenThread;
+  /** Starts threads of another bundle beside them. */
+  readonly attendants: OpenThread;
 }
 
 /**
@@ -56,10 +59,13 @@ class ChildOutpost implements Outpost {
     return process;
   });
 
-  readonly open: OpenThread = (listener) => {
+  readonly open: OpenThread = (listener) => this.#openThread(this.#options.workerFile, listener);
+  readonly attendants: OpenThread = (listener) => this.#openThread(this.#options.attendantFile, listener);
+
+  #openThread(workerFile: string, listener: ThreadListener): ThreadChannel {
     const thread = ++this.#count;
     this.#threads.set(thread, listener);
-    const { workerFile, workerData } = this.#options;
+    const { workerData } = this.#options;
     const started = this.#started().then((process) => {
       process.send({ type: "start", thread, workerFile, workerData });
       return process;
@@ -71,7 +77,7 @@ class ChildOutpost implements Outpost {
       hold: (change) => this.#hold(change),
       stop: () => this.#stop(thread, started),
     });
-  };
+  }
 
   async [Symbol.asyncDispose](): Promise<void> {
     const process = await (this.#count === 0 ? undefined : this.#started().catch(() => undefined));

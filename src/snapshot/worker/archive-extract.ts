@@ -6,7 +6,6 @@ import {
   S_IFBLK,
   S_IFCHR,
   S_IFIFO,
-  setTimes,
   setXattr,
   systemCode,
 } from "../../base/index.js";
@@ -16,6 +15,8 @@ import { lstatEntry, native } from "./file-entry.js";
 import { fileError, naming, shown } from "./file-errors.js";
 import { cleanPath, parentOf } from "./file-paths.js";
 import type { Ids } from "./file-target.js";
+import { NOTE_XATTR } from "./owner-note.js";
+import { chown, makeDeviceNode, setTimes } from "./ownership.js";
 import { removeTree } from "./remove.js";
 
 const IMPLIED_DIRECTORY_MODE = 0o755;
@@ -90,7 +91,7 @@ export class Extractor implements TarHandler {
     if (parent === "" || naming("lstat", parent, () => lstatEntry(parent))) return;
     this.#makeParents(parent);
     naming("mkdir", parent, () => fs.mkdirSync(native(parent), { mode: IMPLIED_DIRECTORY_MODE }));
-    fs.lchownSync(native(parent), 0, 0);
+    chown(native(parent), 0, 0);
   }
 
   #clear(path: BytePath, { type }: TarEntry): void {
@@ -121,7 +122,9 @@ export class Extractor implements TarHandler {
       case "char":
       case "block": {
         const kind = type === "char" ? S_IFCHR : S_IFBLK;
-        naming("mknod", path, () => makeNode(toBuffer(path), kind | mode, makeDevice(device.major, device.minor)));
+        naming("mknod", path, () =>
+          makeDeviceNode(toBuffer(path), kind | mode, makeDevice(device.major, device.minor)),
+        );
       }
     }
   }
@@ -138,7 +141,7 @@ export class Extractor implements TarHandler {
     const { uid, gid } = this.#owner ?? entry;
     if (uid > ID_MAX || gid > ID_MAX)
       throw new EngineError("invalid", `${shown(path)} in the archive: no such owner: ${uid}:${gid}`);
-    naming("lchown", path, () => fs.lchownSync(native(path), uid, gid));
+    naming("lchown", path, () => chown(native(path), uid, gid));
     for (const [name, value] of entry.xattrs) setIfSupported(path, name, value);
     const timeNs = entry.mtimeNs < 0n || entry.mtimeNs > TIME_MAX_NS ? 0n : entry.mtimeNs;
     const isLink = entry.type === "symlink" || (entry.type === "link" && lstatEntry(path)?.kind === "symlink");
@@ -151,6 +154,7 @@ export class Extractor implements TarHandler {
 const NEW_FILE_FLAGS = fs.constants.O_WRONLY | fs.constants.O_CREAT | fs.constants.O_EXCL | fs.constants.O_NOFOLLOW;
 
 function setIfSupported(path: BytePath, name: string, value: Uint8Array): void {
+  if (name === NOTE_XATTR) return; // the engine's own
   try {
     setXattr(native(path), name, value);
   } catch (error) {

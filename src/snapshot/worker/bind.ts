@@ -12,6 +12,7 @@ import {
   systemCode,
 } from "../../base/index.js";
 import type { Job } from "./context.js";
+import { lend } from "./ownership.js";
 
 const O_PATH = 0o10000000;
 const O_CLOEXEC = 0o2000000;
@@ -71,7 +72,7 @@ export interface SecretFile {
 export const writeSecret: Job<SecretFile, string> = ({ data, uid, gid, mode }, { dirs }) => {
   const file = path.join(dirs.mounts, `secret-${counter++}`);
   fs.writeFileSync(file, data, { mode: 0o600, flag: "wx" });
-  fs.chownSync(file, uid, gid);
+  lend(file, uid, gid);
   fs.chmodSync(file, mode);
   return file;
 };
@@ -81,7 +82,7 @@ export const giveFile: Job<
   { readonly path: string; readonly uid: number; readonly gid: number; readonly mode: number },
   void
 > = ({ path: file, uid, gid, mode }) => {
-  fs.lchownSync(file, uid, gid);
+  lend(file, uid, gid);
   fs.chmodSync(file, mode);
 };
 

@@ -1,5 +1,4 @@
 import fs from "node:fs";
-import { setTimes } from "../../base/index.js";
 import type { LayerId, Tree } from "../tree.js";
 import { type BytePath, join, toBuffer } from "./bytes.js";
 import type { Job, JobContext } from "./context.js";
@@ -12,6 +11,7 @@ import { writeUnchangedNames } from "./layer-unchanged.js";
 import { dropWhiteoutMark, makeWhiteout } from "./layer-whiteout.js";
 import { stripReservedXattrs } from "./layer-xattrs.js";
 import { commitFull, hasFull } from "./native.js";
+import { setTimes } from "./ownership.js";
 import { removeTree } from "./remove.js";
 
 /** A layer to commit, and what it was made on. Nobody may have it mounted any more. */

@@ -123,7 +123,7 @@ export class TreeCopy implements Visitor {
       try {
         copyContent(this.#view, { path: source, entry, to }, this.#context);
         const { uid, gid } = this.#style.owner ?? entry;
-        naming("chown", path, () => fs.fchownSync(to, uid, gid));
+        this.#target.chown(path, { uid, gid });
         if ((mode & SPECIAL_BITS) !== 0) naming("chmod", path, () => fs.fchmodSync(to, mode));
         this.#dateFile(to, path, entry);
       } finally {

@@ -1,6 +1,7 @@
 import fs from "node:fs";
 import { systemCode } from "../../base/index.js";
 import { type BytePath, toBuffer } from "./bytes.js";
+import { owned } from "./ownership.js";
 
 export type EntryKind = "file" | "dir" | "symlink" | "fifo" | "char" | "block" | "socket";
 
@@ -35,7 +36,7 @@ export function native(path: BytePath): string | Buffer {
 /** lstat(2); undefined where nothing is. */
 export function lstatEntry(path: BytePath): Entry | undefined {
   const stat = lstat(path);
-  return stat && entryOf(stat);
+  return stat && entryOf(owned(native(path), stat));
 }
 
 /** lstat(2) in full; undefined where nothing is (ENOENT; other errors pass through). */

@@ -1,10 +1,12 @@
 import fs from "node:fs";
-import { makeNode, S_IFCHR, S_IFIFO, setTimes, setXattr } from "../../base/index.js";
+import { makeNode, S_IFCHR, S_IFIFO, setXattr } from "../../base/index.js";
 import { type BytePath, toBuffer } from "./bytes.js";
 import { type Entry, linkTarget, lstatEntry, namesIn, native } from "./file-entry.js";
 import { fileError, naming, refused } from "./file-errors.js";
 import { type Lookup, parentOf, resolvePath } from "./file-paths.js";
 import type { Xattr } from "./file-view.js";
+import { NOTE_XATTR } from "./owner-note.js";
+import { chown, makeDeviceNode, setTimes } from "./ownership.js";
 import { removeTree } from "./remove.js";
 
 export interface Ids {
@@ -98,7 +100,7 @@ export class Target implements Lookup {
     naming("mknod", path, () => {
       const at = toBuffer(this.at(path));
       if (entry.kind === "fifo") makeNode(at, S_IFIFO | entry.mode);
-      else if (entry.kind === "char" || entry.kind === "block") makeNode(at, S_IFCHR | entry.mode, entry.rdev);
+      else if (entry.kind === "char" || entry.kind === "block") makeDeviceNode(at, S_IFCHR | entry.mode, entry.rdev);
       else fs.closeSync(fs.openSync(at, NEW_FILE_FLAGS, entry.mode));
     });
   }
@@ -109,7 +111,7 @@ export class Target implements Lookup {
   }
 
   chown(path: BytePath, { uid, gid }: Ids): void {
-    naming("lchown", path, () => fs.lchownSync(native(this.at(path)), uid, gid));
+    naming("lchown", path, () => chown(native(this.at(path)), uid, gid));
   }
 
   chmod(path: BytePath, mode: number): void {
@@ -123,6 +125,7 @@ export class Target implements Lookup {
   /** Sets what the file system takes; attributes it does not know are left out. */
   setXattrs(path: BytePath, xattrs: readonly Xattr[]): void {
     for (const { name, value } of xattrs) {
+      if (name === NOTE_XATTR) continue;
       try {
         setXattr(native(this.at(path)), name, value);
       } catch (error) {

@@ -15,8 +15,10 @@ import { exportTree } from "./layer-checkout.js";
 import { diffTrees } from "./layer-diff.js";
 import { exportLayer } from "./layer-export.js";
 import { type LayerSummary, measure } from "./layer-measure.js";
+import { statOf } from "./layer-stat.js";
 import { layerDir, type MountRequest, mountTree, unmountTree } from "./mounting.js";
 import { closeNetlinkSocket, closeNetwork, openNetlinkSocket, openNetwork, talkNetlink } from "./network.js";
+import { chown } from "./ownership.js";
 import { removeTree } from "./remove.js";
 import { forgetScan, newestFile, readSourceFile, scanSummary, statSource } from "./scan-jobs.js";
 import { settleLayers } from "./settle.js";
@@ -32,8 +34,8 @@ const createLayer: Job<{ readonly layer: LayerId; readonly parents: Tree }, void
   fs.mkdirSync(path.join(directory, "work"), { mode: 0o700 });
   const below = parents.at(-1);
   if (below === undefined) return;
-  const owner = fs.lstatSync(layerDir(context, below), { throwIfNoEntry: false });
-  if (owner && (owner.uid !== 0 || owner.gid !== 0)) fs.chownSync(root, owner.uid, owner.gid);
+  const owner = statOf(fromText(layerDir(context, below)));
+  if (owner && (owner.uid !== 0 || owner.gid !== 0)) chown(root, owner.uid, owner.gid);
 };
 
 /** Removes layers, committed or not; ones that are gone already are fine. */

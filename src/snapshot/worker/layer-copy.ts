@@ -1,11 +1,12 @@
 import fs from "node:fs";
-import { EngineError, makeNode, S_IFBLK, S_IFCHR, S_IFIFO, setTimes } from "../../base/index.js";
+import { EngineError, makeNode, S_IFBLK, S_IFCHR, S_IFIFO } from "../../base/index.js";
 import { type BytePath, toBuffer, toText } from "./bytes.js";
 import { readLink } from "./layer-compare.js";
 import type { StackEntry } from "./layer-stack.js";
 import type { FileStat } from "./layer-stat.js";
 import { makeWhiteout } from "./layer-whiteout.js";
 import { setXattrs, xattrsOf } from "./layer-xattrs.js";
+import { chown, makeDeviceNode, setTimes } from "./ownership.js";
 
 type Copied = Pick<StackEntry, "path" | "stat">;
 
@@ -23,7 +24,7 @@ export function metadataOf({ path, stat }: Copied): FileMetadata {
 /** Sets owner, mode, attributes and time, in the order in which none undoes another. Links are not followed. */
 export function applyMetadata(path: BytePath, { stat, xattrs }: FileMetadata): void {
   const file = toBuffer(path);
-  fs.lchownSync(file, stat.uid, stat.gid);
+  chown(file, stat.uid, stat.gid);
   if (stat.kind !== "symlink") fs.chmodSync(file, stat.mode);
   setXattrs(path, xattrs);
   setTimes(file, stat.mtimeNs, stat.mtimeNs);
@@ -42,10 +43,10 @@ export function copyContent({ path, stat }: Copied, target: BytePath, onBytes: (
       makeNode(toBuffer(target), S_IFIFO | 0o600);
       break;
     case "char":
-      makeNode(toBuffer(target), S_IFCHR | 0o600, stat.rdev);
+      makeDeviceNode(toBuffer(target), S_IFCHR | 0o600, stat.rdev);
       break;
     case "block":
-      makeNode(toBuffer(target), S_IFBLK | 0o600, stat.rdev);
+      makeDeviceNode(toBuffer(target), S_IFBLK | 0o600, stat.rdev);
       break;
     case "whiteout":
       makeWhiteout(target);

@@ -8,7 +8,6 @@ import {
   S_IFBLK,
   S_IFCHR,
   S_IFIFO,
-  setTimes,
   systemCode,
 } from "../../base/index.js";
 import { parseLayerName, type TarEntry, type TarHandler } from "../../tar/index.js";
@@ -18,6 +17,7 @@ import { applyMetadata, writeFully } from "./layer-copy.js";
 import { resolveLinks } from "./layer-stack.js";
 import { type FileKind, statOf } from "./layer-stat.js";
 import { makeWhiteout } from "./layer-whiteout.js";
+import { makeDeviceNode, setTimes } from "./ownership.js";
 import { removeTree } from "./remove.js";
 
 /**
@@ -269,7 +269,7 @@ function makeSpecial(entry: TarEntry, at: BytePath): void {
       const device = makeDevice(entry.device.major, entry.device.minor);
       if (entry.type === "char" && device === 0)
         throw new EngineError("invalid", "the char device 0:0 is reserved for whiteouts");
-      makeNode(toBuffer(at), (entry.type === "char" ? S_IFCHR : S_IFBLK) | 0o600, device);
+      makeDeviceNode(toBuffer(at), (entry.type === "char" ? S_IFCHR : S_IFBLK) | 0o600, device);
       break;
     }
     default:

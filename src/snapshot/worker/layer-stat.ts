@@ -2,6 +2,7 @@ import fs from "node:fs";
 import { S_IFBLK, S_IFCHR, S_IFIFO, S_IFMT, S_IFREG } from "../../base/index.js";
 import { type BytePath, join, toBuffer } from "./bytes.js";
 import { isWhiteout } from "./layer-whiteout.js";
+import { owned } from "./ownership.js";
 
 /** What a directory entry is; `whiteout` says that a name of lower layers is gone (see `makeWhiteout`). */
 export type FileKind = "file" | "directory" | "symlink" | "char" | "block" | "fifo" | "socket" | "whiteout";
@@ -27,8 +28,10 @@ export interface FileStat {
 
 /** Looks at PATH without following a link; undefined where there is nothing. */
 export function statOf(path: BytePath): FileStat | undefined {
-  const stat = fs.lstatSync(toBuffer(path), { bigint: true, throwIfNoEntry: false });
-  if (!stat) return undefined;
+  const file = toBuffer(path);
+  const found = fs.lstatSync(file, { bigint: true, throwIfNoEntry: false });
+  if (!found) return undefined;
+  const stat = owned(file, found);
   const mode = Number(stat.mode);
   const look = {
     type: mode & S_IFMT,

@@ -1,13 +1,14 @@
 import { getXattr, listXattrs, removeXattr, setXattr, systemCode } from "../../base/index.js";
 import { type BytePath, toBuffer } from "./bytes.js";
 import { isWhiteoutXattr } from "./layer-whiteout.js";
+import { NOTE_XATTR } from "./owner-note.js";
 
 /**
  * The own attributes of overlayfs and fuse-overlayfs mean something only to the mount that made them; from elsewhere they could mislead
- * one. So could a mark of whiteouts that we didn't set.
+ * one. So could a mark of whiteouts or a note of an owner that we didn't set.
  */
 export function isReservedXattr(name: string): boolean {
-  return RESERVED_PREFIXES.some((prefix) => name.startsWith(prefix)) || isWhiteoutXattr(name);
+  return RESERVED_PREFIXES.some((prefix) => name.startsWith(prefix)) || isWhiteoutXattr(name) || name === NOTE_XATTR;
 }
 
 const RESERVED_PREFIXES = ["trusted.overlay.", "user.overlay.", "user.fuseoverlayfs."];
@@ -40,12 +41,12 @@ export function setXattrs(path: BytePath, xattrs: ReadonlyMap<string, Uint8Array
   }
 }
 
-/** Takes reserved attributes from a file; whether it was marked opaque (nothing of lower layers shows through). */
+/** Takes reserved attributes from a file, but for the note of its owner; whether it was marked opaque (nothing of lower layers shows through). */
 export function stripReservedXattrs(path: BytePath): { readonly opaque: boolean } {
   const file = toBuffer(path);
   let opaque = false;
   for (const name of listXattrs(file)) {
-    if (!isReservedXattr(name)) continue;
+    if (!isReservedXattr(name) || name === NOTE_XATTR) continue;
     if (OPAQUE_XATTRS.has(name) && getXattr(file, name)?.toString("latin1") === "y") opaque = true;
     removeXattr(file, name);
   }

@@ -18,6 +18,7 @@ import {
 import type { JobContext, JobProgress } from "./context.js";
 import { jobs } from "./jobs.js";
 import { usableSnapshotter } from "./mounting.js";
+import { setOwnership } from "./ownership.js";
 import { Processes } from "./processes.js";
 import type { FromWorker, Ground, PlainError, ToWorker, WorkerData } from "./protocol.js";
 import { Root } from "./root.js";
@@ -29,6 +30,7 @@ import { Root } from "./root.js";
 const data = workerData as WorkerData;
 const { dirs, ownership, fuseOverlay } = data;
 let { snapshotter } = data;
+setOwnership(ownership);
 const port = parentPort;
 if (!port) throw new Error("this file is the entry of a worker thread");
 const post = (message: FromWorker): void => port.postMessage(message);

@@ -4,6 +4,7 @@ import type { Workspace } from "../tree.js";
 import { type BytePath, fromText, join, toBuffer } from "./bytes.js";
 import type { Job, JobContext } from "./context.js";
 import { layerDir } from "./mounting.js";
+import { chown } from "./ownership.js";
 import { removeTree } from "./remove.js";
 
 export interface PlacedFile {
@@ -26,7 +27,7 @@ export const placeFile: Job<PlacedFile, void> = ({ workspace, file, name, mode, 
     throw new EngineError("internal", `${JSON.stringify(name)} is no file name`);
   const target = toBuffer(join(fromText(layerDir(context, workspace.layer)), fromText(name)));
   move(file, target);
-  fs.chownSync(target, uid, gid);
+  chown(target, uid, gid);
   fs.chmodSync(target, mode);
   fs.utimesSync(target, mtime, mtime);
 };
