@@ -134,6 +134,23 @@ describe("a mount's options", () => {
   });
 });
 
+describe("a mount's mistake", () => {
+  it.each([
+    ["type=cach,target=/x", "type=cach".slice(5), "cache"],
+    ["type=cache,targt=/x", "targt", "target"],
+    ["type=cache,target=/x,sharing=lockd", "lockd", "locked"],
+    ["type=bind,target=/x,size=1", "size=1", undefined],
+    ["target=$\\{,x", "--mount=target=$\\{,x", undefined],
+    ['"type=cach",target=/x', '--mount="type=cach",target=/x', "cache"],
+  ])("in %s is %s", (options, words, suggestion) => {
+    const result = resolveMountOptions(mountOf(options), (text) => expandWord(text, VARIABLES, "\\"));
+    if (result.ok) throw new Error("no mistake");
+    const { start, end } = result.culprit ?? {};
+    expect(`RUN --mount=${options} x`.slice(start?.character, end?.character)).toBe(words);
+    expect(result.suggestion).toBe(suggestion);
+  });
+});
+
 /** The fields of a record that has no mistakes. */
 function fieldsOf(text: string): readonly string[] {
   const csv = parseCsvFields(text);

@@ -250,7 +250,47 @@ describe("flags", () => {
   });
 });
 
+describe("keywords", () => {
+  it("are in any case, by the letters that Go has it for", () => {
+    expect(one("wor\u212adir /x")).toMatchObject({ kind: "workdir" });
+    expect(one("WORKD\u0130R /x")).toMatchObject({ kind: "workdir" });
+    expect(parse("FROM a A\u017f b")).toMatchObject([{ name: { text: "b" } }]);
+    expect(errors("FROM a\nU\u017fER x")).toEqual([
+      "2: dockerfile parse error on line 2: unknown instruction: U\u017fER (did you mean user?)",
+    ]);
+  });
+
+  it.each([
+    ["FRM x", "FRM x", "unknown instruction: FRM (did you mean FROM?)", "FROM"],
+    ["frmo x", "frmo x", "unknown instruction: frmo (did you mean from?)", "from"],
+    ["nonsense", "nonsense", "unknown instruction: nonsense", undefined],
+  ])("that are none are told with a near one: %s", (_, text, message, suggestion) => {
+    const [error] = parseDockerfile(text, "Dockerfile").diagnostics;
+    expect(error?.message).toBe(`dockerfile parse error on line 1: ${message}`);
+    expect(error?.suggestion).toBe(suggestion);
+  });
+
+  it.each([
+    ["RUN a &&\nb", "If it belongs to line 2, that line has to end in \\."],
+    ["RUN a\n  b", "If it belongs to line 2, that line has to end in \\."],
+    ["RUN a `\nb", "Line 2 goes on only if it ends in \\, the escape character of this file."],
+    ["RUN a &&\n\nb", undefined],
+    ["RUN a\nb", undefined],
+  ])("that are missing where a line should have gone on come with a hint: %j", (text, hint) => {
+    expect(parseDockerfile(`FROM a\n${text}`, "Dockerfile").diagnostics[0]?.hint).toBe(hint);
+  });
+});
+
 describe("JSON and shell form", () => {
+  it("is as Go reads it: too large numbers and too deep arrays are no JSON, half a pair is no letter", () => {
+    expect(one("CMD [1e999]")).toMatchObject({ command: { form: "shell", text: "[1e999]" } });
+    const deep = "[".repeat(10_001) + "]".repeat(10_001);
+    expect(one(`CMD ${deep}`)).toMatchObject({ command: { form: "shell" } });
+    expect(one('CMD ["\\ud800", "\\ud83d\\udc33"]')).toMatchObject({ command: { args: ["\ufffd", "\ud83d\udc33"] } });
+    expect(errors("FROM a\nHEALTHCHECK CMD \u3000[1]")).toHaveLength(1);
+    expect(one("HEALTHCHECK CMD \u3000a")).toMatchObject({ check: { command: { text: "\u3000a" } } });
+  });
+
   it.each([
     ['CMD   [ "a\\tb" ,"\\u00e9\\"q\\"", "" ]  ', { form: "exec", args: ["a\tb", 'é"q"', ""] }],
     ["CMD []", { form: "exec", args: [] }],

@@ -62,7 +62,8 @@ function resolvedMounts(build: StageBuild, instruction: RunInstruction): Resolve
       return result.mount;
     }
     const { name } = build.scope.request.dockerfile;
-    throw mistake(result.error, { file: name, range: instruction.range, culprit: mount.flag.range });
+    const place = { file: name, range: instruction.range, culprit: result.culprit ?? mount.flag.range };
+    throw mistake(result.error, place, result.suggestion);
   });
 }
 

@@ -119,7 +119,10 @@ export class Expansion {
 
   #singleQuoted(): string | undefined {
     const end = this.#text.indexOf("'", this.#at + 1);
-    if (end < 0) return this.#fail("unexpected end of statement while looking for matching single-quote");
+    if (end < 0) {
+      this.#at = this.#text.length;
+      return this.#fail("unexpected end of statement while looking for matching single-quote");
+    }
     const inner = this.#text.slice(this.#at + 1, end);
     this.#at = end + 1;
     return this.#mode.quotes === "keep" ? `'${inner}'` : inner;

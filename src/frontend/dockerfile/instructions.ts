@@ -13,11 +13,16 @@ import { suggestInAnyCase, withSuggestion } from "./suggest.js";
 
 /** Gives an instruction its type and checks what its own text can get wrong. Never throws. */
 export function buildInstruction(raw: CompleteInstruction, args: Arguments): BuiltInstruction {
-  const build = Object.hasOwn(BUILDERS, raw.name) ? BUILDERS[raw.name] : undefined;
+  const build = isInstruction(raw.name) ? BUILDERS[raw.name] : undefined;
   if (build) return build(raw, args);
   const meant = suggestInAnyCase(raw.keyword.text, Object.keys(BUILDERS));
   const unknown = withSuggestion(`unknown instruction: ${raw.keyword.text}`, meant);
   return { ok: false, ...unknown, culprit: raw.keyword.range };
+}
+
+/** Whether there is an instruction of this name, in capitals. */
+export function isInstruction(name: string): boolean {
+  return Object.hasOwn(BUILDERS, name);
 }
 
 type Builder = (raw: CompleteInstruction, args: Arguments) => BuiltInstruction;

@@ -14,7 +14,8 @@ import { trimmed } from "./blanks.js";
 import { DiagnosticCollector, type Mistake } from "./diagnostics.js";
 import { DirectiveReader } from "./directives.js";
 import { findHeredocs, type HeredocMarker, stripTabs } from "./heredoc.js";
-import { buildInstruction } from "./instructions.js";
+import { continuationHint, terminatorHint } from "./hints.js";
+import { buildInstruction, isInstruction } from "./instructions.js";
 import { INSTRUCTION_TOO_LONG, LINE_TOO_LONG, LineReader, type LogicalLine, withoutLineEnd } from "./lines.js";
 import { type CompleteInstruction, cutInstruction, RawText } from "./raw.js";
 
@@ -90,6 +91,7 @@ class DockerfileReader {
   readonly #prefix: (line: number) => string;
   readonly #lines: LineReader;
   #comments: string[] = [];
+  #previous: LogicalLine | undefined;
 
   /** PREFIX stands before what is wrong with a single instruction, by its first line. */
   constructor(text: string, errors: DiagnosticCollector, prefix: (line: number) => string) {
@@ -121,6 +123,8 @@ class DockerfileReader {
 
   #instruction(line: LogicalLine): ReadInstruction {
     this.hasInstructions = true;
+    const previous = this.#previous;
+    this.#previous = line;
     if (line.hasEmptyContinuation) this.emptyContinuations.push(line.endLine);
     const raw = cutInstruction(line, this.directives.escapeCharacter);
     const comments = this.#comments;
@@ -143,7 +147,9 @@ class DockerfileReader {
     const complete: CompleteInstruction = { ...raw, heredocs, comments, range };
     const built = buildInstruction(complete, parsed.arguments);
     if (built.ok) return { name: raw.name, range, instruction: built.instruction };
-    this.#errors.report({ ...built, message: this.#prefix(range.start.line) + built.message }, range);
+    const message = this.#prefix(range.start.line) + built.message;
+    const hint = built.hint ?? (isInstruction(raw.name) ? undefined : continuationHint(previous, line, raw));
+    this.#errors.report({ ...built, message, hint }, range);
     return { name: raw.name, range, instruction: undefined };
   }
 
@@ -192,13 +198,6 @@ class DockerfileReader {
     }
     return { message: "unterminated heredoc", culprit: word.range, hint: terminatorHint(name, almost) };
   }
-}
-
-/** What to do where the line that ends a heredoc is missing; ALMOST is a line that has it with blanks around it. */
-function terminatorHint(name: string, almost: number | undefined): string {
-  return almost === undefined
-    ? `It ends at a line that is ${name} and nothing else.`
-    : `It ends at a line that is ${name} and nothing else; line ${almost} has blanks around it.`;
 }
 
 /** Sorts instructions into stages. */

@@ -12,9 +12,11 @@ export interface Place {
   readonly culprit?: Range | undefined;
 }
 
-/** A mistake of the user's at PLACE. */
-export function mistake(message: string, place: Place): DiagnosticError {
-  return new DiagnosticError([diagnosticAt(message, place)]);
+/** A mistake of the user's at PLACE; MEANT is what to write in place of the culprit, where that is likely. */
+export function mistake(message: string, place: Place, meant?: string): DiagnosticError {
+  return new DiagnosticError([
+    { ...diagnosticAt(message, place), ...(meant === undefined ? {} : { suggestion: meant }) },
+  ]);
 }
 
 /** ERROR with its place. One that has a place keeps it; what is no failure of the build (an abort, a bug) stays as it is. */
