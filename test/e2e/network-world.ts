@@ -1,5 +1,6 @@
 import { execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import fs from "node:fs";
 
 /** A machine of its own, in so far as its network goes, connected to another one that stands for the outside. */
@@ -13,8 +14,8 @@ export interface NetworkWorld extends Disposable {
   readonly changes: string;
   /** What an engine could have left on the machine: devices, rules, forwarding. */
   left(): MachineState;
-  /** Starts a server that answers every connection with the address it came from. */
-  serve(where: "machine" | "outside", address: string, port: number): void;
+  /** Starts a server that answers every connection with the address it came from; resolves when it listens. */
+  serve(where: "machine" | "outside", address: string, port: number): Promise<void>;
 }
 
 export interface MachineState {
@@ -60,10 +61,13 @@ export function createNetworkWorld(): NetworkWorld {
       rules: say("nft", "list", "ruleset"),
       forwards: say("cat", "/proc/sys/net/ipv4/conf/up0/forwarding").trim(),
     }),
-    serve(where, address, port) {
+    async serve(where, address, port) {
       const [command = "", ...args] = into(names[where]);
-      const child = spawn(command, [...args, process.execPath, "-e", ECHO, address, String(port)], { stdio: "ignore" });
+      const child = spawn(command, [...args, process.execPath, "-e", ECHO, address, String(port)], {
+        stdio: ["ignore", "pipe", "ignore"],
+      });
       servers.push(() => child.kill("SIGKILL"));
+      await once(child.stdout, "data");
     },
     [Symbol.dispose]() {
       for (const stop of servers) stop();
