@@ -35,12 +35,12 @@ export function stepResolvConf({ machine, upstream, forwarder }: ResolverGround)
     return server === undefined || isReached(server);
   });
   if (kept.some((line) => serverOf(line) !== undefined)) return { text: kept.join("\n") };
-  const rest = kept.join("\n").replace(/\n*$/, "\n");
+  const rest = kept.join("\n").replace(/\n*$/, "\n").replace(/^\n$/, "");
   if (forwarder !== undefined) return { text: `${rest}nameserver ${forwarder}\n` };
   const known = nameServers(text);
   const which = known.length === 0 ? "names no server" : `names only ${known.join(", ")}, which a step does not reach`;
   const warning = `RUN steps can't look names up: ${MACHINE_FILE} ${which}; --network=host would give them this machine's network`;
-  return { text: rest === "\n" ? "" : rest, warning };
+  return { text: rest, warning };
 }
 
 /** The addresses of the servers a resolv.conf names. */
