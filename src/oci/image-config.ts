@@ -96,13 +96,6 @@ export function encodeImageConfig(config: ImageConfig): Buffer {
   return Buffer.from(goJson(new Map(sortedNames(members).map((name) => [name, members[name]]))));
 }
 
-/** CONFIG without the members the image-spec and Docker's extensions don't know: what BuildKit keeps of a base image's config. */
-export function withKnownMembers(config: ImageConfig): ImageConfig {
-  const runtime = Object.entries(config.config).filter(([name]) => RUNTIME_ORDER.includes(name));
-  const known = Object.entries(config).filter(([name]) => CONFIG_MEMBERS.has(name));
-  return Object.fromEntries([...known, ["config", Object.fromEntries(runtime)]]) as ImageConfig;
-}
-
 /** The platform a config is for, normalised. */
 export function configPlatform(config: ImageConfig): Platform {
   return normalizePlatform({
@@ -113,9 +106,6 @@ export function configPlatform(config: ImageConfig): Platform {
   });
 }
 
-const CONFIG_MEMBERS = new Set(
-  "architecture os variant os.version os.features author created config rootfs history".split(" "),
-);
 /** Members Go writes even when they are empty. */
 const ALWAYS_WRITTEN = new Set(["architecture", "os"]);
 const RUNTIME_ORDER: readonly string[] =

@@ -75,7 +75,7 @@ describe("SOURCE_DATE_EPOCH", () => {
     const { epoch, config } = await convert(text, { buildArgs }, bridge());
     expect(epoch).toEqual(new Date("2022-01-01T00:00:00.500Z"));
     expect(config.history.at(-1)).toMatchObject({
-      created: "2022-01-01T00:00:00.500Z",
+      created: "2022-01-01T00:00:00.5Z",
       created_by: "ARG SOURCE_DATE_EPOCH=1640995200",
     });
   });

@@ -84,11 +84,44 @@ describe("base images", () => {
     expect(config.config.WorkingDir).toBe("/1");
   });
 
-  it("whose trigger makes no sense are refused where FROM stands", async () => {
-    const images = { "docker.io/library/base:latest": baseImage({ OnBuild: ["NONSENSE x"] }) };
+  it.each([
+    ["NONSENSE x", "unknown instruction: NONSENSE"],
+    ["FROM base", "onbuild trigger should be a single expression"],
+    ["RUN a\nRUN b", "onbuild trigger should be a single expression"],
+    ["", "onbuild trigger should be a single expression"],
+    ["# nothing", "onbuild trigger should be a single expression"],
+    ["RUN --bogus a", "unknown flag: --bogus"],
+    ["COPY --from=9 a b", "invalid stage index 9"],
+    ["RUN <<EOF\nno end", "unterminated heredoc"],
+  ])("whose trigger is %j are refused where FROM stands", async (trigger, message) => {
+    const images = { "docker.io/library/base:latest": baseImage({ OnBuild: [trigger] }) };
     const found = await refusal("\nFROM base", {}, fakeBridge(images));
-    expect(found.message).toContain("NONSENSE");
-    expect(found.location).toMatchObject({ startLine: 2 });
+    expect(found.message).toContain(message);
+    expect(found.location).toMatchObject({ startLine: 2, endLine: 2 });
+  });
+
+  it("may hold triggers for those built upon the stage, and heredocs", async () => {
+    const trigger = "RUN <<EOF\necho $A\nEOF\n";
+    const images = { "docker.io/library/base:latest": baseImage({ OnBuild: ["ONBUILD LABEL a=1", trigger] }) };
+    const text = lines("FROM base AS one", "FROM one AS two");
+    const one = await convert(text, { target: "one" }, fakeBridge(images));
+    expect(one.config.config.OnBuild).toEqual(["LABEL a=1"]);
+    const [exec] = [...nodesNamed(one.definition, "exec").values()];
+    expect(exec?.op).toMatchObject({ meta: { args: ["/bin/sh", "-c", "echo $A\n"] } });
+    const two = await convert(text, { target: "two" }, fakeBridge(images));
+    expect(two.config.config).toMatchObject({ Labels: { a: "1" } });
+    expect(two.config.config).not.toHaveProperty("OnBuild");
+  });
+
+  it("keep the times of their history as Go writes them", async () => {
+    const history = ["2017-07-14T02:40:00.120000000Z", "2017-07-14T02:40:00.000+00:00", "2017-07-14T02:40:00+02:00"];
+    const image = { ...baseImage(), history: history.map((created) => ({ created, empty_layer: true })) };
+    const { config } = await convert("FROM base", {}, fakeBridge({ "docker.io/library/base:latest": image }));
+    expect(config.history.map(({ created }) => created)).toEqual([
+      "2017-07-14T02:40:00.12Z",
+      "2017-07-14T02:40:00Z",
+      "2017-07-14T02:40:00+02:00",
+    ]);
   });
 });
 

@@ -4,7 +4,7 @@ import { formatPlatform, type ImageConfig, type Platform } from "../../oci/index
 import { DiagnosticError } from "../diagnostic-error.js";
 import { parseDockerignore } from "../dockerignore/index.js";
 import type { FrontendBridge, NamedContext, ResolvedImage } from "../frontend.js";
-import type { OnbuildInstruction, Range } from "./ast.js";
+import type { Range } from "./ast.js";
 import type { ContextNames, FoundContext } from "./contexts.js";
 import { fullImageName } from "./image-name.js";
 import { parseInstructionText } from "./parser.js";
@@ -58,7 +58,8 @@ export async function resolveBases(scope: BasesScope, options: AbortOptions): Pr
   const images = new Map<string, External>();
   for (;;) {
     const reachable = target === undefined ? new Set(plan.stages) : reachableStages(target, triggers);
-    const fresh = [...reachable].filter((stage) => !triggers.has(stage));
+    // In the order of the file: the triggers of a stage may be triggers themselves for those built upon it.
+    const fresh = plan.stages.filter((stage) => reachable.has(stage) && !triggers.has(stage));
     const origins = [...reachable]
       .flatMap((stage) => imagesOf(stage, triggers))
       .filter(({ name }) => !images.has(name));
@@ -71,7 +72,10 @@ export async function resolveBases(scope: BasesScope, options: AbortOptions): Pr
         images.set(name, await resolver.image(name, targetPlatform, range, culprit));
       }),
     ]);
-    for (const stage of fresh) triggers.set(stage, triggerSteps(stage, bases.get(stage), plan, fileName));
+    for (const stage of fresh) {
+      const texts = stage.isReplaced ? [] : triggerTexts(stage, bases.get(stage), triggers);
+      triggers.set(stage, triggerSteps(stage, texts, plan, fileName));
+    }
     if (fresh.length === 0 && origins.length === 0) {
       return { reachable, triggers, base: (stage) => bases.get(stage), image: ({ name }) => images.get(name) ?? EMPTY };
     }
@@ -195,11 +199,18 @@ function imagesOf(
   return steps.flatMap(({ sources }) => sources.flatMap((source) => (source?.kind === "image" ? [source] : [])));
 }
 
-/** The steps that what STAGE begins with wants to be run in it, before its own. */
-function triggerSteps(stage: Stage, base: External | undefined, plan: StagePlan, file: string): readonly Step[] {
-  if (stage.isReplaced) return [];
-  const texts =
-    stage.base.kind === "stage" ? triggersOf(stage.base.stage) : base?.kind === "image" ? onbuild(base) : [];
+/** The instructions that what STAGE begins with wants to be run in it, before its own. TRIGGERS are those of the stages before it. */
+function triggerTexts(
+  { base }: Stage,
+  external: External | undefined,
+  triggers: ReadonlyMap<Stage, readonly Step[]>,
+): readonly string[] {
+  if (base.kind !== "stage") return external?.kind === "image" ? (external.config.config?.OnBuild ?? []) : [];
+  const steps = [...(triggers.get(base.stage) ?? []), ...base.stage.steps];
+  return steps.flatMap(({ instruction }) => (instruction.kind === "onbuild" ? [instruction.trigger] : []));
+}
+
+function triggerSteps(stage: Stage, texts: readonly string[], plan: StagePlan, file: string): readonly Step[] {
   const { range } = stage.node.from;
   return texts.map((text) => {
     const { instruction, diagnostics } = parseInstructionText(text, { name: file, range });
@@ -219,16 +230,6 @@ function movedTo<T>(range: Range, instruction: T): T {
     key === "range" ? range : movedTo(range, value),
   ]);
   return Object.fromEntries(entries) as T;
-}
-
-function triggersOf(stage: Stage): readonly string[] {
-  const isTrigger = (step: Step): step is Step & { readonly instruction: OnbuildInstruction } =>
-    step.instruction.kind === "onbuild";
-  return stage.steps.filter(isTrigger).map((step) => step.instruction.trigger);
-}
-
-function onbuild(base: Extract<External, { kind: "image" }>): readonly string[] {
-  return base.config.config?.OnBuild ?? [];
 }
 
 /** Waits for all of TASKS, then throws the first failure in their order, if any. */

@@ -5,6 +5,7 @@ import { quote } from "./quote.js";
 const COMMENT = "buildkit.dockerfile.v0";
 const LAYER_SUFFIX = " # buildkit";
 const NANOSECONDS_PER_SECOND = 1e9;
+const NANOSECOND_DIGITS = 9;
 
 /** What an instruction did: `settings` changed only the config, `directory` made a layer that says nothing of its maker. */
 export type Effect = "settings" | "directory" | "layer";
@@ -12,11 +13,20 @@ export type Effect = "settings" | "directory" | "layer";
 /** The history entry of an instruction shown as TEXT. It has a time only where the build fixes one (SOURCE_DATE_EPOCH). */
 export function historyEntry(text: string, effect: Effect, epoch: Date | undefined): HistoryEntry {
   return {
-    ...(epoch === undefined ? {} : { created: epoch.toISOString().replace(".000Z", "Z") }),
+    ...(epoch === undefined ? {} : { created: goTime(epoch.toISOString()) }),
     created_by: effect === "layer" ? text + LAYER_SUFFIX : text,
     comment: COMMENT,
     ...(effect === "settings" ? { empty_layer: true } : {}),
   };
+}
+
+/** A time of RFC 3339 as Go writes it again once it has read it; what is none stays as it is. */
+export function goTime(text: string): string {
+  const [, seconds, digits = "", zone = ""] =
+    /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)$/.exec(text) ?? [];
+  if (seconds === undefined) return text;
+  const fraction = digits.slice(0, NANOSECOND_DIGITS).replace(/0+$/, "");
+  return seconds + (fraction === "" ? "" : `.${fraction}`) + zone.replace(/^[+-]00:00$/, "Z");
 }
 
 /** Words as Go prints a list of strings: `[a b]`. */

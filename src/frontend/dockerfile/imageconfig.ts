@@ -1,5 +1,6 @@
 import type { Healthcheck, HistoryEntry, ImageConfig, Platform } from "../../oci/index.js";
 import { createEnvEntries, type EnvEntries } from "./env-entries.js";
+import { goTime } from "./history.js";
 
 /** What a process finds its programs with where the image says nothing. */
 export const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -61,7 +62,9 @@ export function inheritedConfig(image: ImageConfig): DraftConfig {
     os: image.os ?? "",
     config: { ...known<RuntimeMembers>(runtime, RUNTIME_MEMBERS), ...collections(runtime) },
     rootfs: { type: "layers", diff_ids: image.rootfs?.diff_ids ?? [] },
-    history: [...(image.history ?? [])],
+    history: (image.history ?? []).map((entry) =>
+      entry.created === undefined ? entry : { ...entry, created: goTime(entry.created) },
+    ),
   };
 }
 
