@@ -55,6 +55,24 @@ describe("a file", () => {
     ]);
   });
 
+  it("has all mistakes in the flags of an instruction reported, BuildKit's first", () => {
+    const flags = '--network --mount=a\\"b --mount=from=$x --security=no --x --device=a,b';
+    expect(errors(`FROM a\nRUN ${flags} x\nCOPY --link=x --form=a a b\n`)).toEqual(
+      [
+        "missing a value on flag: --network",
+        "unknown flag: --x",
+        "invalid field 'b' must be a key=value pair",
+        'failed to parse csv mounts: parse error on line 1, column 2: bare " in non-quoted field',
+        "'from' doesn't support variable expansion, define alias stage instead",
+        'security "no" is not valid',
+        "expecting boolean value for flag --link, not: x",
+        "unknown flag: --form (did you mean from?)",
+      ].map(
+        (message, index) => `${index < 6 ? 2 : 3}: dockerfile parse error on line ${index < 6 ? 2 : 3}: ${message}`,
+      ),
+    );
+  });
+
   it("of nothing but errors has a bounded number of them reported", () => {
     expect(errors("x\n".repeat(5000))).toHaveLength(1000);
   });

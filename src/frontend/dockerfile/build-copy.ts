@@ -1,6 +1,6 @@
 import type { Arguments } from "./arguments.js";
 import type { Heredoc, Word } from "./ast.js";
-import { type BuiltInstruction, base, wordsOf } from "./built.js";
+import { type BuiltInstruction, base, rejected, wordsOf } from "./built.js";
 import { booleanFlag, checkFlags, type FlagSchema, findFlag } from "./flags.js";
 import { parseHeredocWord } from "./heredoc.js";
 import type { CompleteInstruction } from "./raw.js";
@@ -13,7 +13,7 @@ export function buildCopy(raw: CompleteInstruction, args: Arguments, kind: "copy
     const message = `${raw.name} requires at least two arguments, but only one was provided. Destination could not be determined`;
     return { ok: false, message, culprit: (destination ?? raw.keyword).range };
   }
-  const problem = checkFlags(raw.flags, SCHEMAS[kind]);
+  const problem = rejected(checkFlags(raw.flags, SCHEMAS[kind]));
   if (problem) return problem;
   if (parseHeredocWord(destination.text)) {
     return { ok: false, message: `${raw.name} cannot accept a heredoc as a destination`, culprit: destination.range };

@@ -1,6 +1,6 @@
 import type { Arguments } from "./arguments.js";
 import type { HealthcheckInstruction } from "./ast.js";
-import { atLeastOne, type BuiltInstruction, base, commandLine, type Rejected } from "./built.js";
+import { atLeastOne, type BuiltInstruction, base, commandLine, type Rejected, rejected } from "./built.js";
 import { parseDuration } from "./duration.js";
 import { checkFlags, type FlagSchema, findFlag } from "./flags.js";
 import { quote } from "./quote.js";
@@ -16,7 +16,7 @@ export function buildHealthcheck(raw: CompleteInstruction, args: Arguments): Bui
     if (!isEmpty) return { ok: false, message: "HEALTHCHECK NONE takes no arguments", culprit: args.type.range };
     return { ok: true, instruction: { kind: "healthcheck", check: { type: "none" }, ...base(raw) } };
   }
-  const problem = checkFlags(raw.flags, SCHEMA);
+  const problem = rejected(checkFlags(raw.flags, SCHEMA));
   if (problem) return problem;
   if (type !== "CMD") {
     const message = `Unknown type ${quote(type)} in HEALTHCHECK (try CMD)`;

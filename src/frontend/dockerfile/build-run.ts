@@ -1,6 +1,6 @@
 import type { Arguments } from "./arguments.js";
 import type { Flag, MountOption, RunInstruction, RunMount, RunMountType } from "./ast.js";
-import { type BuiltInstruction, base, commandLine, type Rejected } from "./built.js";
+import { type BuiltInstruction, base, commandLine, rejected } from "./built.js";
 import { type CsvField, parseCsvFields } from "./csv.js";
 import type { Mistake } from "./diagnostics.js";
 import { checkFlags, type FlagSchema, findFlag, valueRange } from "./flags.js";
@@ -10,24 +10,16 @@ import { suggest, withSuggestion } from "./suggest.js";
 
 /** RUN. */
 export function buildRun(raw: CompleteInstruction, args: Arguments): BuiltInstruction {
-  const problem = checkFlags(raw.flags, SCHEMA);
-  if (problem) return problem;
-  const devices = readEach(raw.flags, "device", readDevice);
-  if ("ok" in devices) return devices;
-  const mounts = readEach(raw.flags, "mount", readMount);
-  if ("ok" in mounts) return mounts;
-  const network = findFlag(raw.flags, "network");
-  const mode = NETWORKS.find((known) => known === network?.value);
-  if (network && !mode) return unknownValue(`invalid network mode ${quote(network.value ?? "")}`, network, NETWORKS);
-  const security = findFlag(raw.flags, "security");
-  const confinement = SECURITIES.find((known) => known === security?.value);
-  if (security && !confinement) {
-    return unknownValue(`security ${quote(security.value ?? "")} is not valid`, security, SECURITIES);
-  }
+  const mistakes = [...checkFlags(raw.flags, SCHEMA)];
+  const refuse = (mistake: Mistake) => mistakes.push(mistake);
+  const devices = readEach(raw.flags, "device", readDevice, refuse);
+  const mounts = readEach(raw.flags, "mount", readMount, refuse);
+  const network = readEnum(raw.flags, { name: "network", known: NETWORKS, message: invalidNetwork }, refuse);
+  const security = readEnum(raw.flags, { name: "security", known: SECURITIES, message: invalidSecurity }, refuse);
   const command = commandLine(args);
   const { heredocs } = raw;
-  const modes = { network: mode, security: confinement };
-  return { ok: true, instruction: { kind: "run", command, heredocs, mounts, devices, ...modes, ...base(raw) } };
+  const own = { command, heredocs, mounts, devices, network, security };
+  return rejected(mistakes) ?? { ok: true, instruction: { kind: "run", ...own, ...base(raw) } };
 }
 
 const SCHEMA: FlagSchema = { mount: "strings", network: "string", security: "string", device: "strings" };
@@ -45,23 +37,49 @@ export function mountTypeOf(text: string): RunMountType | undefined {
 const NETWORKS = ["default", "none", "host"] as const;
 const SECURITIES = ["sandbox", "insecure"] as const;
 
-function unknownValue(message: string, flag: Flag, known: readonly string[]): Rejected {
-  return { ok: false, ...withSuggestion(message, suggest(flag.value ?? "", known)), culprit: valueRange(flag) };
+function invalidNetwork(value: string): string {
+  return `invalid network mode ${quote(value)}`;
 }
 
-/** What READ makes of each flag NAME, or the first that it refuses. */
+function invalidSecurity(value: string): string {
+  return `security ${quote(value)} is not valid`;
+}
+
+/** A flag that takes one of a few values, and what is said of any other. */
+interface EnumFlag<T extends string> {
+  readonly name: string;
+  readonly known: readonly T[];
+  readonly message: (value: string) => string;
+}
+
+/** The value of a flag that may be one of KNOWN; undefined where it isn't given, or is refused. */
+function readEnum<T extends string>(
+  flags: readonly Flag[],
+  { name, known, message }: EnumFlag<T>,
+  refuse: (mistake: Mistake) => void,
+): T | undefined {
+  const flag = findFlag(flags, name);
+  if (flag?.value === undefined) return undefined;
+  const { value } = flag;
+  const found = known.find((option) => option === value);
+  if (!found) refuse({ ...withSuggestion(message(value), suggest(value, known)), culprit: valueRange(flag) });
+  return found;
+}
+
+/** What READ makes of each flag NAME but those that it refuses. */
 function readEach<T extends object>(
   flags: readonly Flag[],
   name: string,
   read: (flag: Flag) => T | Mistake,
-): readonly T[] | Rejected {
-  const results: T[] = [];
-  for (const flag of flags.filter((candidate) => candidate.name === name)) {
+  refuse: (mistake: Mistake) => void,
+): readonly T[] {
+  return flags.flatMap((flag) => {
+    if (flag.name !== name || flag.value === undefined) return [];
     const result = read(flag);
-    if ("message" in result) return { ok: false, culprit: valueRange(flag), ...result };
-    results.push(result);
-  }
-  return results;
+    if (!("message" in result)) return [result];
+    refuse({ culprit: valueRange(flag), ...result });
+    return [];
+  });
 }
 
 function readMount(flag: Flag): RunMount | Mistake {

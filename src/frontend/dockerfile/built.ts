@@ -10,6 +10,13 @@ export type BuiltInstruction = { readonly ok: true; readonly instruction: Instru
 
 export interface Rejected extends Mistake {
   readonly ok: false;
+  /** What else is wrong with it. */
+  readonly others?: readonly Mistake[];
+}
+
+/** The refusal that MISTAKES are, the first of which is told first; undefined where there are none. */
+export function rejected([first, ...others]: readonly Mistake[]): Rejected | undefined {
+  return first && { ok: false, ...first, others };
 }
 
 /** What all instructions have. */
@@ -22,8 +29,7 @@ export function base(
 
 /** INSTRUCTION, unless SCHEMA doesn't allow its flags. */
 export function flagged(raw: CompleteInstruction, schema: FlagSchema, instruction: Instruction): BuiltInstruction {
-  const problem = checkFlags(raw.flags, schema);
-  return problem ?? { ok: true, instruction };
+  return rejected(checkFlags(raw.flags, schema)) ?? { ok: true, instruction };
 }
 
 export function atLeastOne(raw: CompleteInstruction): Rejected {

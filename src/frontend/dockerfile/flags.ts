@@ -9,26 +9,22 @@ type FlagKind = "boolean" | "string" | "strings";
 /** The flags of an instruction by name. */
 export type FlagSchema = Readonly<Record<string, FlagKind>>;
 
-/** What is wrong with a flag. */
-export interface FlagProblem extends Mistake {
-  readonly ok: false;
+/** The flags that SCHEMA does not allow, and why, in their order. */
+export function checkFlags(flags: readonly Flag[], schema: FlagSchema): readonly Mistake[] {
+  const seen = new Set<string>();
+  return flags.flatMap((flag) => {
+    const { name } = flag;
+    const kind = Object.hasOwn(schema, name) ? schema[name] : undefined;
+    const problem = kind ? checkFlag(flag, kind, seen) : unknownFlag(flag, schema);
+    seen.add(name);
+    return problem ?? [];
+  });
 }
 
-/** The first flag that SCHEMA does not allow, and why. */
-export function checkFlags(flags: readonly Flag[], schema: FlagSchema): FlagProblem | undefined {
-  const seen = new Set<string>();
-  for (const flag of flags) {
-    const { name } = flag;
-    if (!Object.hasOwn(schema, name)) {
-      const meant = suggest(name, Object.keys(schema));
-      const { message, suggestion } = withSuggestion(`unknown flag: --${name}`, meant);
-      return { ok: false, message, suggestion: suggestion && `${FLAG_MARK}${suggestion}`, culprit: nameRange(flag) };
-    }
-    const problem = checkFlag(flag, schema[name] ?? "string", seen);
-    if (problem) return { ok: false, ...problem };
-    seen.add(name);
-  }
-  return undefined;
+function unknownFlag(flag: Flag, schema: FlagSchema): Mistake {
+  const meant = suggest(flag.name, Object.keys(schema));
+  const { message, suggestion } = withSuggestion(`unknown flag: --${flag.name}`, meant);
+  return { message, suggestion: suggestion && `${FLAG_MARK}${suggestion}`, culprit: nameRange(flag) };
 }
 
 function checkFlag(flag: Flag, kind: FlagKind, seen: ReadonlySet<string>): Mistake | undefined {

@@ -5,7 +5,7 @@ import { trimmed } from "./blanks.js";
 import { buildCopy } from "./build-copy.js";
 import { buildHealthcheck } from "./build-healthcheck.js";
 import { buildRun } from "./build-run.js";
-import { atLeastOne, type BuiltInstruction, base, commandLine, flagged, wordsOf } from "./built.js";
+import { atLeastOne, type BuiltInstruction, base, commandLine, flagged, rejected, wordsOf } from "./built.js";
 import { checkFlags, type FlagSchema, findFlag } from "./flags.js";
 import { quote } from "./quote.js";
 import type { CompleteInstruction } from "./raw.js";
@@ -72,7 +72,7 @@ function buildArg(raw: CompleteInstruction, args: Arguments): BuiltInstruction {
 }
 
 function buildPairs(raw: CompleteInstruction, args: Arguments, kind: "env" | "label"): BuiltInstruction {
-  const problem = checkFlags(raw.flags, NO_FLAGS);
+  const problem = rejected(checkFlags(raw.flags, NO_FLAGS));
   if (problem) return problem;
   if (args.form !== "pairs" || args.pairs.length === 0) return atLeastOne(raw);
   const blank = args.pairs.find((pair) => pair.key === "");
@@ -110,7 +110,7 @@ function buildFrom(raw: CompleteInstruction, args: Arguments): BuiltInstruction 
 
 function buildOnbuild(raw: CompleteInstruction, args: Arguments): BuiltInstruction {
   if (args.form !== "trigger") return atLeastOne(raw);
-  const problem = checkFlags(raw.flags, NO_FLAGS);
+  const problem = rejected(checkFlags(raw.flags, NO_FLAGS));
   if (problem) return problem;
   const { name, keyword } = args.trigger;
   if (name === "ONBUILD") {
@@ -125,7 +125,7 @@ function buildOnbuild(raw: CompleteInstruction, args: Arguments): BuiltInstructi
 }
 
 function buildShell(raw: CompleteInstruction, args: Arguments): BuiltInstruction {
-  const problem = checkFlags(raw.flags, NO_FLAGS);
+  const problem = rejected(checkFlags(raw.flags, NO_FLAGS));
   if (problem) return problem;
   if (args.form === "json" && args.values.length > 0) {
     return { ok: true, instruction: { kind: "shell", shell: args.values, ...base(raw) } };

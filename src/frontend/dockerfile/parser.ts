@@ -147,9 +147,11 @@ class DockerfileReader {
     const complete: CompleteInstruction = { ...raw, heredocs, comments, range };
     const built = buildInstruction(complete, parsed.arguments);
     if (built.ok) return { name: raw.name, range, instruction: built.instruction };
-    const message = this.#prefix(range.start.line) + built.message;
-    const hint = built.hint ?? (isInstruction(raw.name) ? undefined : continuationHint(previous, line, raw));
-    this.#errors.report({ ...built, message, hint }, range);
+    const hint = isInstruction(raw.name) ? undefined : continuationHint(previous, line, raw);
+    for (const mistake of [built, ...(built.others ?? [])]) {
+      const message = this.#prefix(range.start.line) + mistake.message;
+      this.#errors.report({ ...mistake, message, hint: mistake.hint ?? hint }, range);
+    }
     return { name: raw.name, range, instruction: undefined };
   }
 
