@@ -170,10 +170,7 @@ function namedContext(name: string, value: string, directories: Map<string, stri
   if (op !== undefined) return { kind: "source", op };
   const directory = path.resolve(value);
   if (!fs.statSync(directory, { throwIfNoEntry: false })?.isDirectory()) {
-    throw new EngineError(
-      "not-found",
-      `failed to get build context path {${value} <nil>}: stat ${value}: no such file or directory`,
-    );
+    throw new EngineError("not-found", `failed to get build context ${name}: stat ${value}: no such file or directory`);
   }
   directories.set(name, directory);
   return { kind: "local", name };
