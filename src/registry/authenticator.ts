@@ -109,12 +109,27 @@ async function answerTo(
     case "bearer": {
       if (credential?.kind === "registry-token")
         return { header: `Bearer ${credential.token}`, goodForMs: Number.POSITIVE_INFINITY };
-      const scopes = [...new Set([scope, ...(challenge.scope ?? "").split(" ")])].filter((one) => one !== "");
+      const scopes = mergedScopes(`${scope} ${challenge.scope ?? ""}`);
       return fetchToken(tokenRequest(challenge, scopes, credential, options), options, signal);
     }
     default:
       return unreachable(challenge);
   }
+}
+
+/** One scope per resource, with all that is to be done with it. */
+function mergedScopes(text: string): readonly string[] {
+  const actions = new Map<string, Set<string>>();
+  for (const scope of text.split(" ").filter((one) => one !== "")) {
+    const colon = scope.lastIndexOf(":");
+    const resource = scope.slice(0, Math.max(colon, 0));
+    const known = actions.get(resource) ?? new Set();
+    for (const action of scope.slice(colon + 1).split(",")) known.add(action);
+    actions.set(resource, known);
+  }
+  return [...actions].map(([resource, known]) =>
+    resource === "" ? [...known].join(" ") : `${resource}:${[...known].join(",")}`,
+  );
 }
 
 function basic({ username, password }: { readonly username: string; readonly password: string }): string {
@@ -142,8 +157,13 @@ function tokenRequest(
       ["refresh_token", token],
       ["client_id", CLIENT_ID],
     ];
-    const body = new URLSearchParams([...service, ...grant, ["scope", scopes.join(" ")]]).toString();
-    return { method: "POST", url, headers: { "content-type": "application/x-www-form-urlencoded" }, body };
+    const text = new URLSearchParams([...service, ...grant, ["scope", scopes.join(" ")]]).toString();
+    return {
+      method: "POST",
+      url,
+      headers: { "content-type": "application/x-www-form-urlencoded" },
+      body: { kind: "secret", text },
+    };
   }
   const query: Pair[] = [...service, ...scopes.map((scope): Pair => ["scope", scope])];
   for (const [name, value] of query) url.searchParams.append(name, value);

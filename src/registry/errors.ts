@@ -32,14 +32,21 @@ export function transportError(cause: unknown, host: string, { signal }: AbortOp
   return new TransientError(`${host}: ${messageOf(cause)}`, { cause });
 }
 
-/** What a response that is no success means. WHAT was being done: `resolving docker.io/library/alpine:3`. Reads the body. */
-export async function statusError(response: HttpResponse, what: string): Promise<EngineError> {
+/**
+ * What a response that is no success means. WHAT was being done: `resolving docker.io/library/alpine:3`, to pull or to push. Reads the
+ * body.
+ */
+export async function statusError(
+  response: HttpResponse,
+  what: string,
+  access: "pull" | "push" = "pull",
+): Promise<EngineError> {
   const said = await serverMessage(response);
   const detail = said === "" ? "" : `: ${said}`;
   const { status } = response;
   const shown = `unexpected status from ${response.method} request to ${response.url.origin}${response.url.pathname}: ${status}`;
   if (status === 401) {
-    const denied = "pull access denied, repository does not exist or may require authorization";
+    const denied = `${access} access denied, repository does not exist or may require authorization`;
     return new EngineError("denied", `${what}: ${denied}${said === "" ? "" : `: server message: ${said}`}`);
   }
   if (status === 403) return new EngineError("denied", `${what}: ${shown}${detail}`);
@@ -74,10 +81,13 @@ const CERTIFICATE_ERRORS: ReadonlySet<string> = new Set([
   "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
 ]);
 
-/** How long the server asks to wait, in milliseconds, within bounds. */
+/** How long the server asks to wait (RFC 9110, 10.2.3: seconds, or a date, by the server's own clock), in milliseconds, within bounds. */
 export function retryAfter(response: HttpResponse): number | undefined {
-  const seconds = /^\d{1,9}$/.exec(response.header("retry-after") ?? "")?.[0];
-  return seconds === undefined ? undefined : Math.min(Number(seconds) * 1000, RETRY_AFTER_MS_MAX);
+  const text = response.header("retry-after") ?? "";
+  const pauseMs = /^\d{1,9}$/.test(text)
+    ? Number(text) * 1000
+    : Date.parse(text) - Date.parse(response.header("date") ?? "");
+  return Number.isNaN(pauseMs) ? undefined : Math.min(Math.max(pauseMs, 0), RETRY_AFTER_MS_MAX);
 }
 
 /** The words of the server's errors (distribution-spec, error codes), on one line and fit for a terminal. */

@@ -6,11 +6,18 @@ import { transportError } from "./errors.js";
 import type { HostOptions } from "./host.js";
 
 export interface HttpRequest extends AbortOptions {
-  readonly method: "GET" | "HEAD" | "POST";
+  readonly method: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE";
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body?: string;
+  readonly body?: RequestBody | undefined;
 }
+
+/** What is sent along. */
+export type RequestBody =
+  /** Never sent again to where a redirect leads. */
+  | { readonly kind: "secret"; readonly text: string }
+  /** So many bytes, opened anew for each redirect. What `open` throws is what the request ends with. */
+  | { readonly kind: "content"; readonly sizeBytes: number; open(): Bytes };
 
 /** An answer whose body has not been read. Whoever gets it reads the body to its end or calls `discard`. */
 export interface HttpResponse {
@@ -28,7 +35,10 @@ export interface HttpResponse {
 }
 
 export interface HttpClient {
-  /** Sends REQUEST and follows redirects, but not of a POST, whose body may be a secret. Errors: `TransientError`, `unavailable`, `failed`, `canceled`. */
+  /**
+   * Sends REQUEST and follows redirects: all of a GET or HEAD, of others those that keep the method, and none of a secret. Errors:
+   * `TransientError`, `unavailable`, `failed`, `canceled`, and those of the body that is sent.
+   */
   send(request: HttpRequest): Promise<HttpResponse>;
   close(): Promise<void>;
 }
@@ -67,6 +77,10 @@ const REDIRECTS_MAX = 10;
 const CONNECT_TIMEOUT_MS = 20_000;
 const HEADERS_TIMEOUT_MS = 60_000;
 const BODY_TIMEOUT_MS = 60_000;
+/** Until a server that got a large body answers: it may put the parts together first. Milliseconds. */
+const STORED_TIMEOUT_MS = 600_000;
+/** A body of less than this is no large one. Bytes. */
+const LARGE_BODY_BYTES = 1024 * 1024;
 /** Bytes of a body nobody wants that are read all the same, since that keeps the connection for the next request. */
 const DISCARDED_BYTES_MAX = 16 * 1024;
 
@@ -108,13 +122,17 @@ async function follow(undici: Undici, request: HttpRequest, policy: RedirectPoli
   let current = request;
   for (let redirects = 0; redirects <= REDIRECTS_MAX; redirects++) {
     const response = await sendOnce(undici, current);
-    const isRedirect = request.method !== "POST" && [301, 302, 303, 307, 308].includes(response.status);
-    const location = isRedirect ? response.header("location") : undefined;
+    const location = isFollowed(request, response.status) ? response.header("location") : undefined;
     if (location === undefined) return response;
     response.discard();
     current = { ...current, ...redirected(current, location, policy) };
   }
   throw new EngineError("failed", `${request.url.host}: more than ${REDIRECTS_MAX} redirects`);
+}
+
+function isFollowed({ method, body }: HttpRequest, status: number): boolean {
+  if (status === 307 || status === 308) return body?.kind !== "secret";
+  return (method === "GET" || method === "HEAD") && (status === 301 || status === 302 || status === 303);
 }
 
 /** The credential stays with the origin it was meant for. */
@@ -135,14 +153,15 @@ function redirected(
 }
 
 async function sendOnce({ request: send, dispatcher }: Undici, request: HttpRequest): Promise<HttpResponse> {
-  const { method, url, headers, body, signal } = request;
+  const { method, url, headers, signal } = request;
   const { host } = url;
   // The client takes a connection up again in the turn after its last answer: until then it would open another one.
   await setImmediate();
+  const sent = await openBody(request);
   // Without `reset: false` it would close its connection after each HEAD.
-  const options = { dispatcher, method, headers, body: body ?? null, reset: false, ...(signal ? { signal } : {}) };
-  const answer = await send(url.href, options).catch((cause: unknown) =>
-    Promise.reject(transportError(cause, host, request)),
+  const options = { dispatcher, method, reset: false, ...(signal ? { signal } : {}), ...sent.options };
+  const answer = await send(url.href, { ...options, headers: { ...headers, ...sent.headers } }).catch(
+    (cause: unknown) => Promise.reject(sent.failure() ?? transportError(cause, host, request)),
   );
   // A stream nobody reads any more must not bring the process down when it fails.
   answer.body.on("error", () => undefined);
@@ -167,6 +186,34 @@ async function sendOnce({ request: send, dispatcher }: Undici, request: HttpRequ
     body: stream,
     text: (maxBytes) => readText(stream, host, maxBytes),
     discard: () => void answer.body.dump({ limit: DISCARDED_BYTES_MAX }).catch(() => undefined),
+  };
+}
+
+interface SentBody {
+  readonly options: Pick<Dispatcher.RequestOptions, "body" | "headersTimeout">;
+  readonly headers: Readonly<Record<string, string>>;
+  /** What the body itself failed with. */
+  failure(): unknown;
+}
+
+async function openBody({ body }: HttpRequest): Promise<SentBody> {
+  if (body === undefined) return { options: { body: null }, headers: {}, failure: () => undefined };
+  if (body.kind === "secret") return { options: { body: body.text }, headers: {}, failure: () => undefined };
+  const { Readable } = await import("node:stream");
+  let failure: unknown;
+  const watched = async function* (): Bytes {
+    try {
+      yield* body.open();
+    } catch (cause) {
+      failure = cause;
+      throw cause;
+    }
+  };
+  const isLarge = body.sizeBytes >= LARGE_BODY_BYTES;
+  return {
+    options: { body: Readable.from(watched()), ...(isLarge ? { headersTimeout: STORED_TIMEOUT_MS } : {}) },
+    headers: { "content-length": String(body.sizeBytes) },
+    failure: () => failure,
   };
 }
 

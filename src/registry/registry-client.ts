@@ -2,7 +2,7 @@ import { type AbortOptions, type Clock, createLimiter, type Limiter } from "../b
 import { type Authenticator, type CredentialSource, createAuthenticator, type TokenCache } from "./authenticator.js";
 import { statusError } from "./errors.js";
 import { baseUrl, type HostOptions } from "./host.js";
-import { createHttpClient, type HttpResponse, type ProxyOptions } from "./http.js";
+import { createHttpClient, type HttpRequest, type HttpResponse, type ProxyOptions, type RequestBody } from "./http.js";
 import { RETRY_DELAYS_MS } from "./retries.js";
 
 /** Requests to one registry's API: authorized, and so many at a time. */
@@ -13,21 +13,35 @@ export interface RegistryClient {
    */
   send(request: RegistryRequest, options?: AbortOptions): Promise<HttpResponse>;
   /** Waits for one of the connections for WORK, which holds it until it ends. */
-  connected(kind: "document" | "blob"): Limiter;
+  connected(kind: Connection): Limiter;
   /** The pauses to make before further tries. */
   readonly retryDelaysMs: readonly number[];
   close(): Promise<void>;
 }
 
+/** What connections are shared for. An upload may read from the same registry meanwhile, and must not wait for its own kind. */
+export type Connection = "document" | "blob" | "upload";
+
 export interface RegistryRequest {
-  readonly method: "GET" | "HEAD";
-  /** Relative to the API's base: `library/alpine/manifests/3`. */
+  readonly method: HttpRequest["method"];
+  /**
+   * Relative to the API's base (`library/alpine/manifests/3`), or a whole address that the registry gave. Elsewhere than at the registry
+   * there is no authorization.
+   */
   readonly path: string;
-  /** What the request needs: `repository:library/alpine:pull`. */
-  readonly scope: string;
+  readonly scope: Scope;
+  readonly body?: RequestBody;
   readonly headers?: Readonly<Record<string, string>>;
   /** What is being done, for errors: `resolving docker.io/library/alpine:3`. */
   readonly what: string;
+}
+
+/** What a request needs the right to. */
+export interface Scope {
+  readonly repository: string;
+  readonly access: "pull" | "push";
+  /** Another repository to read from. */
+  readonly from?: string | undefined;
 }
 
 export interface RegistryClientOptions {
@@ -45,22 +59,31 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
   const base = baseUrl(registry, host);
   const http = createHttpClient(host, proxy);
   const authenticator = createAuthenticator({ registry, protocol: base.protocol, http, credentials, tokens, clock });
-  const limiters = { blob: createLimiter(BLOB_CONNECTIONS_MAX), document: createLimiter(DOCUMENT_CONNECTIONS_MAX) };
+  const limiters: Readonly<Record<Connection, Limiter>> = {
+    document: createLimiter(DOCUMENT_CONNECTIONS_MAX),
+    blob: createLimiter(BLOB_CONNECTIONS_MAX),
+    upload: createLimiter(UPLOAD_CONNECTIONS_MAX),
+  };
   const send = async (request: RegistryRequest, abort: AbortOptions = {}): Promise<HttpResponse> => {
     const url = new URL(request.path, base);
+    const { method, body } = request;
     const sendAs = (authorization: string | undefined): Promise<HttpResponse> => {
       const headers = { "user-agent": "ashlar", "accept-encoding": "identity", ...request.headers };
       return http.send({
-        method: request.method,
+        method,
         url,
+        body,
         headers: authorization ? { ...headers, authorization } : headers,
         ...abort,
       });
     };
-    const response = await authorized(sendAs, authenticator, request.scope, abort);
+    const scope = scopeText(request.scope);
+    const response = await (url.origin === base.origin
+      ? authorized(sendAs, authenticator, scope, abort)
+      : sendAs(undefined));
     const { status } = response;
     if (status === 401 || status === 408 || status === 429 || status >= 500)
-      throw await statusError(response, request.what);
+      throw await statusError(response, request.what, request.scope.access);
     return response;
   };
   return {
@@ -74,6 +97,13 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
 /** Connections to one registry for blobs, and besides them for manifests, which must not wait behind large layers. */
 const BLOB_CONNECTIONS_MAX = 4;
 const DOCUMENT_CONNECTIONS_MAX = 2;
+const UPLOAD_CONNECTIONS_MAX = 4;
+
+/** As token servers know it (distribution, token scopes): `repository:library/alpine:pull`. */
+function scopeText({ repository, access, from }: Scope): string {
+  const own = `repository:${repository}:${access === "push" ? "pull,push" : "pull"}`;
+  return from === undefined ? own : `${own} repository:${from}:pull`;
+}
 
 /** Sends with what authorized us before; once more, if that wasn't enough, with what the registry asks for. */
 async function authorized(

@@ -15,11 +15,15 @@ import {
 } from "../oci/index.js";
 import { statusError, TransientError } from "./errors.js";
 import type { HttpResponse } from "./http.js";
-import type { RegistryClient, RegistryRequest } from "./registry-client.js";
+import { uploadManifest } from "./manifest-upload.js";
+import type { Connection, RegistryClient, RegistryRequest } from "./registry-client.js";
 import { pause, retrying } from "./retries.js";
+import { type UploadOutcome, uploadBlob } from "./upload.js";
 
-/** One repository of a registry, to read from. */
+/** One repository of a registry. */
 export interface Repository extends Provider {
+  /** `docker.io/library/alpine`. */
+  readonly name: string;
   /**
    * The manifest or index that a tag or digest stands for now. Errors: `not-found`, `denied`, `unavailable`, `unsupported`
    * (Docker's schema 1), `data-loss` if the registry gives something else for a digest.
@@ -28,14 +32,47 @@ export interface Repository extends Provider {
     selector: { readonly tag: string } | { readonly digest: Digest },
     options?: AbortOptions,
   ): Promise<Descriptor>;
+  /**
+   * Sees to it that BLOB is here, reading it from SOURCE only if it neither is nor can be mounted. Errors: `denied`, `unavailable`,
+   * `failed`, `invalid`, those of the source, `canceled`.
+   */
+  putBlob(blob: Descriptor, source: Provider, options?: PutBlobOptions): Promise<UploadOutcome>;
+  /**
+   * Sees to it that NAME, a tag or the document's digest, stands for a document whose parts are here. Errors as of `putBlob`, and
+   * `data-loss` if the registry says it stored something else.
+   */
+  putManifest(
+    document: Descriptor,
+    bytes: Uint8Array,
+    name: string,
+    options?: AbortOptions,
+  ): Promise<"present" | "uploaded">;
+}
+
+export interface PutBlobOptions extends AbortOptions {
+  /** Repositories that may have the blob, the likeliest first. Those of other registries don't matter. */
+  readonly origins?: readonly Reference[] | undefined;
+  /** Hears how many bytes are sent; fewer than before after a cut. */
+  readonly onSent?: ((bytes: number) => void) | undefined;
 }
 
 /** The repository that REFERENCE names; its tag and digest don't matter. */
 export function createRepository(client: RegistryClient, reference: Reference): Repository {
   const { repository } = reference;
   const name = repositoryName(reference);
-  const request = { scope: `repository:${repository}:pull` };
+  const request = { scope: { repository, access: "pull" } } as const;
   return {
+    name,
+    putBlob(blob, source, { origins = [], onSent = () => {}, ...options } = {}) {
+      const others = origins.filter((origin) => origin.registry === reference.registry);
+      const mountFrom = [...new Set(others.map((origin) => origin.repository))].filter((other) => other !== repository);
+      const upload = { client, repository, blob, source, mountFrom, what: `uploading ${blob.digest}`, onSent };
+      return client.connected("upload").run(() => uploadBlob(upload, options), options);
+    },
+    putManifest(document, bytes, name, options = {}) {
+      const what = `uploading manifest ${name}`;
+      return uploadManifest({ client, repository, document, bytes, name, what }, options);
+    },
     async resolve(selector, options) {
       const digest = "digest" in selector ? selector.digest : undefined;
       const selected = "digest" in selector ? selector.digest : selector.tag;
@@ -191,7 +228,7 @@ async function* skipping(body: Bytes, count: number): Bytes {
 }
 
 /** Takes one of the connections; the caller gives it back by the function it gets. */
-function take(client: RegistryClient, kind: "document" | "blob", { signal }: AbortOptions): Promise<() => void> {
+function take(client: RegistryClient, kind: Connection, { signal }: AbortOptions): Promise<() => void> {
   return new Promise((resolve, reject) => {
     const abort = (): void => reject(signal && canceled(signal));
     signal?.addEventListener("abort", abort, { once: true });

@@ -46,19 +46,26 @@ export const USER = "someone";
 export const PASSWORD = "correct horse";
 export const REFRESH_TOKEN = "refresh-me";
 
-export async function startRegistry(kind: "plain" | "tls" | "token"): Promise<TestRegistry> {
+/** USER and PASSWORD as a registry's own file of users has them. */
+const HTPASSWD = `${USER}:$2b$04$RDTC2BEn4.nhvStsW2bUQ.FN6gOG5SBuYz24lqke6L5HrCcYZAt76\n`;
+
+export async function startRegistry(kind: "plain" | "tls" | "token" | "basic"): Promise<TestRegistry> {
   const dir = await mkdtemp(path.join(tmpdir(), "registry-"));
   const certificate = makeCertificate(dir);
   const tokens = kind === "token" ? await startTokenServer(certificate) : undefined;
   const auth = tokens
     ? { auth: { token: { realm: tokens.realm, service: "test", issuer: "test", rootcertbundle: certificate.ca } } }
-    : {};
+    : kind === "basic"
+      ? { auth: { htpasswd: { realm: "test", path: path.join(dir, "users") } } }
+      : {};
+  await writeFile(path.join(dir, "users"), HTPASSWD);
   const tls = kind === "tls" ? { tls: { certificate: certificate.certificate, key: certificate.key } } : {};
   const config = {
     version: "0.1",
     log: { level: "info" },
     storage: { filesystem: { rootdirectory: path.join(dir, "data") } },
     http: { addr: "127.0.0.1:0", secret: "x", ...tls },
+    validation: { manifests: { urls: { allow: ["^https://"] } } },
     ...auth,
   };
   const configFile = path.join(dir, "config.yml");
@@ -90,7 +97,7 @@ export async function startRegistry(kind: "plain" | "tls" | "token"): Promise<Te
     await rm(dir, { recursive: true, force: true });
   };
   const base = `${kind === "tls" ? "https" : "http"}://${name}/v2`;
-  const bearer = (repository: string) => tokens && `Bearer ${tokens.tokenFor(repository, "pull,push")}`;
+  const bearer = (repository: string) => tokens && `Bearer ${tokens.tokenFor([{ repository, actions: "pull,push" }])}`;
   return {
     name,
     ca,
@@ -220,20 +227,28 @@ function makeCertificate(dir: string): Certificate {
   return { ca: at("ca.pem"), certificate: at("server.pem"), key: at("server.key") };
 }
 
+interface Granted {
+  readonly repository: string;
+  /** `pull,push`. */
+  readonly actions: string;
+}
+
 interface TokenServer {
   readonly realm: string;
-  tokenFor(repository: string, actions: string): string;
+  tokenFor(granted: readonly Granted[]): string;
   stop(): void;
 }
 
-/** Gives tokens for `public/…` to everyone, for others to those who know the password or the refresh token. */
+/** Gives tokens to read `public/…` to everyone, `locked/…` to nobody, all else to those who know the password or the refresh token. */
 async function startTokenServer(certificate: Certificate): Promise<TokenServer> {
   const key = createPrivateKey(await readFile(certificate.key));
   const { raw } = new X509Certificate(await readFile(certificate.certificate));
   const encode = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString("base64url");
-  const tokenFor = (repository: string, actions: string): string => {
+  const tokenFor = (granted: readonly Granted[]): string => {
     const now = Math.floor(Date.now() / 1000);
-    const access = actions === "" ? [] : [{ type: "repository", name: repository, actions: actions.split(",") }];
+    const access = granted.map(({ repository, actions }) => {
+      return { type: "repository", name: repository, actions: actions.split(",") };
+    });
     const claims = { iss: "test", sub: USER, aud: "test", exp: now + 300, nbf: now - 10, iat: now, jti: "1", access };
     const signed = `${encode({ typ: "JWT", alg: "ES256", x5c: [raw.toString("base64")] })}.${encode(claims)}`;
     const signature = sign("sha256", Buffer.from(signed), { key, dsaEncoding: "ieee-p1363" });
@@ -244,7 +259,7 @@ async function startTokenServer(certificate: Certificate): Promise<TokenServer> 
     for await (const chunk of incoming) chunks.push(chunk);
     const form = new URLSearchParams(Buffer.concat(chunks).toString());
     const query = incoming.method === "POST" ? form : new URL(incoming.url ?? "", "http://x").searchParams;
-    const [, repository = ""] = (query.get("scope") ?? "").split(":");
+    const scopes = query.getAll("scope").flatMap((text) => text.split(" "));
     const { authorization } = incoming.headers;
     const right = `Basic ${Buffer.from(`${USER}:${PASSWORD}`).toString("base64")}`;
     const isKnown = authorization === right || form.get("refresh_token") === REFRESH_TOKEN;
@@ -254,7 +269,13 @@ async function startTokenServer(certificate: Certificate): Promise<TokenServer> 
         .end(JSON.stringify({ errors: [{ code: "UNAUTHORIZED", message: "incorrect username or password" }] }));
       return;
     }
-    const token = tokenFor(repository, isKnown || repository.startsWith("public/") ? "pull" : "");
+    const granted = scopes.flatMap((scope): Granted[] => {
+      const [, repository = "", actions = ""] = scope.split(":");
+      if (repository.startsWith("locked/")) return [];
+      if (isKnown) return [{ repository, actions }];
+      return repository.startsWith("public/") ? [{ repository, actions: "pull" }] : [];
+    });
+    const token = tokenFor(granted);
     outgoing.end(JSON.stringify(incoming.method === "POST" ? { access_token: token } : { token }));
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

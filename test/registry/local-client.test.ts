@@ -14,7 +14,8 @@ function fake(log: string[], statusOf: Readonly<Record<"http" | "https", number>
     close: async () => {},
   });
 }
-const request = (path: string) => ({ method: "GET", path, scope: "", what: "asking" }) as const;
+const request = (path: string) =>
+  ({ method: "GET", path, scope: { repository: "app", access: "pull" }, what: "asking" }) as const;
 const options = { registry: "localhost:5000", host: { scheme: "http" } } as RegistryClientOptions;
 
 describe("a registry of this machine", () => {

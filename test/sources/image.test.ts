@@ -44,7 +44,7 @@ const noRegistry: Registry = {
     const refuse = (): never => {
       throw new EngineError("internal", "the registry was asked");
     };
-    return { resolve: refuse, read: refuse };
+    return { name: "none", resolve: refuse, read: refuse, putBlob: refuse, putManifest: refuse };
   },
   [Symbol.asyncDispose]: async () => undefined,
 };
