@@ -195,13 +195,16 @@ function sshCommand(knownHosts: readonly string[]): string {
 const SUMMARY_LINES_MAX = 6;
 const SUMMARY_LENGTH_MAX = 1000;
 
+const TELLING =
+  /^(?:fatal|error|remote|ERROR|ssh): |Permission denied|Host key verification failed|IDENTIFICATION HAS CHANGED/;
+
 /** What went wrong in git's words: the lines that say so, else the last ones. */
 function summaryOf(stderr: string): string {
   const lines = stderr
     .split(/[\r\n]+/)
     .map((line) => line.replace(/\p{C}+/gu, " ").trim())
     .filter((line) => line !== "");
-  const telling = lines.filter((line) => /^(fatal|error|remote|ERROR|ssh)\b/.test(line));
+  const telling = lines.filter((line) => TELLING.test(line));
   const text = (telling.length > 0 ? telling : lines).slice(-SUMMARY_LINES_MAX).join("; ");
   return text.length > SUMMARY_LENGTH_MAX
     ? `${text.slice(0, SUMMARY_LENGTH_MAX)}…`

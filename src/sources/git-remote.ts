@@ -157,6 +157,11 @@ export function remoteError(error: unknown, remote: string): unknown {
       : "lend the build an agent that has a key for it: --ssh default";
     return new EngineError("denied", message, { cause: error, hint });
   }
+  if (/Host key verification failed/.test(stderr)) {
+    const hint =
+      "if the host was given another key on purpose, remove its old one from git/known_hosts in the state directory";
+    return new EngineError("denied", message, { cause: error, hint });
+  }
   if (/returned error: 404|repository '[^']*' not found|does not appear to be a git repository/i.test(stderr))
     return new EngineError("not-found", message, { cause: error });
   if (
