@@ -28,6 +28,11 @@ const TOOLS = {
   "ssh-add": "openssh-client",
   openssl: "openssl",
   strace: "strace",
+  ip: "iproute2",
+  nft: "nftables",
+  iptables: "iptables",
+  pasta: "passt",
+  slirp4netns: "slirp4netns",
   protoc: "protobuf-compiler",
 };
 /** Other engines that take our images, and an emulator; large, so only a CI machine gets them. */
