@@ -1,13 +1,17 @@
 import fs from "node:fs";
 import path from "node:path";
-import type { Platform } from "../oci/index.js";
 
-/** What a machine must have to run programs of PLATFORM. */
+/** What a machine must have to run programs of PLATFORM; names as in OCI's descriptors. */
 export interface Emulation {
-  readonly host: Platform;
-  readonly platform: Platform;
+  readonly host: Machine;
+  readonly platform: Machine;
   /** Where the kernel lists its handlers (binfmt_misc). */
   readonly handlers?: string;
+}
+
+interface Machine {
+  readonly os: string;
+  readonly architecture: string;
 }
 
 const HANDLERS = "/proc/sys/fs/binfmt_misc";
