@@ -87,6 +87,7 @@ async function convert(frontend, text) {
   const bridge = {
     resolveImageConfig: async (identifier) => ({ identifier: `${identifier}@${digest}`, digest, config }),
     readFile: async () => undefined,
+    sourceTime: async () => undefined,
     warn: () => {},
   };
   const request = {

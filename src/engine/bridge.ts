@@ -1,6 +1,6 @@
 import { type Clock, digestOf, errorCode, messageOf } from "../base/index.js";
-import type { Diagnostic, FrontendBridge } from "../frontend/index.js";
-import type { Platform } from "../oci/index.js";
+import type { Diagnostic, FrontendBridge, ResolvedImage } from "../frontend/index.js";
+import { formatPlatform, type Platform } from "../oci/index.js";
 import type { ProgressSink, VertexInfo } from "../progress/index.js";
 import type { DataPlane } from "../snapshot/index.js";
 import type { Catalog } from "./catalog.js";
@@ -12,7 +12,9 @@ export interface BridgeOptions {
   readonly catalog: Catalog;
   readonly plane: DataPlane;
   readonly directories: ReadonlyMap<string, string>;
-  readonly sourceTime: NonNullable<FrontendBridge["sourceTime"]>;
+  /** Whether several platforms are built for, which then go by their names. */
+  readonly showPlatform: boolean;
+  readonly sourceTime: FrontendBridge["sourceTime"];
   readonly progress: ProgressSink;
   readonly clock: Clock;
   readonly signal: AbortSignal;
@@ -24,16 +26,25 @@ export function createBridge({
   catalog,
   plane,
   directories,
+  showPlatform,
   sourceTime,
   progress,
   clock,
   signal,
   onWarning,
 }: BridgeOptions): FrontendBridge {
+  const images = new Map<string, Promise<ResolvedImage>>();
+  const resolve = (identifier: string, platform: Platform): Promise<ResolvedImage> => {
+    const what = `load metadata for ${identifier.replace(/^docker-image:\/\//, "")}`;
+    const vertex = internalVertex(what, showPlatform ? platform : undefined);
+    return shownAs(vertex, { progress, clock }, () => catalog.resolve(identifier, platform, { signal }));
+  };
   return {
-    async resolveImageConfig(identifier, platform: Platform) {
-      const vertex = internalVertex(`load metadata for ${identifier.replace(/^docker-image:\/\//, "")}`);
-      return shownAs(vertex, { progress, clock }, () => catalog.resolve(identifier, platform, { signal }));
+    resolveImageConfig(identifier, platform) {
+      const question = `${identifier} ${formatPlatform(platform)}`;
+      const asked = images.get(question) ?? resolve(identifier, platform);
+      images.set(question, asked);
+      return asked;
     },
     async readFile(context, path) {
       const directory = directories.get(context);
@@ -52,8 +63,8 @@ export function definitionVertex(): VertexInfo {
 }
 
 /** A vertex that is no step of the Dockerfile. */
-export function internalVertex(what: string): VertexInfo {
-  const name = `[internal] ${what}`;
+export function internalVertex(what: string, platform?: Platform): VertexInfo {
+  const name = `[${platform === undefined ? "" : `${formatPlatform(platform)} `}internal] ${what}`;
   return { digest: digestOf(name), name, inputs: [] };
 }
 

@@ -129,9 +129,8 @@ class Build implements AsyncDisposable {
 
   async #build({ inputs, bridge, solver }: Preparation): Promise<BuildResult> {
     const { clock } = this.#engine;
-    const { images } = await createDockerfileFrontend().solve(frontendRequest(this.#request, inputs), bridge, {
-      signal: this.#signal,
-    });
+    const request = frontendRequest(this.#request, inputs);
+    const { images, multiPlatform } = await createDockerfileFrontend().solve(request, bridge, { signal: this.#signal });
     const { environment, job } = await solver();
     const built = await this.#solved(images, { job, environment, inputs });
     const written = await writeOutputs(this.#engine.outputs, built, {
@@ -140,6 +139,7 @@ class Build implements AsyncDisposable {
       signal: this.#signal,
       clock,
       sourceDateEpoch: epochOf(images),
+      multiPlatform,
     });
     return { ...written, steps: this.#report.steps(job.steps), warnings: this.#report.warnings };
   }

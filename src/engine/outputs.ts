@@ -60,6 +60,8 @@ export interface Writing {
   readonly clock: Clock;
   /** The time that the build fixes, in seconds since the epoch. */
   readonly sourceDateEpoch: number | undefined;
+  /** Whether the result is one for several platforms, even if there is but one. */
+  readonly multiPlatform: boolean;
 }
 
 type Written = Omit<BuildResult, "steps" | "warnings">;
@@ -124,8 +126,8 @@ function store(
   const { names } = writing;
   return exporting("exporting to image", writing, async (options) => {
     await keepLocalLayers(outputs, images, options);
-    const sourceDateEpoch = writing.sourceDateEpoch;
-    return storeImage(outputs, images, { ...options, names, mediaTypes: "oci", sourceDateEpoch });
+    const { sourceDateEpoch, multiPlatform } = writing;
+    return storeImage(outputs, images, { ...options, names, mediaTypes: "oci", sourceDateEpoch, multiPlatform });
   });
 }
 
@@ -142,8 +144,9 @@ async function keepLocalLayers(
 }
 
 function describe(outputs: Outputs, images: readonly ExportedImage[], writing: Writing): Promise<WrittenImages> {
+  const { sourceDateEpoch, multiPlatform } = writing;
   return exporting("exporting to image", writing, (options) =>
-    outputs.writer.describe(images, { ...options, mediaTypes: "oci", sourceDateEpoch: writing.sourceDateEpoch }),
+    outputs.writer.describe(images, { ...options, mediaTypes: "oci", sourceDateEpoch, multiPlatform }),
   );
 }
 
@@ -160,7 +163,7 @@ interface OutputResult {
 async function writeOutput(outputs: Outputs, { output, images }: OneOutput, writing: Writing): Promise<OutputResult> {
   const { type, dest, attrs = {} } = output;
   const place = typeof dest === "string" ? { type, dest } : { type };
-  const sourceDateEpoch = writing.sourceDateEpoch;
+  const { sourceDateEpoch, multiPlatform } = writing;
   const names = writing.request.tags ?? [];
   switch (type) {
     case "oci":
@@ -175,6 +178,7 @@ async function writeOutput(outputs: Outputs, { output, images }: OneOutput, writ
           destination: dest,
           output: parseImageOutput(type, attrs),
           sourceDateEpoch,
+          multiPlatform,
         }),
       );
       return { written, result: { ...place, sizeBytes: written.sizeBytes, digest: written.root.digest } };
@@ -187,6 +191,7 @@ async function writeOutput(outputs: Outputs, { output, images }: OneOutput, writ
           destination: dest,
           output: parseTreeOutput(type, attrs),
           sourceDateEpoch,
+          multiPlatform,
         }),
       );
       return { result: { ...place, sizeBytes } };
@@ -199,6 +204,7 @@ async function writeOutput(outputs: Outputs, { output, images }: OneOutput, writ
           destination: dest,
           output: parseTreeOutput(type, attrs),
           sourceDateEpoch,
+          multiPlatform,
         }),
       );
       return { result: place };

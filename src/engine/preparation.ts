@@ -42,6 +42,7 @@ export async function prepare(options: PreparationOptions): Promise<Preparation>
     catalog,
     plane,
     directories,
+    showPlatform: (request.platforms ?? []).length > 1,
     sourceTime: (op) => remote.time(op),
     progress: report,
     clock,

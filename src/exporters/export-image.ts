@@ -29,6 +29,8 @@ export interface ImageExport extends ExportOptions {
   readonly output: ImageOutput;
   /** What the build fixes, in seconds. */
   readonly sourceDateEpoch?: number | undefined;
+  /** Whether an only image has an index, too. */
+  readonly multiPlatform?: boolean | undefined;
 }
 
 export interface ExportedArchive extends WrittenImages {
@@ -48,7 +50,7 @@ export async function exportOci(exporter: ImageExporter, request: ImageExport): 
 
 /** Writes an archive that `docker load` and others take: an OCI image layout that holds one image, with a manifest.json. */
 export async function exportDocker(exporter: ImageExporter, request: ImageExport): Promise<ExportedArchive> {
-  if (request.images.length > 1)
+  if (request.images.length > 1 || request.multiPlatform)
     throw new EngineError("unsupported", "docker exporter does not currently support exporting manifest lists");
   return exportImages(exporter, request, "docker");
 }
@@ -58,12 +60,12 @@ async function exportImages(
   request: ImageExport,
   type: "oci" | "docker",
 ): Promise<ExportedArchive> {
-  const { images, destination, output, signal, onProgress } = request;
+  const { images, destination, output, multiPlatform, signal, onProgress } = request;
   const options = { signal, onProgress };
   const names = fullNames(request.names.length > 0 ? request.names : output.names);
   const directory = output.tar ? undefined : directoryOf(destination, type);
   const sourceDateEpoch = effectiveEpoch(output.sourceDateEpoch, request.sourceDateEpoch);
-  const written = await writer.write(images, { ...output, ...options, sourceDateEpoch, complete: true });
+  const written = await writer.write(images, { ...output, ...options, sourceDateEpoch, multiPlatform, complete: true });
   const now = Math.floor(sourceDateEpoch ?? clock.now() / 1000) * 1000;
   const entry = { root: written.root, createdAt: timeText(now) };
   const blobs = blobFiles(written, store);

@@ -26,6 +26,8 @@ export interface TreeExport extends ExportOptions {
   readonly output: TreeOutput;
   /** What the build fixes, in seconds: everything gets this time. */
   readonly sourceDateEpoch?: number | undefined;
+  /** Whether the files of an only platform go to a directory of its own, too. */
+  readonly multiPlatform?: boolean | undefined;
 }
 
 /**
@@ -89,8 +91,8 @@ interface Part {
   readonly directory: string | undefined;
 }
 
-function partsOf({ images, output }: TreeExport): readonly Part[] {
-  const split = output.platformSplit ?? images.length > 1;
+function partsOf({ images, output, multiPlatform }: TreeExport): readonly Part[] {
+  const split = output.platformSplit ?? (multiPlatform || images.length > 1);
   if (!split && images.length > 1)
     throw new EngineError("unsupported", "platform-split=false is not supported yet for several platforms");
   return images.map((image) => ({

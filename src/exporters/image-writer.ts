@@ -30,6 +30,8 @@ export interface DocumentOptions extends ExportOptions {
   /** Seconds since the epoch: times after it become it, in configs, and with rewriteTimestamp in layers of our own. */
   readonly sourceDateEpoch?: number | undefined;
   readonly annotations?: readonly Annotation[] | undefined;
+  /** Whether an only image has an index, too. */
+  readonly multiPlatform?: boolean | undefined;
 }
 
 export interface WriteOptions extends DocumentOptions {
@@ -48,7 +50,7 @@ export interface WriteOptions extends DocumentOptions {
  * don't fit, `data-loss` where a layer is not what it was, `no-space`, `canceled`.
  */
 export interface ImageWriter {
-  /** Writes images, in the order of the index; a single one has no index. */
+  /** Writes images, in the order of the index; a single one has none unless the options say so. */
   write(images: readonly ExportedImage[], options: WriteOptions): Promise<WrittenImages>;
   /** Writes documents alone: layers of our own are described as plain archives, unless there is a blob of one already. */
   describe(images: readonly ExportedImage[], options: DocumentOptions): Promise<WrittenImages>;
@@ -133,7 +135,7 @@ class Writer implements ImageWriter {
     const written: WrittenImage[] = [];
     for (const [i, image] of images.entries()) written.push(await this.#writeImage(image, layers[i] ?? [], options));
     const [only] = written;
-    if (only && written.length === 1) return { root: only.manifest, images: written };
+    if (only && written.length === 1 && !options.multiPlatform) return { root: only.manifest, images: written };
     return { root: await this.#writeIndex(written, options), images: written };
   }
 

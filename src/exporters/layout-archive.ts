@@ -27,16 +27,26 @@ async function fill(archive: Pack, files: readonly LayoutFile[], options: AbortO
   const directories = [...names].map((name) => ({ name: `${name}/`, file: undefined }));
   const entries = [...directories, ...files.map((file) => ({ name: file.name, file }))];
   entries.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+  // Listened for once, however many files there are.
+  const closed = once(archive as unknown as NodeJS.EventEmitter, "close");
+  closed.catch(() => {});
   for (const { name, file } of entries) {
     if (file === undefined) archive.entry({ name, type: "directory", mode: 0o755, mtime: EPOCH });
-    else await add(archive, file, options);
+    else await add({ archive, closed }, file, options);
   }
   archive.finalize();
 }
 
 const EPOCH = new Date(0);
 
-async function add(archive: Pack, { name, mode, size, read }: LayoutFile, options: AbortOptions): Promise<void> {
+interface Filling {
+  readonly archive: Pack;
+  /** Settles when the archive is closed, whatever the reason. */
+  readonly closed: Promise<unknown>;
+}
+
+async function add({ archive, closed }: Filling, file: LayoutFile, options: AbortOptions): Promise<void> {
+  const { name, mode, size, read } = file;
   let done: (error?: Error | null) => void = () => {};
   const written = new Promise<void>((resolve, reject) => {
     done = (error) => (error ? reject(error) : resolve());
@@ -45,8 +55,6 @@ async function add(archive: Pack, { name, mode, size, read }: LayoutFile, option
   // An error ends the archive itself; those that wait here hear of it by its closing.
   written.catch(() => {});
   entry.on("error", () => {});
-  const closed = once(archive as unknown as NodeJS.EventEmitter, "close");
-  closed.catch(() => {});
   for await (const chunk of read(options)) {
     if (!entry.write(chunk)) await Promise.race([once(entry, "drain"), closed]);
     if (archive.destroyed) return;

@@ -61,9 +61,9 @@ export interface FrontendBridge {
   readFile(context: string, path: string, options?: AbortOptions): Promise<Uint8Array | undefined>;
   /**
    * When what a repository or a download gives was made: the time of the commit; what the server says, or else the newest file of the
-   * archive that it is. Undefined where nothing tells. Errors: as of the source. Absent where no source can be asked.
+   * archive that it is. Undefined where nothing tells. Errors: as of the source.
    */
-  sourceTime?(op: SourceOp, options?: AbortOptions): Promise<Date | undefined>;
+  sourceTime(op: SourceOp, options?: AbortOptions): Promise<Date | undefined>;
   warn(diagnostic: Diagnostic): void;
 }
 
@@ -75,6 +75,8 @@ export interface ResolvedImage {
 
 export interface FrontendResult {
   readonly images: readonly FrontendImage[];
+  /** Whether it is a result for several platforms: one image may be that, too, if BUILDKIT_MULTI_PLATFORM wants it. */
+  readonly multiPlatform: boolean;
 }
 
 /** One platform's image: what to build, and its config but for the layers and times, which the exporter fills in. */

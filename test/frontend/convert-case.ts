@@ -69,6 +69,7 @@ function caseBridge(files: ReadonlyMap<string, string>, warnings: Diagnostic[]):
       const text = files.get(`${context}/${path}`);
       return text === undefined ? undefined : Buffer.from(text);
     },
+    sourceTime: async () => undefined,
     warn: (diagnostic) => warnings.push(diagnostic),
   };
 }

@@ -5,6 +5,7 @@ import { parseDockerignore } from "../dockerignore/index.js";
 import type { FrontendBridge, FrontendImage, FrontendRequest } from "../frontend.js";
 import type { DockerfileNode } from "./ast.js";
 import { type ResolvedBases, resolveBases } from "./bases.js";
+import { isMultiPlatform } from "./builtin-args.js";
 import { type ContextNames, createContextNames } from "./contexts.js";
 import { beginStage, convertSteps } from "./convert-stage.js";
 import { globalArgs, platformArgs, proxyEnvironment, type Variables } from "./environment.js";
@@ -53,7 +54,7 @@ export async function convertDockerfile(conversion: Conversion, options: AbortOp
     escape: dockerfile.directives.escape,
     proxyEnv: proxyEnvironment(request.buildArgs),
     targetPlatform,
-    showPlatform: request.platforms.length > 1,
+    showPlatform: isMultiPlatform(request),
     isOnlyStage: isOnlyStage(plan),
     bases,
     sources: createSourceStates(request.mainContext ?? ignorePatterns(request).patterns),

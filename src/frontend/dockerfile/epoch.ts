@@ -63,20 +63,15 @@ async function namedTime(value: string, scope: EpochScope, options: AbortOptions
   const named = value === MAIN_CONTEXT ? undefined : scope.contexts.find(value, scope.platform);
   if (value === MAIN_CONTEXT || named !== undefined) {
     const op = named === undefined ? request.mainContext?.op : opOf(named.context);
-    return op === undefined ? undefined : await timeOf(op, bridge, options);
+    return op === undefined ? undefined : await bridge.sourceTime(op, options);
   }
   const stage = dockerfile.stages.find(({ from }) => from.name?.text.toLowerCase() === value.toLowerCase());
   if (stage === undefined) throw new EngineError("invalid", `invalid ${EPOCH_ARG}: ${value}`);
   try {
-    return await timeOf(stageSource(stage, scope), bridge, options);
+    return await bridge.sourceTime(stageSource(stage, scope), options);
   } catch (error) {
     throw placed(error, { file: request.dockerfile.name, range: stage.from.range });
   }
-}
-
-async function timeOf(op: SourceOp, bridge: FrontendBridge, options: AbortOptions): Promise<Date | undefined> {
-  if (bridge.sourceTime !== undefined) return await bridge.sourceTime(op, options);
-  throw new EngineError("unsupported", `${EPOCH_ARG}: what it names can't be asked for its time here`);
 }
 
 function opOf(context: { readonly kind: string; readonly op?: SourceOp }): SourceOp | undefined {

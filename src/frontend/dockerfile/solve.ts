@@ -8,6 +8,7 @@ import type {
   FrontendRequest,
   FrontendResult,
 } from "../frontend.js";
+import { isMultiPlatform, refuseRemovedArguments } from "./builtin-args.js";
 import { convertDockerfile } from "./convert.js";
 import { createFacts, type FactsDraft } from "./facts.js";
 import { refuseTooLong } from "./length.js";
@@ -62,6 +63,8 @@ async function solve(
   bridge: FrontendBridge,
   options: AbortOptions = {},
 ): Promise<FrontendResult> {
+  const multiPlatform = isMultiPlatform(request);
+  refuseRemovedArguments(request);
   const parsed = readDockerfile(request);
   const { dockerfile } = parsed;
   const failed = new AbortController();
@@ -78,7 +81,7 @@ async function solve(
       if (result.status === "rejected") throw result.reason;
       return result.value;
     });
-    return { images: [image, ...images] };
+    return { images: [image, ...images], multiPlatform };
   } catch (error) {
     failed.abort();
     await further;
