@@ -18,7 +18,7 @@ const CALLS: readonly string[] = [
   "stat lstat fstat newfstatat statx",
   "setuid setgid setreuid setregid setresuid setresgid setgroups setfsuid setfsgid",
   "getuid geteuid getgid getegid getresuid getresgid getgroups",
-  "mknod mknodat mkdir mkdirat symlink symlinkat creat execve execveat",
+  "mknod mknodat mkdir mkdirat symlink symlinkat creat execve execveat prctl",
 ]
   .join(" ")
   .split(" ");

@@ -177,7 +177,7 @@ export const runProgram =
   (argumentsOf: (call: Notification) => Names & { readonly follow: boolean }): FileCall =>
   (call, context) => {
     const now = context.table.of(context.tracee.tid);
-    if (now.euid === 0 && now.uid === 0) return CONTINUE;
+    if (now.euid === 0 && now.uid === 0 && !now.keepsCapabilities) return CONTINUE;
     const names = argumentsOf(call);
     const name = fileName({ dirfd: names.dirfd, path: names.at }, context.tracee);
     if (name.path === "") return CONTINUE;
@@ -190,7 +190,8 @@ export const runProgram =
       if (file.type !== S_IFREG || (mode & X_BITS) === 0) return CONTINUE;
       const asOwner = (mode & S_ISUID) === 0 ? {} : { euid: owner.uid, suid: owner.uid, fsuid: owner.uid };
       const asGroup = (mode & S_ISGID) === 0 ? {} : { egid: owner.gid, sgid: owner.gid, fsgid: owner.gid };
-      if (context.isWaiting()) context.table.set(context.tracee.tid, { ...now, ...asOwner, ...asGroup });
+      if (context.isWaiting())
+        context.table.set(context.tracee.tid, { ...now, ...asOwner, ...asGroup, keepsCapabilities: false });
       return CONTINUE;
     } finally {
       fs.closeSync(fd);

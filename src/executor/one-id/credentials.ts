@@ -12,11 +12,14 @@ export interface Credentials {
   readonly sgid: number;
   readonly fsgid: number;
   readonly groups: readonly number[];
+  /** It may change its ids still when it is not root any more (PR_SET_KEEPCAPS), until it runs another program. */
+  readonly keepsCapabilities: boolean;
 }
 
 /** Root, in GROUPS. */
 export function rootIn(groups: readonly number[]): Credentials {
-  return { uid: 0, euid: 0, suid: 0, fsuid: 0, gid: 0, egid: 0, sgid: 0, fsgid: 0, groups };
+  const ids = { uid: 0, euid: 0, suid: 0, fsuid: 0, gid: 0, egid: 0, sgid: 0, fsgid: 0 };
+  return { ...ids, groups, keepsCapabilities: false };
 }
 
 /** Ancestors that are asked for their ids. */

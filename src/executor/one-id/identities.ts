@@ -1,11 +1,12 @@
 import type { Credentials, CredentialTable } from "./credentials.js";
-import { type Answer, DONE, type Notification } from "./notification.js";
+import { type Answer, CONTINUE, DONE, type Notification } from "./notification.js";
 import type { Tracee } from "./tracee.js";
 
 /** An id that means "as it is". */
 const KEEP = 0xffff_ffff;
 const EPERM = 1;
 const EINVAL = 22;
+const PR_SET_KEEPCAPS = 8n;
 const GROUPS_MAX = 65_536;
 const ID_BYTES = 4;
 const DENIED: Answer = { kind: "error", errno: EPERM };
@@ -22,12 +23,13 @@ export const IDENTITY_CALLS: Readonly<Record<string, IdentityCall>> = {
   getresgid: writing(({ gid, egid, sgid }) => [gid, egid, sgid]),
   getgroups,
   setgroups,
+  prctl,
   setuid: changing((now, [id = 0]) => {
-    if (now.euid === 0) return { ...now, uid: id, euid: id, suid: id, fsuid: id };
+    if (isPrivileged(now)) return { ...now, uid: id, euid: id, suid: id, fsuid: id };
     return [now.uid, now.suid].includes(id) ? { ...now, euid: id, fsuid: id } : undefined;
   }),
   setgid: changing((now, [id = 0]) => {
-    if (now.euid === 0) return { ...now, gid: id, egid: id, sgid: id, fsgid: id };
+    if (isPrivileged(now)) return { ...now, gid: id, egid: id, sgid: id, fsgid: id };
     return [now.gid, now.sgid].includes(id) ? { ...now, egid: id, fsgid: id } : undefined;
   }),
   setreuid: changing((now, [real = KEEP, effective = KEEP]) => {
@@ -105,7 +107,7 @@ function getgroups({ tid, args }: Notification, tracee: Tracee, table: Credentia
 
 function setgroups({ tid, args }: Notification, tracee: Tracee, table: CredentialTable): Answer {
   const now = table.of(tid);
-  if (now.euid !== 0) return DENIED;
+  if (!isPrivileged(now)) return DENIED;
   const count = Number(BigInt.asUintN(32, args[0] ?? 0n));
   if (count > GROUPS_MAX) return { kind: "error", errno: EINVAL };
   const list = count === 0 ? Buffer.alloc(0) : tracee.read(args[1] ?? 0n, count * ID_BYTES);
@@ -115,7 +117,17 @@ function setgroups({ tid, args }: Notification, tracee: Tracee, table: Credentia
 }
 
 function may(now: Credentials, own: readonly number[], wanted: readonly number[]): boolean {
-  return now.euid === 0 || wanted.every((id) => id === KEEP || own.includes(id));
+  return isPrivileged(now) || wanted.every((id) => id === KEEP || own.includes(id));
+}
+
+function isPrivileged({ euid, keepsCapabilities }: Credentials): boolean {
+  return euid === 0 || keepsCapabilities;
+}
+
+/** The kernel does what is asked; what it keeps is nothing here, where nobody ever ceases to be root for it. */
+function prctl({ tid, args }: Notification, _: Tracee, table: CredentialTable): Answer {
+  if (args[0] === PR_SET_KEEPCAPS) table.set(tid, { ...table.of(tid), keepsCapabilities: args[1] === 1n });
+  return CONTINUE;
 }
 
 function pick(wanted: number, now: number): number {
