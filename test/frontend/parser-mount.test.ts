@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import type { RunMount } from "../../src/frontend/dockerfile/ast.js";
 import { parseCsvFields } from "../../src/frontend/dockerfile/csv.js";
 import { expandWord } from "../../src/frontend/dockerfile/expand.js";
+import { parseMemorySize } from "../../src/frontend/dockerfile/memory-size.js";
 import { type ResolvedMount, resolveMountOptions } from "../../src/frontend/dockerfile/mount.js";
 import { parseDockerfile } from "../../src/frontend/dockerfile/parser.js";
 
@@ -148,6 +149,32 @@ describe("a mount's mistake", () => {
     const { start, end } = result.culprit ?? {};
     expect(`RUN --mount=${options} x`.slice(start?.character, end?.character)).toBe(words);
     expect(result.suggestion).toBe(suggestion);
+  });
+});
+
+describe("a size", () => {
+  it.each<[string, number | undefined]>([
+    ["1", 1],
+    ["1b", 1],
+    ["1k", 1024],
+    ["1.5 GiB", 1.5 * 1024 ** 3],
+    ["+1e3", 1000],
+    [".5kb", 512],
+    ["2.", 2],
+    ["5 ", 5],
+    ["-0", 0],
+    ["9p", 9 * 1024 ** 5],
+    ["", undefined],
+    ["k", undefined],
+    [" 5", undefined],
+    ["1  k", undefined],
+    ["1bb", undefined],
+    ["1ki", undefined],
+    ["-1", undefined],
+    ["1.2.3", undefined],
+    ["8192p", undefined],
+  ])("%j is %s", (text, bytes) => {
+    expect(parseMemorySize(text)).toBe(bytes);
   });
 });
 

@@ -25,14 +25,12 @@ export interface LogicalLine {
 export class LineReader {
   readonly #lines: Iterator<PhysicalLine, undefined>;
   readonly #onTooLong: (line: number) => void;
-  #next: PhysicalLine | undefined;
   #line = 0;
 
   /** A line beyond the allowed length is reported to ONTOOLONG, and read as far as is allowed. */
   constructor(text: string, onTooLong: (line: number) => void) {
     this.#lines = lexLines(text);
     this.#onTooLong = onTooLong;
-    this.#next = this.#pull();
   }
 
   /** The number of the line that was taken last. */
@@ -40,18 +38,10 @@ export class LineReader {
     return this.#line;
   }
 
-  /** The next line, not taken. */
-  peek(): PhysicalLine | undefined {
-    return this.#next;
-  }
-
   /** The next line as it is, taken. */
   take(): PhysicalLine | undefined {
-    const line = this.#next;
-    if (line) {
-      this.#line = line.number;
-      this.#next = this.#pull();
-    }
+    const line = this.#pull();
+    if (line) this.#line = line.number;
     return line;
   }
 

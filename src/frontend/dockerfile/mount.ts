@@ -2,6 +2,7 @@ import { cleanPath } from "../../base/index.js";
 import type { MountOption, Range, RunMount, RunMountType } from "./ast.js";
 import { DEFAULT_MOUNT_TYPE, MOUNT_TYPES, mountTypeOf, parseBoolean } from "./build-run.js";
 import type { ExpandResult } from "./expand.js";
+import { parseMemorySize } from "./memory-size.js";
 import { quote } from "./quote.js";
 import { suggest, withSuggestion } from "./suggest.js";
 
@@ -239,18 +240,6 @@ function applyNumber(draft: Draft, key: "mode" | "uid" | "gid", text: string): s
 
 function misplaced(draft: Draft, key: string): string {
   return `unexpected key '${key}' for mount type '${draft.type}'`;
-}
-
-const MEMORY_UNITS = "bkmgtp";
-
-/** A size such as `10m` or `1.5 GiB`, in units of 1024, in bytes. */
-function parseMemorySize(text: string): number | undefined {
-  const match = /^([0-9]+(?:\.[0-9]*)?|\.[0-9]+) ?([a-z]?)(i?b)?$/i.exec(text.trim());
-  const [, number = "", unit = "", suffix = ""] = match ?? [];
-  const power = MEMORY_UNITS.indexOf((unit || "b").toLowerCase());
-  if (!match || power < 0 || (power === 0 && suffix !== "")) return undefined;
-  const bytes = Math.trunc(Number(number) * 1024 ** power);
-  return Number.isSafeInteger(bytes) ? bytes : undefined;
 }
 
 function checkDraft(draft: Draft): string | undefined {
