@@ -16,8 +16,6 @@ import {
 import { cacheMigrations, cacheMountMigrations, createCacheMounts } from "../cache/index.js";
 import type { Executor } from "../executor/index.js";
 import type { FileResult } from "../ops/index.js";
-import { createRegistry } from "../registry/index.js";
-import { dockerCredentials } from "../session/index.js";
 import { createDataPlane, createLayerStore, createOwner, layerMigrations, type Ownership } from "../snapshot/index.js";
 import { createRunning } from "../solver/index.js";
 import { createImageSource, httpEntityMigrations } from "../sources/index.js";
@@ -36,11 +34,12 @@ import { forgetUnsynced, syncSettled } from "./durability.js";
 import { bootId, coreCount, defaultRoot, prepareGround } from "./ground.js";
 import { listImages } from "./images.js";
 import { loadImages } from "./load.js";
-import { createNetworkSources, proxyOf } from "./network-sources.js";
+import { createNetworkSources } from "./network-sources.js";
 import { createNotices, type Notices } from "./notices.js";
 import { createOutputs } from "./outputs.js";
 import { chooseOwnership, namespacePlane } from "./ownership.js";
 import { diskUsage, type PruneEngine, prune } from "./prune.js";
+import { openRegistry } from "./registries.js";
 import {
   BuildFailure,
   type BuildRequest,
@@ -113,8 +112,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   const store = createContentStore(dirs.root, clock);
   const images = createImageStore(database, clock);
   const references = createReferenceStore(database, clock);
-  const credentials = dockerCredentials(options.dockerConfig ?? `${os.homedir()}/.docker/config.json`);
-  const registry = scope.use(createRegistry({ clock, credentials, proxy: proxyOf(env) }));
+  const registry = scope.use(openRegistry(options, clock));
   const fetchLayer = createLayerFetcher(store, registry);
   const layers = scope.use(
     createLayerStore({ database, plane, owner: owner.id, bootId: boot, clock, fetch: fetchLayer }),

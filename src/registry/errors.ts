@@ -12,6 +12,9 @@ export class TransientError extends EngineError {
   }
 }
 
+/** There is nobody, or nobody who speaks TLS. */
+export class ConnectionError extends EngineError {}
+
 /** What went wrong on the way to HOST. */
 export function transportError(cause: unknown, host: string, { signal }: AbortOptions): EngineError {
   if (signal?.aborted) return canceled(signal);
@@ -20,15 +23,15 @@ export function transportError(cause: unknown, host: string, { signal }: AbortOp
   if (CERTIFICATE_ERRORS.has(code)) {
     return new EngineError("unavailable", `${host}: the certificate can't be trusted: ${messageOf(cause)}`, {
       cause,
-      hint: "name a file with its certificate authority in NODE_EXTRA_CA_CERTS",
+      hint: `put its certificate authority into /etc/docker/certs.d/${host}/ca.crt`,
     });
   }
   if (code === "ERR_SSL_WRONG_VERSION_NUMBER" || code === "ERR_SSL_PACKET_LENGTH_TOO_LONG") {
-    return new EngineError("unavailable", `${host}: server gave HTTP response to HTTPS client`, { cause });
+    return new ConnectionError("unavailable", `${host}: server gave HTTP response to HTTPS client`, { cause });
   }
   if (code === "UND_ERR_DESTROYED") return new EngineError("canceled", `${host}: the connection was closed`, { cause });
   if (code === "ENOTFOUND") return new EngineError("unavailable", `${host}: no such host`, { cause });
-  if (code === "ECONNREFUSED") return new EngineError("unavailable", `${host}: connection refused`, { cause });
+  if (code === "ECONNREFUSED") return new ConnectionError("unavailable", `${host}: connection refused`, { cause });
   return new TransientError(`${host}: ${messageOf(cause)}`, { cause });
 }
 

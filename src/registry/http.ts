@@ -1,4 +1,5 @@
 import { setImmediate } from "node:timers/promises";
+import type { SecureContextOptions } from "node:tls";
 import type { Dispatcher } from "undici";
 import { type AbortOptions, EngineError } from "../base/index.js";
 import type { Bytes } from "../oci/index.js";
@@ -110,12 +111,20 @@ async function load(host: HostOptions, proxy: ProxyOptions | undefined): Promise
 
 async function tlsOptions(
   host: HostOptions,
-): Promise<{ readonly ca?: string[]; readonly rejectUnauthorized?: boolean }> {
+): Promise<SecureContextOptions & { readonly rejectUnauthorized?: boolean }> {
   if (host.scheme === "http") return {};
-  const verify = host.verify === false ? { rejectUnauthorized: false } : {};
-  if (host.ca === undefined) return verify;
+  const { ca, clientCertificates = [], verify } = host;
+  const pairs = {
+    cert: clientCertificates.map(({ certificate }) => certificate),
+    key: clientCertificates.map(({ key }) => key),
+  };
+  const options = {
+    ...(verify === false ? { rejectUnauthorized: false } : {}),
+    ...(clientCertificates.length > 0 ? pairs : {}),
+  };
+  if (ca === undefined) return options;
   const { rootCertificates } = await import("node:tls");
-  return { ...verify, ca: [...rootCertificates, host.ca] };
+  return { ...options, ca: [...rootCertificates, ca] };
 }
 
 async function follow(undici: Undici, request: HttpRequest, policy: RedirectPolicy): Promise<HttpResponse> {

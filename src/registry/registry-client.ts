@@ -29,7 +29,8 @@ export interface RegistryRequest {
    * there is no authorization.
    */
   readonly path: string;
-  readonly scope: Scope;
+  /** Undefined for what concerns no repository. */
+  readonly scope: Scope | undefined;
   readonly body?: RequestBody;
   readonly headers?: Readonly<Record<string, string>>;
   /** What is being done, for errors: `resolving docker.io/library/alpine:3`. */
@@ -47,6 +48,8 @@ export interface Scope {
 export interface RegistryClientOptions {
   readonly registry: string;
   readonly host: HostOptions;
+  /** The registry that this one stands for: it is told so (`ns`), as it may stand for several. */
+  readonly mirrorOf?: string | undefined;
   readonly tokens: TokenCache;
   readonly clock: Clock;
   readonly credentials?: CredentialSource | undefined;
@@ -55,7 +58,7 @@ export interface RegistryClientOptions {
 }
 
 export function createRegistryClient(options: RegistryClientOptions): RegistryClient {
-  const { registry, host, tokens, clock, credentials, proxy, retryDelaysMs = RETRY_DELAYS_MS } = options;
+  const { registry, host, mirrorOf, tokens, clock, credentials, proxy, retryDelaysMs = RETRY_DELAYS_MS } = options;
   const base = baseUrl(registry, host);
   const http = createHttpClient(host, proxy);
   const authenticator = createAuthenticator({ registry, protocol: base.protocol, http, credentials, tokens, clock });
@@ -66,6 +69,7 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
   };
   const send = async (request: RegistryRequest, abort: AbortOptions = {}): Promise<HttpResponse> => {
     const url = new URL(request.path, base);
+    if (mirrorOf !== undefined) url.searchParams.set("ns", mirrorOf);
     const { method, body } = request;
     const sendAs = (authorization: string | undefined): Promise<HttpResponse> => {
       const headers = { "user-agent": "ashlar", "accept-encoding": "identity", ...request.headers };
@@ -77,13 +81,13 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
         ...abort,
       });
     };
-    const scope = scopeText(request.scope);
+    const scope = request.scope === undefined ? "" : scopeText(request.scope);
     const response = await (url.origin === base.origin
       ? authorized(sendAs, authenticator, scope, abort)
       : sendAs(undefined));
     const { status } = response;
     if (status === 401 || status === 408 || status === 429 || status >= 500)
-      throw await statusError(response, request.what, request.scope.access);
+      throw await statusError(response, request.what, request.scope?.access);
     return response;
   };
   return {

@@ -1,23 +1,36 @@
-import type { Clock } from "../base/index.js";
+import type { AbortOptions, Clock } from "../base/index.js";
 import type { Reference } from "../oci/index.js";
 import { type CredentialSource, createTokenCache } from "./authenticator.js";
-import { defaultHostOptions, type HostOptions } from "./host.js";
+import { defaultHostOptions, type HostOptions, type HostSource } from "./host.js";
 import type { ProxyOptions } from "./http.js";
+import { createInsecureClient } from "./insecure-client.js";
 import { createLocalClient } from "./local-client.js";
-import { createRegistryClient, type RegistryClient } from "./registry-client.js";
+import { createMirrored } from "./mirrors.js";
+import { ping } from "./ping.js";
+import { createRegistryClient, type RegistryClient, type RegistryClientOptions } from "./registry-client.js";
 import { createRepository, type Repository } from "./repository.js";
 
 /** Every registry, by distribution's protocol (distribution-spec). Disposing of it closes its connections. */
 export interface Registry extends AsyncDisposable {
-  /** The repository that REFERENCE names. Nothing is sent before it is asked for something. */
-  repository(reference: Reference): Repository;
+  /**
+   * The repository that REFERENCE names, read by way of its mirrors. Nothing is sent before it is asked for something. Errors: `invalid`
+   * for malformed configuration.
+   */
+  repository(reference: Reference, options?: RepositoryOptions): Repository;
+  /** Whether REGISTRY (`docker.io`) lets us in. Errors: `denied`, `not-found` if it is no registry, `unavailable`, `canceled`. */
+  ping(registry: string, options?: AbortOptions): Promise<void>;
+}
+
+export interface RepositoryOptions {
+  /** Trust any certificate, and speak in the clear where the server doesn't speak TLS. */
+  readonly insecure?: boolean;
 }
 
 export interface RegistryOptions {
   readonly clock: Clock;
   readonly credentials?: CredentialSource | undefined;
-  /** By the registry's name in references: `localhost:5000`. Others are plain HTTP on this machine, else HTTPS. */
-  readonly hosts?: ReadonlyMap<string, HostOptions> | undefined;
+  /** How registries are reached. Those it says nothing about are plain HTTP on this machine, else HTTPS. */
+  readonly hosts?: HostSource | undefined;
   readonly proxy?: ProxyOptions | undefined;
   /** Pauses before each further try, in milliseconds; their number is that of the further tries. */
   readonly retryDelaysMs?: readonly number[] | undefined;
@@ -27,21 +40,51 @@ export function createRegistry(options: RegistryOptions): Registry {
   const { hosts, ...shared } = options;
   const tokens = createTokenCache();
   const clients = new Map<string, RegistryClient>();
-  const clientOf = (registry: string): RegistryClient => {
-    const known = clients.get(registry);
-    if (known !== undefined) return known;
-    const configured = hosts?.get(registry);
-    const host = configured ?? defaultHostOptions(registry);
-    const wanted = { ...shared, registry, host, tokens };
-    const isLocal = configured === undefined && host.scheme === "http";
-    const client = isLocal ? createLocalClient(wanted, createRegistryClient) : createRegistryClient(wanted);
-    clients.set(registry, client);
+  const clientOf = (registry: string, wanted: Wanted = {}): RegistryClient => {
+    const key = JSON.stringify([registry, wanted]);
+    const client = clients.get(key) ?? createClient({ ...shared, registry, tokens }, wanted, hosts?.get(registry));
+    clients.set(key, client);
     return client;
   };
+  const mirrorOf = (mirror: string, { registry, repository }: Reference): Repository => {
+    const [host = "", ...path] = mirror.replace(/\/+$/, "").split("/");
+    const place = { registry: host, repository: [...path, repository].join("/") };
+    return createRepository(clientOf(host, { mirrorOf: registry }), place);
+  };
   return {
-    repository: (reference) => createRepository(clientOf(reference.registry), reference),
+    repository(reference, { insecure = false } = {}) {
+      const origin = createRepository(clientOf(reference.registry, insecure ? { insecure } : {}), reference);
+      const mirrors = hosts?.mirrors?.(reference.registry) ?? [];
+      return createMirrored(
+        origin,
+        mirrors.map((mirror) => mirrorOf(mirror, reference)),
+      );
+    },
+    ping: (registry, abort) => ping(clientOf(registry), registry, abort),
     async [Symbol.asyncDispose]() {
       await Promise.all([...clients.values()].map((client) => client.close()));
     },
   };
+}
+
+/** What a client is for. */
+interface Wanted {
+  readonly insecure?: boolean;
+  /** The registry that it stands for. */
+  readonly mirrorOf?: string;
+}
+
+function createClient(
+  options: Omit<RegistryClientOptions, "host">,
+  { insecure, mirrorOf }: Wanted,
+  configured: HostOptions | undefined,
+): RegistryClient {
+  const { registry } = options;
+  const usual = configured ?? defaultHostOptions(registry);
+  const host: HostOptions = insecure && usual.scheme !== "http" ? { ...usual, scheme: "insecure" } : usual;
+  // Who stands in for another registry isn't waited for: that one is there, too.
+  const wanted = { ...options, host, ...(mirrorOf === undefined ? {} : { mirrorOf, retryDelaysMs: [] }) };
+  if (host.scheme === "insecure") return createInsecureClient(wanted, createRegistryClient);
+  const isLocal = configured === undefined && host.scheme === "http";
+  return isLocal ? createLocalClient(wanted, createRegistryClient) : createRegistryClient(wanted);
 }

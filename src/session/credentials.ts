@@ -1,5 +1,13 @@
 import { Buffer } from "node:buffer";
-import { type AbortOptions, EngineError, errorCode, messageOf, readRegularFile } from "../base/index.js";
+import { type AbortOptions, unreachable } from "../base/index.js";
+import { type CredentialHelper, credentialHelper, type HelperSurroundings } from "./credential-helper.js";
+import {
+  type DockerConfig,
+  objectOf,
+  parseDockerConfig,
+  readDockerConfig,
+  writeDockerConfig,
+} from "./docker-config.js";
 
 /** What the caller of a build may say to registries. */
 export interface Credentials {
@@ -14,58 +22,112 @@ export type Credential =
   /** A bearer token, which the registry itself takes. */
   | { readonly kind: "registry-token"; readonly token: string };
 
-/** Bytes of a config.json. */
-const CONFIG_BYTES_MAX = 1024 * 1024;
-/** How Docker spells Docker Hub. */
-const DOCKER_HUB_KEY = "index.docker.io";
+/** Credentials as docker keeps them. */
+export interface CredentialStore extends Credentials {
+  /** Keeps CREDENTIAL for HOST; says where. */
+  store(host: string, credential: Credential, options?: AbortOptions): Promise<StoredIn>;
+  /** Forgets what is kept for HOST; false if nothing was. */
+  erase(host: string, options?: AbortOptions): Promise<boolean>;
+}
+
+/** A file, readable to whoever reads the disk, or a helper that keeps secrets. */
+export type StoredIn = { readonly kind: "file"; readonly path: string } | { readonly kind: "helper" };
+
+export interface DockerCredentialsOptions {
+  /** Docker's config.json, which need not exist. */
+  readonly configFile: string;
+  /** Other files of the same form (podman's auth.json), which are only read. */
+  readonly furtherFiles?: readonly string[];
+  /** The text of such a document (DOCKER_AUTH_CONFIG), which goes before all files. */
+  readonly authConfig?: string | undefined;
+  /** For helpers. */
+  readonly surroundings: HelperSurroundings;
+}
 
 /**
- * The credentials in the `auths` of Docker's config.json at PATH, which is read when they are asked for; a file that isn't there holds none.
- * Errors: `invalid` for a malformed file. Credential stores (`credsStore`, `credHelpers`) are not asked.
+ * The credentials that docker's `config.json` holds (`auths`) or names a helper for (`credHelpers`, `credsStore`). Files are read when
+ * something is asked, so that who has logged in meanwhile is known. Errors: `invalid` for a malformed file, `unavailable` if a
+ * helper is missing or fails, `canceled`.
  */
-export function dockerCredentials(path: string): Credentials {
-  let auths: Promise<ReadonlyMap<string, Credential>> | undefined;
+export function dockerCredentials(options: DockerCredentialsOptions): CredentialStore {
+  const { configFile, furtherFiles = [], authConfig, surroundings } = options;
+  const helperOf = (config: DockerConfig, host: string): CredentialHelper | undefined => {
+    const name = helperName(config, host);
+    return name === undefined ? undefined : credentialHelper(name, surroundings);
+  };
   return {
-    async get(host) {
-      auths ??= readAuths(path);
-      return (await auths).get(host === "docker.io" ? DOCKER_HUB_KEY : host);
+    async get(host, abort) {
+      const given = authConfig ? inFile(parseDockerConfig(authConfig, "DOCKER_AUTH_CONFIG"), host) : undefined;
+      if (given !== undefined) return given;
+      for (const file of [configFile, ...furtherFiles]) {
+        const config = await readDockerConfig(file);
+        const found = (await helperOf(config, host)?.get(serverOf(host), abort)) ?? inFile(config, host);
+        if (found !== undefined) return found;
+      }
+      return undefined;
+    },
+    async store(host, credential, abort) {
+      const config = await readDockerConfig(configFile);
+      const helper = helperOf(config, host);
+      await helper?.store(serverOf(host), credential, abort);
+      const entry = helper === undefined ? entryOf(credential) : {};
+      const auths = { ...without(objectOf(config.auths), host), [serverOf(host)]: entry };
+      writeDockerConfig(configFile, { ...config, auths });
+      return helper === undefined ? { kind: "file", path: configFile } : { kind: "helper" };
+    },
+    async erase(host, abort) {
+      const config = await readDockerConfig(configFile);
+      const helper = helperOf(config, host);
+      const wasKept = (await helper?.get(serverOf(host), abort)) !== undefined;
+      if (wasKept) await helper?.erase(serverOf(host), abort);
+      const auths = without(objectOf(config.auths), host);
+      const wasNoted = Object.keys(auths).length < Object.keys(objectOf(config.auths)).length;
+      if (wasNoted) writeDockerConfig(configFile, { ...config, auths });
+      return wasKept || wasNoted;
     },
   };
 }
 
-async function readAuths(path: string): Promise<ReadonlyMap<string, Credential>> {
-  let text: string;
-  try {
-    text = (await readRegularFile(path, CONFIG_BYTES_MAX)).toString();
-  } catch (cause) {
-    if (errorCode(cause) === "not-found") return new Map();
-    throw new EngineError(errorCode(cause), `reading credentials from ${path}: ${messageOf(cause)}`, { cause });
-  }
-  const byHost = new Map<string, Credential>();
-  for (const [key, entry] of Object.entries(authsOf(text, path))) {
-    const credential = credentialOf(entry);
-    if (credential !== undefined) byHost.set(hostOf(key), credential);
-  }
-  return byHost;
+/** How docker spells Docker Hub. */
+const DOCKER_HUB = "docker.io";
+const DOCKER_HUB_SERVER = "https://index.docker.io/v1/";
+const DOCKER_HUB_HOSTS: ReadonlySet<string> = new Set([DOCKER_HUB, "index.docker.io", "registry-1.docker.io"]);
+
+/** The name by which docker knows HOST. */
+function serverOf(host: string): string {
+  return host === DOCKER_HUB ? DOCKER_HUB_SERVER : host;
 }
 
-function authsOf(text: string, path: string): object {
-  try {
-    const { auths } = (JSON.parse(text) ?? {}) as { auths?: unknown };
-    return auths !== null && typeof auths === "object" ? auths : {};
-  } catch {
-    // The parser's message would quote the file, and with it what is secret.
-    throw new EngineError("invalid", `reading credentials from ${path}: no JSON document`);
+function helperName(config: DockerConfig, host: string): string | undefined {
+  const helpers = Object.entries(objectOf(config.credHelpers));
+  const own = helpers.find(([key]) => key === serverOf(host)) ?? helpers.find(([key]) => isOf(key, host));
+  const name = own?.[1] ?? config.credsStore;
+  return isText(name) ? name : undefined;
+}
+
+/** What the file itself holds; a key that is just the server goes before one with a path. */
+function inFile(config: DockerConfig, host: string): Credential | undefined {
+  const auths = Object.entries(objectOf(config.auths));
+  const exact = auths.filter(([key]) => key === serverOf(host));
+  for (const [, entry] of [...exact, ...auths.filter(([key]) => isOf(key, host))]) {
+    const credential = credentialOf(objectOf(entry));
+    if (credential !== undefined) return credential;
   }
+  return undefined;
+}
+
+function without(auths: Readonly<Record<string, unknown>>, host: string): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(auths).filter(([key]) => !isOf(key, host)));
 }
 
 /** `https://registry.example/v1/` and `registry.example` are one key. */
-function hostOf(key: string): string {
-  return key.replace(/^https?:\/\//, "").replace(/\/.*$/, "");
+function isOf(key: string, host: string): boolean {
+  const named = key.replace(/^https?:\/\//, "").replace(/\/.*$/, "");
+  return named === host || (host === DOCKER_HUB && DOCKER_HUB_HOSTS.has(named));
 }
 
-function credentialOf(entry: unknown): Credential | undefined {
-  const { auth, username, password, identitytoken, registrytoken } = (entry ?? {}) as Record<string, unknown>;
+function credentialOf(entry: Readonly<Record<string, unknown>>): Credential | undefined {
+  const { auth, username, password, identitytoken, registrytoken } = entry;
   if (isText(identitytoken)) return { kind: "identity-token", token: identitytoken };
   if (isText(registrytoken)) return { kind: "registry-token", token: registrytoken };
   if (isText(username) && isText(password)) return { kind: "password", username, password };
@@ -78,6 +140,19 @@ function credentialOf(entry: unknown): Credential | undefined {
     username: decoded.slice(0, colon),
     password: decoded.slice(colon + 1).replace(/\0+$/, ""),
   };
+}
+
+function entryOf(credential: Credential): Readonly<Record<string, string>> {
+  switch (credential.kind) {
+    case "password":
+      return { auth: Buffer.from(`${credential.username}:${credential.password}`).toString("base64") };
+    case "identity-token":
+      return { identitytoken: credential.token };
+    case "registry-token":
+      return { registrytoken: credential.token };
+    default:
+      return unreachable(credential);
+  }
 }
 
 const isText = (value: unknown): value is string => typeof value === "string" && value !== "";

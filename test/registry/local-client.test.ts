@@ -3,7 +3,7 @@ import { createLocalClient } from "../../src/registry/local-client.js";
 import type { RegistryClient, RegistryClientOptions } from "../../src/registry/registry-client.js";
 
 /** A client whose answers are told by the scheme it was made for; what was asked stands in LOG. */
-function fake(log: string[], statusOf: Readonly<Record<"http" | "https", number>>) {
+function fake(log: string[], statusOf: Readonly<Record<string, number>>) {
   return ({ host }: RegistryClientOptions): RegistryClient => ({
     send: async ({ path }) => {
       log.push(`${host.scheme} ${path}`);

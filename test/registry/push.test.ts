@@ -213,7 +213,7 @@ describe.skipIf(!hasDockerRegistry)("a push with credentials", () => {
       await pushImage(repository, rootOf(image), providerOf(image), { tags: ["one"] });
       const [, big] = image.blobs;
       const layer = descriptorOf("x", big ?? Buffer.alloc(0));
-      expect(await readAll(repository, layer, 4_000_000)).toEqual(big);
+      expect(digestOf(await readAll(repository, layer, 4_000_000))).toBe(layer.digest);
     }
     const dir = await mkdtemp(path.join(tmpdir(), "push-"));
     await writeFile(path.join(dir, "ca.crt"), tls.ca);

@@ -165,7 +165,12 @@ describe.skipIf(!hasDockerRegistry)("a registry with token authentication", () =
 
   it("lets everyone read what is public", async () => {
     expect(await resolve("public/app", as(undefined))).toBe(rootOf(image).digest);
-    expect(await resolve("public/app", dockerCredentials("/nowhere/config.json"))).toBe(rootOf(image).digest);
+    expect(
+      await resolve(
+        "public/app",
+        dockerCredentials({ configFile: "/nowhere/config.json", surroundings: { searchPath: "", env: {} } }),
+      ),
+    ).toBe(rootOf(image).digest);
   });
 
   it("takes a password and a refresh token", async () => {

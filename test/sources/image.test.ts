@@ -46,6 +46,7 @@ const noRegistry: Registry = {
     };
     return { name: "none", resolve: refuse, read: refuse, putBlob: refuse, putManifest: refuse };
   },
+  ping: () => Promise.reject(new EngineError("internal", "the registry was asked")),
   [Symbol.asyncDispose]: async () => undefined,
 };
 
