@@ -19,7 +19,8 @@ const ALLOWED: ReadonlyMap<string, readonly string[]> = new Map([
   ["solver", ["base", "progress"]],
   ["cache", ["base", "oci", "store", "snapshot", "registry", "solver"]],
   ["ops", ["base", "oci", "progress", "snapshot", "executor", "session", "sources", "llb", "solver", "cache"]],
-  ["exporters", ["base", "oci", "tar", "progress", "store", "snapshot", "registry", "session", "llb"]],
+  ["attest", ["base", "oci", "llb"]],
+  ["exporters", ["base", "oci", "tar", "progress", "store", "snapshot", "registry", "session", "llb", "attest"]],
 ]);
 /** They wire: each may import every folder above and those before it here. */
 const WIRING = ["engine", "server", "cli"];

@@ -28,18 +28,18 @@ export function annotationsAt(
   return Object.fromEntries([...general, ...special].map(({ key, value }) => [key, value]));
 }
 
-/** Throws `invalid` for annotations that images for PLATFORMS have no place for. */
+/** Throws `invalid` for annotations that images for PLATFORMS have no place for, with or without an index around them. */
 export function checkAnnotations(
   annotations: readonly Annotation[],
   platforms: readonly Platform[],
-  mediaTypes: "oci" | "docker",
+  { mediaTypes, hasIndex }: { readonly mediaTypes: "oci" | "docker"; readonly hasIndex: boolean },
 ): void {
   for (const { place, platform } of annotations) {
     if (platform && !platforms.some((each) => samePlatform(each, platform)))
       throw refused(`invalid annotation: no platform ${formatPlatform(platform)} found in source`);
     if (mediaTypes === "docker" && place !== "manifest")
       throw refused('cannot export annotations with "oci-mediatypes=false"');
-    if (platforms.length === 1 && (place === "index" || place === "index-descriptor"))
+    if (!hasIndex && (place === "index" || place === "index-descriptor"))
       throw refused("index annotations not supported for single platform export");
   }
 }

@@ -2,24 +2,51 @@ import { EngineError } from "../base/index.js";
 import { parsePlatform } from "../oci/index.js";
 import type { Annotation, AnnotationPlace } from "./annotations.js";
 import { parseBoolean, parseInteger, withDefault } from "./attribute-values.js";
+import type { Compression } from "./image-writer.js";
 import type { MediaTypes } from "./layer-descriptor.js";
 
 /** An --output's attributes other than type and dest, as texts. */
 export type Attributes = Readonly<Record<string, string>>;
 
-/** What the attributes of `type=oci` and `type=docker` ask for. */
-export interface ImageOutput {
-  readonly compression: "gzip" | "uncompressed";
+/** What every output that makes images is asked for. */
+export interface CommitOutput {
+  readonly compression: Compression;
   readonly level: number | undefined;
   readonly forceCompression: boolean;
   readonly mediaTypes: MediaTypes;
+  readonly ociArtifact: boolean;
   readonly sourceDateEpoch: EpochOverride;
   readonly rewriteTimestamp: boolean;
   readonly annotations: readonly Annotation[];
-  /** Whether an archive is written; otherwise a directory. */
-  readonly tar: boolean;
+  /** `own`: the layers that this build added become one. */
+  readonly squash: "own" | undefined;
   /** What the image is called where the build names none. */
   readonly names: readonly string[];
+}
+
+/** What the attributes of `type=oci` and `type=docker` ask for. */
+export interface ImageOutput extends CommitOutput {
+  /** Whether an archive is written; otherwise a directory. */
+  readonly tar: boolean;
+  /** Whether attestations that are for images only come along. */
+  readonly inlineAttestations: boolean;
+}
+
+/** What the attributes of `type=image` ask for. */
+export interface StoreOutput extends CommitOutput {
+  /** Whether layers have to be packed at all: they have a form that was asked for, or are sent somewhere. */
+  readonly packed: boolean;
+  readonly push: boolean;
+  /** Pushed without a tag. */
+  readonly pushByDigest: boolean;
+  /** Whether the image gets its names here. */
+  readonly store: boolean;
+  /** Whether its layers are to be on this disk. */
+  readonly unpack: boolean;
+  /** Whether it also gets each name with its digest. */
+  readonly nameCanonical: boolean;
+  /** A name that it gets with its digest. */
+  readonly dangling: { readonly prefix: string; readonly onlyWhereNameless: boolean } | undefined;
 }
 
 /** What the attributes of `type=local` and `type=tar` ask for. */
@@ -27,6 +54,8 @@ export interface TreeOutput {
   readonly sourceDateEpoch: EpochOverride;
   /** Whether each platform gets a directory; by default where there are several. */
   readonly platformSplit: boolean | undefined;
+  /** What the names of attestations begin with. */
+  readonly attestationPrefix: string;
   readonly existing: "keep" | "delete";
 }
 
@@ -36,29 +65,77 @@ export type EpochOverride = number | "none" | undefined;
 /** Reads the attributes of an image archive. Throws `invalid`, or `unsupported` for what can't be done yet. */
 export function parseImageOutput(type: "oci" | "docker", attributes: Attributes): ImageOutput {
   const { annotations, rest } = splitAnnotations(attributes);
-  const known = knownOnes(rest, IMAGE_ATTRIBUTES, type);
+  const known = knownOnes(rest, new Set([...COMMIT_ATTRIBUTES, "tar"]), type);
+  return {
+    ...parseCommit(known, annotations),
+    tar: flag(known, "tar") ?? true,
+    inlineAttestations: flag(known, "attestation-inline") ?? false,
+  };
+}
+
+/** Reads the attributes of an image that is stored or pushed. Throws like `parseImageOutput`. */
+export function parseStoreOutput(attributes: Attributes): StoreOutput {
+  const { annotations, rest } = splitAnnotations(attributes);
+  const known = knownOnes(rest, new Set([...COMMIT_ATTRIBUTES, ...STORE_ATTRIBUTES]), "image");
+  const commit = parseCommit(known, annotations);
+  const push = flag(known, "push") ?? false;
+  const unpack = flag(known, "unpack") ?? false;
+  if (flag(known, "registry.insecure")) throw unsupported("registry.insecure");
+  if (unpack && commit.rewriteTimestamp)
+    throw new EngineError("invalid", 'exporter option "rewrite-timestamp" conflicts with "unpack"');
+  const prefix = known.get("dangling-name-prefix") ?? "";
+  // The second spelling is BuildKit's.
+  const onlyWhereNameless = flag(known, "dangling-name-empty-only") ?? flag(known, "danging-name-empty-only") ?? false;
+  return {
+    ...commit,
+    packed: push || commit.forceCompression || commit.rewriteTimestamp || known.has("compression"),
+    push,
+    pushByDigest: flag(known, "push-by-digest") ?? false,
+    store: flag(known, "store") ?? true,
+    unpack,
+    nameCanonical: flag(known, "name-canonical") ?? false,
+    dangling: prefix === "" ? undefined : { prefix, onlyWhereNameless },
+  };
+}
+
+function parseCommit(known: ReadonlyMap<string, string>, annotations: readonly Annotation[]): CommitOutput {
   const compression = parseCompression(known.get("compression"));
-  const force = known.get("force-compression");
   const ociTypes = parseBoolean("oci-mediatypes", known.get("oci-mediatypes")) ?? true;
-  const artifact = parseBoolean("oci-artifact", known.get("oci-artifact")) ?? ociTypes;
-  // There are no attestations that these could be about, but a mistake is a mistake.
-  parseBoolean("attestation-inline", known.get("attestation-inline"));
-  if (artifact && !ociTypes)
+  const ociArtifact = parseBoolean("oci-artifact", known.get("oci-artifact")) ?? ociTypes;
+  if (!ociTypes && (compression === "zstd" || compression === "estargz"))
+    throw new EngineError(
+      "invalid",
+      `exporter option "compression=${compression}" conflicts with "oci-mediatypes=false"`,
+    );
+  if (ociArtifact && !ociTypes)
     throw new EngineError("invalid", 'exporter option "oci-artifact=true" conflicts with "oci-mediatypes=false"');
   if (parseBoolean("prefer-nondist-layers", known.get("prefer-nondist-layers")))
     throw unsupported("prefer-nondist-layers");
   const name = known.get("name") ?? "";
+  const squash = known.get("squash") ?? "";
+  if (squash !== "" && squash !== "own")
+    throw new EngineError(
+      "invalid",
+      `invalid squash ${JSON.stringify(squash)}: it is "own", for the layers of this build`,
+    );
   return {
     compression,
-    level: parseLevel(known.get("compression-level")),
-    forceCompression: parseBoolean("force-compression", withDefault(force, "true")) ?? false,
+    level: parseLevel(known.get("compression-level"), compression),
+    forceCompression: flag(known, "force-compression") ?? false,
     mediaTypes: ociTypes ? "oci" : "docker",
+    ociArtifact,
     sourceDateEpoch: parseEpoch(known.get("source-date-epoch")),
     rewriteTimestamp: parseBoolean("rewrite-timestamp", known.get("rewrite-timestamp")) ?? false,
     annotations,
-    tar: parseBoolean("tar", withDefault(known.get("tar"), "true")) ?? true,
-    names: name === "" ? [] : name.split(","),
+    squash: squash === "own" ? "own" : undefined,
+    // `*` stands for the names of the build.
+    names: name === "" || name === "*" ? [] : name.split(",").filter((each) => each !== ""),
   };
+}
+
+/** A switch, which without a value is on. */
+function flag(known: ReadonlyMap<string, string>, name: string): boolean | undefined {
+  return parseBoolean(name, withDefault(known.get(name), "true"));
 }
 
 /** Reads the attributes of a directory or a plain archive of files. Throws like `parseImageOutput`. */
@@ -73,11 +150,12 @@ export function parseTreeOutput(type: "local" | "tar", attributes: Attributes): 
   return {
     sourceDateEpoch: parseEpoch(known.get("source-date-epoch")),
     platformSplit: parseBoolean("platform-split", known.get("platform-split")),
+    attestationPrefix: known.get("attestation-prefix") ?? "",
     existing: mode === "delete" ? "delete" : "keep",
   };
 }
 
-const IMAGE_ATTRIBUTES = new Set([
+const COMMIT_ATTRIBUTES = [
   "attestation-inline",
   "compression",
   "compression-level",
@@ -88,8 +166,19 @@ const IMAGE_ATTRIBUTES = new Set([
   "prefer-nondist-layers",
   "rewrite-timestamp",
   "source-date-epoch",
-  "tar",
-]);
+  "squash",
+];
+const STORE_ATTRIBUTES = [
+  "danging-name-empty-only",
+  "dangling-name-empty-only",
+  "dangling-name-prefix",
+  "name-canonical",
+  "push",
+  "push-by-digest",
+  "registry.insecure",
+  "store",
+  "unpack",
+];
 const TREE_ATTRIBUTES = new Set(["attestation-prefix", "mode", "platform-split", "source-date-epoch"]);
 
 function knownOnes(attributes: Attributes, names: ReadonlySet<string>, type: string): ReadonlyMap<string, string> {
@@ -106,25 +195,26 @@ function knownOnes(attributes: Attributes, names: ReadonlySet<string>, type: str
 }
 
 const GZIP_LEVEL_MAX = 9;
+const ZSTD_LEVEL_MAX = 22;
 
-function parseCompression(text = "gzip"): "gzip" | "uncompressed" {
+function parseCompression(text = "gzip"): Compression {
   switch (text) {
     case "gzip":
     case "uncompressed":
-      return text;
     case "zstd":
     case "estargz":
-      throw unsupported(`compression=${text}`);
+      return text;
     default:
       throw new EngineError("invalid", `unsupported compression type ${text}`);
   }
 }
 
-function parseLevel(text: string | undefined): number | undefined {
+function parseLevel(text: string | undefined, compression: Compression): number | undefined {
   if (text === undefined) return undefined;
   const level = parseInteger(text, (reason) => `non-integer value ${text} specified for compression-level: ${reason}`);
-  if (level < 0 || level > GZIP_LEVEL_MAX)
-    throw new EngineError("invalid", `gzip: invalid compression level: ${level}, expected 0 to ${GZIP_LEVEL_MAX}`);
+  const max = compression === "zstd" ? ZSTD_LEVEL_MAX : GZIP_LEVEL_MAX;
+  if (level < 0 || level > max)
+    throw new EngineError("invalid", `${compression}: invalid compression level: ${level}, expected 0 to ${max}`);
   return level;
 }
 

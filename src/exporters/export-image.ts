@@ -65,7 +65,8 @@ async function exportImages(
   const names = fullNames(request.names.length > 0 ? request.names : output.names);
   const directory = output.tar ? undefined : directoryOf(destination, type);
   const sourceDateEpoch = effectiveEpoch(output.sourceDateEpoch, request.sourceDateEpoch);
-  const written = await writer.write(images, { ...output, ...options, sourceDateEpoch, multiPlatform, complete: true });
+  const asked = { ...output, ...options, names, sourceDateEpoch, multiPlatform };
+  const written = await writer.write(images, { ...asked, complete: true });
   const now = Math.floor(sourceDateEpoch ?? clock.now() / 1000) * 1000;
   const entry = { root: written.root, createdAt: timeText(now) };
   const blobs = blobFiles(written, store);

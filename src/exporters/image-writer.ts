@@ -1,4 +1,5 @@
-import { type AbortOptions, type Digest, digestOf, forAll } from "../base/index.js";
+import type { Attestation } from "../attest/index.js";
+import { type AbortOptions, type Digest, digestOf, EngineError, forAll, unreachable } from "../base/index.js";
 import {
   type Descriptor,
   encodeImageConfig,
@@ -11,12 +12,14 @@ import {
 import type { LayerId, LayerStore, Tree } from "../snapshot/index.js";
 import type { ContentStore } from "../store/index.js";
 import { type Annotation, annotationsAt, checkAnnotations } from "./annotations.js";
+import { attestationDocuments } from "./attestation-manifest.js";
 import { finishConfig } from "./finish-config.js";
-import type { ExportedImage, WrittenImage, WrittenImages } from "./image.js";
+import type { ExportedImage, WrittenAttestations, WrittenImage, WrittenImages } from "./image.js";
 import {
   type BlobForm,
   createLayerBlobs,
   DEFAULT_GZIP_LEVEL,
+  DEFAULT_ZSTD_LEVEL,
   type ImageWriterOptions,
   type LayerBlobs,
   PLAIN,
@@ -32,11 +35,20 @@ export interface DocumentOptions extends ExportOptions {
   readonly annotations?: readonly Annotation[] | undefined;
   /** Whether an only image has an index, too. */
   readonly multiPlatform?: boolean | undefined;
+  /** What the images are called: the subjects of attestations. */
+  readonly names?: readonly string[] | undefined;
+  /** Whether attestations that are to go inline only make an index of an only image; true unless it says otherwise. */
+  readonly inlineAttestations?: boolean | undefined;
+  /** Whether attestations are told to be no image, and which one they are about (image-spec 1.1); true unless it says otherwise. */
+  readonly ociArtifact?: boolean | undefined;
 }
 
+/** How a layer can be packed. */
+export type Compression = "gzip" | "zstd" | "estargz" | "uncompressed";
+
 export interface WriteOptions extends DocumentOptions {
-  readonly compression: "gzip" | "uncompressed";
-  /** Of gzip, 0 to 9. */
+  readonly compression: Compression;
+  /** 0 to 9, of zstd to 22. */
   readonly level?: number | undefined;
   /** Whether base images' layers are packed anew where they are packed otherwise. */
   readonly forceCompression?: boolean | undefined;
@@ -52,6 +64,11 @@ export interface WriteOptions extends DocumentOptions {
 export interface ImageWriter {
   /** Writes images, in the order of the index; a single one has none unless the options say so. */
   write(images: readonly ExportedImage[], options: WriteOptions): Promise<WrittenImages>;
+  /**
+   * Begins to pack the topmost layer of TREE, which an image to write will need, while nobody waits for it. Settles when that is done;
+   * `write` shares it.
+   */
+  prepack(tree: Tree, options: WriteOptions): Promise<void>;
   /** Writes documents alone: layers of our own are described as plain archives, unless there is a blob of one already. */
   describe(images: readonly ExportedImage[], options: DocumentOptions): Promise<WrittenImages>;
   /** Sees to it that what a layer was described as is a blob in the content store. */
@@ -85,12 +102,18 @@ class Writer implements ImageWriter {
 
   write(images: readonly ExportedImage[], options: WriteOptions): Promise<WrittenImages> {
     const form = formOf(options);
-    const epoch = options.rewriteTimestamp ? options.sourceDateEpoch : undefined;
+    const own = ownForm(form, options);
     return this.#write(images, options, async (layer, { isBase, ...more }) => {
-      const made = await this.#blobs.make(layer, isBase ? form : { ...form, sourceDateEpoch: epoch }, more);
+      const made = await this.#blobs.make(layer, isBase ? form : own, more);
       if (options.complete) await this.#blobs.bring(layer, made, more);
       return made;
     });
+  }
+
+  async prepack(tree: Tree, options: WriteOptions): Promise<void> {
+    const layer = tree.at(-1);
+    if (layer === undefined) return;
+    await this.#blobs.make(layer, ownForm(formOf(options), options), { signal: options.signal, background: true });
   }
 
   describe(images: readonly ExportedImage[], options: DocumentOptions): Promise<WrittenImages> {
@@ -118,7 +141,11 @@ class Writer implements ImageWriter {
   ): Promise<WrittenImages> {
     const { annotations = [], mediaTypes } = options;
     const platforms = images.map(({ platform }) => platform);
-    checkAnnotations(annotations, platforms, mediaTypes);
+    const stated = statedOnes(images, options);
+    const hasIndex = images.length > 1 || stated.length > 0 || options.multiPlatform === true;
+    checkAnnotations(annotations, platforms, { mediaTypes, hasIndex });
+    if (mediaTypes === "docker" && stated.length > 0)
+      throw new EngineError("invalid", 'cannot export attestations with "oci-mediatypes=false"');
     const layers = await reported("exporting layers", options, (report) => {
       const onBytes = summedUp(report);
       return forAll(
@@ -133,13 +160,30 @@ class Writer implements ImageWriter {
       );
     });
     const written: WrittenImage[] = [];
-    for (const [i, image] of images.entries()) written.push(await this.#writeImage(image, layers[i] ?? [], options));
+    for (const [i, image] of images.entries()) {
+      const bare = await this.#writeImage(image, layers[i] ?? [], options);
+      written.push({ ...bare, attestations: await this.#writeAttestations(bare, stated[i] ?? [], options) });
+    }
     const [only] = written;
-    if (only && written.length === 1 && !options.multiPlatform) return { root: only.manifest, images: written };
+    if (only && !hasIndex) return { root: only.manifest, images: written };
     return { root: await this.#writeIndex(written, options), images: written };
   }
 
-  async #writeImage(image: ExportedImage, made: readonly Layer[], options: DocumentOptions): Promise<WrittenImage> {
+  async #writeAttestations(
+    image: Unattested,
+    attestations: readonly Attestation[],
+    options: DocumentOptions,
+  ): Promise<WrittenAttestations | undefined> {
+    if (attestations.length === 0) return undefined;
+    const { names = [], ociArtifact = true } = options;
+    const { manifest, parts } = attestationDocuments(attestations, image, { names, ociArtifact });
+    const id = `exporting attestation manifest ${manifest.descriptor.digest}`;
+    for (const { descriptor, bytes } of parts) await this.#keep(descriptor, bytes, options);
+    await this.#put(id, manifest.descriptor, manifest.bytes, options);
+    return { manifest: manifest.descriptor, blobs: parts.map(({ descriptor }) => descriptor) };
+  }
+
+  async #writeImage(image: ExportedImage, made: readonly Layer[], options: DocumentOptions): Promise<Unattested> {
     const { platform } = image;
     const types = documentTypes(options.mediaTypes);
     const layers = made.map(({ descriptor, diffId }) => ({
@@ -168,7 +212,10 @@ class Writer implements ImageWriter {
     const { annotations = [], mediaTypes } = options;
     const bytes = encodeIndex({
       mediaType: documentTypes(mediaTypes).index,
-      manifests: images.map(({ manifest }) => manifest),
+      manifests: [
+        ...images.map(({ manifest }) => manifest),
+        ...images.flatMap(({ attestations }) => attestations?.manifest ?? []),
+      ],
       annotations: annotationsAt(annotations, "index"),
     });
     const index = descriptorOf(documentTypes(mediaTypes).index, bytes);
@@ -181,21 +228,49 @@ class Writer implements ImageWriter {
   }
 
   async #put(id: string, target: Descriptor, bytes: Uint8Array, options: ExportOptions): Promise<void> {
-    if ((await this.#store.info(target.digest))?.sizeBytes === target.size) {
-      await reported(id, options, async () => undefined);
-      return;
-    }
+    await reported(id, options, () => this.#keep(target, bytes, options));
+  }
+
+  async #keep(target: Descriptor, bytes: Uint8Array, options: ExportOptions): Promise<void> {
+    if ((await this.#store.info(target.digest))?.sizeBytes === target.size) return;
     async function* content() {
       yield bytes;
     }
-    await reported(id, options, () => this.#store.ingest(content(), target, options));
+    await this.#store.ingest(content(), target, options);
   }
+}
+
+type Unattested = Omit<WrittenImage, "attestations">;
+
+/** The attestations of each image. One image without any of its own stays what it is, and takes none that are inline only. */
+function statedOnes(
+  images: readonly ExportedImage[],
+  { inlineAttestations = true, multiPlatform = false }: DocumentOptions,
+): readonly (readonly Attestation[])[] {
+  const all = images.map(({ attestations = [] }) => attestations);
+  const makeIndex =
+    images.length > 1 || multiPlatform || all.flat().some(({ inlineOnly }) => inlineAttestations || !inlineOnly);
+  return makeIndex && all.some((each) => each.length > 0) ? all : [];
 }
 
 function formOf({ compression, level, forceCompression }: WriteOptions): BlobForm {
   const force = forceCompression === true;
-  if (compression === "uncompressed") return { compression: { kind: "none" }, force };
-  return { compression: { kind: "gzip", level: level ?? DEFAULT_GZIP_LEVEL }, force };
+  switch (compression) {
+    case "uncompressed":
+      return { compression: { kind: "none" }, force };
+    case "zstd":
+      return { compression: { kind: "zstd", level: level ?? DEFAULT_ZSTD_LEVEL }, force };
+    case "gzip":
+    case "estargz":
+      return { compression: { kind: compression, level: level ?? DEFAULT_GZIP_LEVEL }, force };
+    default:
+      return unreachable(compression);
+  }
+}
+
+/** How layers of our own are packed. */
+function ownForm(form: BlobForm, { rewriteTimestamp, sourceDateEpoch }: WriteOptions): BlobForm {
+  return { ...form, sourceDateEpoch: rewriteTimestamp ? sourceDateEpoch : undefined };
 }
 
 function documentTypes(types: MediaTypes): {

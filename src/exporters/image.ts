@@ -1,3 +1,4 @@
+import type { Attestation } from "../attest/index.js";
 import type { Descriptor, ImageConfig, Layer, Platform } from "../oci/index.js";
 import type { Tree } from "../snapshot/index.js";
 
@@ -9,13 +10,21 @@ export interface ExportedImage {
   readonly config: ImageConfig;
   /** How many of the tree's layers, from the bottom, are the base image's. */
   readonly baseLayers: number;
+  readonly attestations?: readonly Attestation[] | undefined;
 }
 
 /** Images whose documents are in the content store. */
 export interface WrittenImages {
-  /** The manifest of an only image, the index of several. */
+  /** The manifest of an only image, the index of several or of one with attestations. */
   readonly root: Descriptor;
   readonly images: readonly WrittenImage[];
+}
+
+/** What is said of an image: a manifest, and what it points to. */
+export interface WrittenAttestations {
+  readonly manifest: Descriptor;
+  /** Its config, which may stand for nothing, and the statements. */
+  readonly blobs: readonly Descriptor[];
 }
 
 export interface WrittenImage {
@@ -25,4 +34,5 @@ export interface WrittenImage {
   /** Its digest is the image's id. */
   readonly config: Descriptor;
   readonly layers: readonly Layer[];
+  readonly attestations: WrittenAttestations | undefined;
 }

@@ -1,7 +1,15 @@
-export { type ImageOutput, parseImageOutput, parseTreeOutput } from "./attributes.js";
+export {
+  type CommitOutput,
+  type ImageOutput,
+  parseImageOutput,
+  parseStoreOutput,
+  parseTreeOutput,
+  type StoreOutput,
+} from "./attributes.js";
+export { effectiveEpoch } from "./epoch.js";
 export { exportDocker, exportOci, type ImageExport } from "./export-image.js";
 export { exportLocal, exportTar, type TreeExport } from "./export-tree.js";
 export type { ExportedImage, WrittenImages } from "./image.js";
 export { createImageWriter, type ImageWriter, type WriteOptions } from "./image-writer.js";
-export type { ExportOptions, ExportStatus } from "./progress.js";
+export { type ExportOptions, type ExportStatus, reported } from "./progress.js";
 export { fullNames, type StoredImages, storeImage } from "./store-image.js";

@@ -42,7 +42,10 @@ export function layoutMarker(): LayoutFile {
 export function blobFiles({ root, images }: WrittenImages, store: ContentStore): readonly LayoutFile[] {
   const all = [
     root,
-    ...images.flatMap(({ manifest, config, layers }) => [manifest, config, ...layers.map(descriptorOf)]),
+    ...images.flatMap(({ manifest, config, layers, attestations }) => [
+      ...[manifest, config, ...layers.map(descriptorOf)],
+      ...(attestations ? [attestations.manifest, ...attestations.blobs] : []),
+    ]),
   ];
   return [...new Map(all.map((descriptor) => [descriptor.digest, descriptor])).values()].map((descriptor) => ({
     name: `blobs/sha256/${hexOf(descriptor.digest)}`,

@@ -65,12 +65,17 @@ export interface LayerStore extends AsyncDisposable {
    */
   setChain(tree: Tree, diffIds: readonly Digest[]): Promise<readonly LayerId[]>;
   /** A blob made from the layer, by the variant it was made in (compression and its parameters). */
-  blob(layer: LayerId, variant: string): Layer | undefined;
-  setBlob(layer: LayerId, variant: string, made: Layer): Promise<void>;
+  blob(layer: LayerId, variant: string): MadeLayer | undefined;
+  setBlob(layer: LayerId, variant: string, made: MadeLayer): Promise<void>;
   /** The digest noted for SELECTOR of TREE, if there is one. */
   knownContent(tree: Tree, selector: string): Digest | undefined;
   /** The digest of what SELECTOR selects of TREE, computed once. */
   content(tree: Tree, selector: string, compute: () => Promise<Digest>): Promise<Digest>;
+}
+
+/** A layer's blob, and what packed it (`zlib 1.3.1`), where something did. */
+export interface MadeLayer extends Layer {
+  readonly encoder?: string | undefined;
 }
 
 export interface LayerInfo {
@@ -289,16 +294,16 @@ class Layers implements LayerStore {
     });
   }
 
-  blob(layer: LayerId, variant: string): Layer | undefined {
+  blob(layer: LayerId, variant: string): MadeLayer | undefined {
     const row = this.#database.get<{ descriptor: string }>(
       "SELECT descriptor FROM layer_blob WHERE layer = ? AND variant = ?",
       layer,
       variant,
     );
-    return row && (JSON.parse(row.descriptor) as Layer);
+    return row && (JSON.parse(row.descriptor) as MadeLayer);
   }
 
-  async setBlob(layer: LayerId, variant: string, made: Layer): Promise<void> {
+  async setBlob(layer: LayerId, variant: string, made: MadeLayer): Promise<void> {
     await this.#database.transaction(() =>
       this.#database.run(
         "INSERT OR REPLACE INTO layer_blob (layer, variant, descriptor) VALUES (?, ?, ?)",

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { parseImageOutput, parseTreeOutput } from "../../src/exporters/index.js";
+import { parseImageOutput, parseStoreOutput, parseTreeOutput } from "../../src/exporters/index.js";
 
 describe("attributes of an image archive", () => {
   it("have BuildKit's defaults", () => {
@@ -11,6 +11,9 @@ describe("attributes of an image archive", () => {
       sourceDateEpoch: undefined,
       rewriteTimestamp: false,
       annotations: [],
+      ociArtifact: true,
+      inlineAttestations: false,
+      squash: undefined,
       tar: true,
       names: [],
     });
@@ -59,8 +62,13 @@ describe("attributes of an image archive", () => {
   it.each<[Record<string, string>, string]>([
     [{ compression: "lzma" }, "unsupported compression type lzma"],
     [{ compression: "" }, "unsupported compression type "],
-    [{ compression: "zstd" }, "compression=zstd is not supported yet"],
-    [{ compression: "estargz" }, "compression=estargz is not supported yet"],
+    [
+      { compression: "zstd", "oci-mediatypes": "false" },
+      'option "compression=zstd" conflicts with "oci-mediatypes=false"',
+    ],
+    [{ compression: "estargz", "oci-mediatypes": "false" }, '"compression=estargz" conflicts with'],
+    [{ compression: "zstd", "compression-level": "23" }, "zstd: invalid compression level: 23, expected 0 to 22"],
+    [{ squash: "all" }, 'invalid squash "all"'],
     [{ "compression-level": "x" }, "non-integer value x specified for compression-level"],
     [{ "compression-level": "10" }, "gzip: invalid compression level: 10"],
     [{ "force-compression": "yes" }, "non-bool value specified for force-compression"],
@@ -80,16 +88,54 @@ describe("attributes of an image archive", () => {
   });
 });
 
+describe("attributes of an image that is stored or pushed", () => {
+  it("pack nothing unless it is sent somewhere, or a form is asked for", () => {
+    expect(parseStoreOutput({})).toMatchObject({ packed: false, push: false, store: true, unpack: false });
+    expect(parseStoreOutput({ push: "" })).toMatchObject({ packed: true, push: true });
+    expect(parseStoreOutput({ compression: "gzip" }).packed).toBe(true);
+    expect(parseStoreOutput({ name: "*" }).names).toEqual([]);
+  });
+
+  it("say how it is named", () => {
+    expect(
+      parseStoreOutput({
+        name: "a,b:1",
+        "name-canonical": "true",
+        "dangling-name-prefix": "d",
+        "danging-name-empty-only": "1",
+        "push-by-digest": "true",
+        store: "false",
+      }),
+    ).toMatchObject({
+      names: ["a", "b:1"],
+      nameCanonical: true,
+      dangling: { prefix: "d", onlyWhereNameless: true },
+      pushByDigest: true,
+      store: false,
+    });
+  });
+
+  it.each<[Record<string, string>, string]>([
+    [{ unpack: "1", "rewrite-timestamp": "1" }, 'exporter option "rewrite-timestamp" conflicts with "unpack"'],
+    [{ push: "maybe" }, "non-bool value specified for push"],
+    [{ tar: "true" }, 'unknown option "tar" of the image exporter'],
+  ])("%j is refused", (attributes, sentence) => {
+    expect(() => parseStoreOutput(attributes)).toThrow(sentence);
+  });
+});
+
 describe("attributes of a directory or an archive of files", () => {
   it("say where files go and when they are dated", () => {
     expect(parseTreeOutput("local", {})).toEqual({
       sourceDateEpoch: undefined,
       platformSplit: undefined,
+      attestationPrefix: "",
       existing: "keep",
     });
     expect(parseTreeOutput("local", { "platform-split": "0", "source-date-epoch": "1", mode: "delete" })).toEqual({
       sourceDateEpoch: 1,
       platformSplit: false,
+      attestationPrefix: "",
       existing: "delete",
     });
   });

@@ -54,8 +54,8 @@ export async function* decompressed(file: Compressed): AsyncGenerator<Buffer, vo
 
 const MAGIC_BYTES = 10;
 const CHUNK_BYTES = 512 * 1024;
-/** Where the decompressors of a distribution are. */
-const PROGRAM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/** Where the compressors of a distribution are. */
+export const PROGRAM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const ERROR_TEXT_MAX_CHARS = 500;
 
 function* chunksOf({ fd, onRead }: Compressed): Generator<Buffer, void, undefined> {

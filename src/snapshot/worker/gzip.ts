@@ -1,30 +1,19 @@
 import zlib from "node:zlib";
-
-/** Where a compressor's output goes; synchronous, in order. */
-export type Output = (bytes: Uint8Array) => void;
-
-/** Input in blocks, then the end. Each call resolves when there is room for more. */
-export interface Compressor {
-  /** Takes a whole block of GZIP_BLOCK_BYTES, or the last, shorter one. The block is kept: don't write to it again. */
-  write(block: Buffer): Promise<void>;
-  end(): Promise<void>;
-}
+import type { Compressor, Output } from "./compressor.js";
 
 /** Input is compressed in independent blocks of this size: the output depends on it. */
 export const GZIP_BLOCK_BYTES = 1 << 20;
 
 /**
  * Compresses to gzip, several blocks at a time on libuv's threads. The bytes depend on block size, LEVEL (0 to 9) and zlib's version
- * alone. Name and time are left out of the header. Every block may refer to the 32 KiB before it, so the result is one plain gzip
+ * alone, not on how many BLOCKS_IN_FLIGHT there may be. Name and time are left out of the header. Every block may refer to the 32 KiB before it, so the result is one plain gzip
  * member (RFC 1952).
  */
-export function createGzip(level: number, output: Output): Compressor {
-  return new ParallelGzip(level, output);
+export function createGzip(level: number, output: Output, blocksInFlight: number): Compressor {
+  return new ParallelGzip(level, output, blocksInFlight);
 }
 
 const WINDOW_BYTES = 32 << 10;
-/** Bounds memory: each block in flight holds its input and its output. */
-const BLOCKS_IN_FLIGHT = 6;
 const OS_UNKNOWN = 255;
 const HEADER = Uint8Array.of(0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, OS_UNKNOWN);
 /** An empty last block of fixed Huffman codes (RFC 1951 3.2.6): ends the stream that sync flushes left open. */
@@ -34,13 +23,15 @@ class ParallelGzip implements Compressor {
   readonly #level: number;
   readonly #output: Output;
   readonly #inFlight: Promise<Buffer>[] = [];
+  readonly #blocksInFlight: number;
   #window: Buffer | undefined;
   #crc = 0;
   #length = 0;
 
-  constructor(level: number, output: Output) {
+  constructor(level: number, output: Output, blocksInFlight: number) {
     this.#level = level;
     this.#output = output;
+    this.#blocksInFlight = blocksInFlight;
     output(HEADER);
   }
 
@@ -53,10 +44,10 @@ class ParallelGzip implements Compressor {
     compressed.catch(() => {});
     this.#inFlight.push(compressed);
     this.#window = block.subarray(Math.max(0, block.length - WINDOW_BYTES));
-    if (this.#inFlight.length >= BLOCKS_IN_FLIGHT) await this.#drainOne();
+    if (this.#inFlight.length >= this.#blocksInFlight) await this.#drainOne();
   }
 
-  async end(): Promise<void> {
+  async end(): Promise<undefined> {
     while (this.#inFlight.length > 0) await this.#drainOne();
     this.#output(LAST_BLOCK);
     const trailer = Buffer.alloc(8);

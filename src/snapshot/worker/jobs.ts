@@ -7,6 +7,7 @@ import { fromText } from "./bytes.js";
 import { commitLayer } from "./commit.js";
 import { contentDigest } from "./content-digest.js";
 import type { Job, JobContext } from "./context.js";
+import { convertBlob } from "./convert-blob.js";
 import { applyFileAction } from "./file-apply.js";
 import { makeMountpoints, removeMountpoints } from "./file-mountpoints.js";
 import { resolveUser } from "./file-user.js";
@@ -23,6 +24,7 @@ import { removeTree } from "./remove.js";
 import { forgetScan, newestFile, readSourceFile, scanSummary, statSource } from "./scan-jobs.js";
 import { settleLayers } from "./settle.js";
 import { placeFile, settleCheckout } from "./source-files.js";
+import { surveyTree } from "./survey.js";
 import { unpackLayer } from "./unpack.js";
 
 /** Makes the directories of a new layer. As with containerd, its root has the owner of the root below, but not the mode. */
@@ -90,6 +92,8 @@ export const jobs = {
   removeSecret,
   commitLayer,
   exportLayer,
+  convertBlob,
+  surveyTree,
   exportTree,
   tarTree,
   diffTrees,

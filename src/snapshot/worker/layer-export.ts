@@ -1,81 +1,27 @@
-import { createHash } from "node:crypto";
-import fs from "node:fs";
-import { type Digest, digestFromHex } from "../../base/index.js";
 import { type TarHeader, whiteoutName } from "../../tar/index.js";
 import type { LayerId } from "../tree.js";
+import { type BlobTarget, type WrittenBlob, writeBlob } from "./blob-file.js";
 import type { BytePath } from "./bytes.js";
 import type { Job, JobContext } from "./context.js";
-import { createGzip } from "./gzip.js";
 import { TarBlocks } from "./layer-blocks.js";
-import { writeFully } from "./layer-copy.js";
 import { headerOf, wholeSeconds } from "./layer-header.js";
 import { entriesIn, type FileStat, inodeKey } from "./layer-stat.js";
 import { readUnchangedNames } from "./layer-unchanged.js";
 import { xattrsOf } from "./layer-xattrs.js";
 
 /** A committed layer to write as a blob. */
-export interface ExportLayerArgs {
+export interface ExportLayerArgs extends BlobTarget {
   readonly layer: LayerId;
-  readonly compression: LayerCompression;
-  /** Absolute path of the file to write; it is created, or overwritten. */
-  readonly output: string;
   /** Times later than this (seconds since the epoch) become this. */
   readonly epochSeconds?: number | undefined;
-}
-
-/** LEVEL is 0 to 9. */
-export type LayerCompression = { readonly kind: "none" } | { readonly kind: "gzip"; readonly level: number };
-
-/** A blob as it was written: DIFF_ID is the digest of the archive, DIGEST that of the file. */
-export interface ExportedLayer {
-  readonly diffId: Digest;
-  readonly digest: Digest;
-  readonly sizeBytes: number;
 }
 
 /**
  * Writes a layer as a tar archive in the form containerd gives it (entries in byte order, numeric owners, whole seconds, hard links to
  * the first name, of the attributes only file capabilities), compressed, in one pass and with bounded memory.
  */
-export const exportLayer: Job<ExportLayerArgs, ExportedLayer> = async (args, context) => {
-  const fd = fs.openSync(args.output, "w", 0o644);
-  try {
-    return await writeBlob(layerBlocks(args, context), { fd, compression: args.compression }, context);
-  } finally {
-    fs.closeSync(fd);
-  }
-};
-
-async function writeBlob(
-  blocks: Iterable<Buffer>,
-  to: { readonly fd: number; readonly compression: LayerCompression },
-  context: JobContext,
-): Promise<ExportedLayer> {
-  const diffHash = createHash("sha256");
-  const blobHash = createHash("sha256");
-  let sizeBytes = 0;
-  let archived = 0;
-  const output = (bytes: Uint8Array): void => {
-    blobHash.update(bytes);
-    writeFully(to.fd, bytes, sizeBytes);
-    sizeBytes += bytes.length;
-  };
-  const compressor = to.compression.kind === "gzip" ? createGzip(to.compression.level, output) : undefined;
-  for (const block of blocks) {
-    context.checkCanceled();
-    diffHash.update(block);
-    if (compressor) await compressor.write(block);
-    else {
-      writeFully(to.fd, block, sizeBytes);
-      sizeBytes += block.length;
-    }
-    archived += block.length;
-    context.report({ current: archived, unit: "bytes" });
-  }
-  await compressor?.end();
-  const diffId = digestFromHex(diffHash.digest("hex"));
-  return { diffId, digest: compressor ? digestFromHex(blobHash.digest("hex")) : diffId, sizeBytes };
-}
+export const exportLayer: Job<ExportLayerArgs, WrittenBlob> = (args, context) =>
+  writeBlob(layerBlocks(args, context), args, context);
 
 const CAPABILITY = "security.capability";
 
