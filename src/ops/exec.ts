@@ -194,6 +194,8 @@ interface StepRun {
   readonly kinds: ReadonlyMap<string, "dir" | "file">;
 }
 
+const KERNEL_MOUNTPOINTS = ["/proc", "/dev", "/sys"].map((path) => ({ path, kind: "dir" }) as const);
+
 /** Runs the process on the workspace; what had to be made to mount on is taken away again where the step left it empty. */
 async function runIn(
   { workspace, process, kinds }: StepRun,
@@ -212,8 +214,10 @@ async function runIn(
   const rootfs = await plane.control("mount", { tree: workspace.parents, upper: workspace.layer });
   try {
     const root = { kind: "mounted", path: rootfs } as const;
-    // A working directory that is gone comes back, as the user's own.
-    await plane.control("makeMountpoints", { root, paths: [{ path: process.cwd, kind: "dir", owner: process.user }] });
+    // A working directory that is gone comes back, as the user's own. What the kernel's file systems are mounted on stays as well, and
+    // runtimes differ in how they make it.
+    const kept = [{ path: process.cwd, kind: "dir", owner: process.user } as const, ...KERNEL_MOUNTPOINTS];
+    await plane.control("makeMountpoints", { root, paths: kept });
     const made = await plane.control("makeMountpoints", { root, paths });
     using log = new StepLog(environment.dirs.logs, logName(environment, context));
     const exit = await executor.run(process, rootfs, {
