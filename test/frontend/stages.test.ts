@@ -10,6 +10,8 @@ import { baseImage, convert, digest, fakeBridge, nodesNamed, refusal, requestFor
 
 const lines = (...text: readonly string[]) => text.join("\n");
 
+const WINDOWS = { os: "windows", architecture: "amd64" };
+
 function contexts(named: Readonly<Record<string, NamedContext>>): Partial<FrontendRequest> {
   return { contexts: new Map(Object.entries(named)) };
 }
@@ -111,6 +113,20 @@ describe("base images", () => {
     const two = await convert(text, { target: "two" }, fakeBridge(images));
     expect(two.config.config).toMatchObject({ Labels: { a: "1" } });
     expect(two.config.config).not.toHaveProperty("OnBuild");
+  });
+
+  it("for Windows are refused where they are named", async () => {
+    const image = { ...baseImage(), os: "windows" };
+    const bridge = fakeBridge({ "docker.io/library/base:latest": image });
+    expect(await refusal("FROM scratch\nCOPY --from=base /a /b", {}, bridge)).toMatchObject({
+      message: "base: images for Windows can't be used",
+      location: { startLine: 2 },
+    });
+    expect(await refusal("FROM --platform=windows/amd64 scratch", { platforms: [WINDOWS] })).toMatchObject({
+      message: "images for windows/amd64 can't be built",
+      culprit: { start: { line: 1, character: 5 } },
+    });
+    expect((await refusal("FROM scratch\nCOPY a /", { platforms: [WINDOWS] })).message).toContain("windows/amd64");
   });
 
   it("keep the times of their history as Go writes them", async () => {

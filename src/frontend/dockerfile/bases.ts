@@ -127,8 +127,7 @@ class Resolver {
     const found = this.#scope.contexts.find(full, platform);
     if (found !== undefined) return this.#context(found, platform);
     try {
-      const { identifier, config } = await this.#resolve(`docker-image://${full}`, platform);
-      return { kind: "image", identifier, config, context: undefined };
+      return await this.#resolved(`docker-image://${full}`, platform, undefined);
     } catch (error) {
       throw this.#unresolved(name, error);
     }
@@ -140,8 +139,13 @@ class Resolver {
     }
     if (context.kind === "image" && context.reference === "scratch") return EMPTY;
     if (context.kind === "source") return { kind: "source", op: context.op, context: name };
-    const { identifier, config } = await this.#resolve(identifierOf(context), platform);
-    return { kind: "image", identifier, config, context: name };
+    return this.#resolved(identifierOf(context), platform, name);
+  }
+
+  async #resolved(named: string, platform: Platform, context: string | undefined): Promise<External> {
+    const { identifier, config } = await this.#resolve(named, platform);
+    if (config.os === "windows") throw new EngineError("unsupported", "images for Windows can't be used");
+    return { kind: "image", identifier, config, context };
   }
 
   #resolve(identifier: string, platform: Platform): Promise<ResolvedImage> {

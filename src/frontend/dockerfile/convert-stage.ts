@@ -162,6 +162,7 @@ function takenOver({ config, variables, args }: StageBuild): Settings {
 function rootStage(scope: ConvertScope, stage: Stage): StageBuild {
   const base = scope.bases.base(stage) ?? { kind: "empty" };
   const platform = basePlatform(scope, stage, base);
+  refuseWindows(scope, stage, platform);
   const names = stageNames(scope, stage, platform);
   const facts = createStageFacts(stageId(stage, platform));
   const config = base.kind === "image" ? inheritedConfig(base.config) : emptyConfig(platform);
@@ -194,6 +195,13 @@ function basePlatform(scope: ConvertScope, stage: Stage, base: External): Platfo
   return (stage.base.kind === "scratch" ? undefined : stage.platform) ?? scope.targetPlatform;
 }
 
+/** Layers for Windows have a form of their own: what would be made would be no image of Windows. */
+function refuseWindows({ request }: ConvertScope, { node: { from } }: Stage, platform: Platform): void {
+  if (platform.os !== "windows") return;
+  const place = { file: request.dockerfile.name, range: from.range, culprit: (from.platform ?? from.image).range };
+  throw placed(new EngineError("unsupported", `images for ${formatPlatform(platform)} can't be built`), place);
+}
+
 function baseFiles(
   scope: ConvertScope,
   stage: Stage,
@@ -209,8 +217,8 @@ function baseFiles(
 }
 
 /** PATH is always set, and the working directory is an absolute one. */
-function completeConfig({ config: { config }, platform }: StageBuild): void {
-  if (!config.Env.has("PATH") && platform.os !== "windows") config.Env.set("PATH", DEFAULT_PATH);
+function completeConfig({ config: { config } }: StageBuild): void {
+  if (!config.Env.has("PATH")) config.Env.set("PATH", DEFAULT_PATH);
   if (config.WorkingDir) config.WorkingDir = workdir(config.WorkingDir, config.WorkingDir);
 }
 

@@ -41,10 +41,9 @@ interface DraftRuntimeConfig {
 
 /** The config of an image without a base. */
 export function emptyConfig(platform: Platform): DraftConfig {
-  const path = platform.os === "windows" ? [] : [`PATH=${DEFAULT_PATH}`];
   return {
     ...platformMembers(platform),
-    config: { WorkingDir: "/", ...collections({ Env: path }) },
+    config: { WorkingDir: "/", ...collections({ Env: [`PATH=${DEFAULT_PATH}`] }) },
     rootfs: { type: "layers", diff_ids: [] },
     history: [],
   };
