@@ -26,13 +26,14 @@ export function rootIn(groups: readonly number[]): Credentials {
 const GENERATIONS_MAX = 1000;
 
 interface Known {
+  /** Together with the number it names one thread for good. */
   readonly startedAt: string;
   readonly credentials: Credentials;
 }
 
 /**
- * Who each process of a step is. The kernel knows nothing of it: a process that was not seen before is what its parent is, and one whose
- * ancestors were not, INITIAL.
+ * Who each thread of a step is. The kernel knows nothing of it: a thread that was not seen before is what its process is, a process what its
+ * parent is, and one whose ancestors were not seen, INITIAL.
  */
 export class CredentialTable {
   readonly #initial: Credentials;
@@ -42,58 +43,58 @@ export class CredentialTable {
     this.#initial = initial;
   }
 
-  /** Of the process that the thread TID is of. */
   of(tid: number): Credentials {
     if (this.#known.size === 0) return this.#initial;
-    let at = tid;
-    for (let i = 0; i < GENERATIONS_MAX; i++) {
-      const found = processOf(at);
-      if (!found) break;
-      const known = this.#known.get(found.pid);
-      if (known?.startedAt === found.startedAt) {
-        if (found.pid !== tid) this.#remember(tid, known.credentials);
-        return known.credentials;
-      }
-      at = found.parent;
-    }
-    this.#remember(tid, this.#initial);
-    return this.#initial;
+    const startedAt = startOf(tid);
+    const known = this.#known.get(tid);
+    if (known && known.startedAt === startedAt) return known.credentials;
+    const credentials = this.#inherited(tid);
+    // Noted as soon as it is seen: its parent may be gone the next time.
+    if (startedAt !== undefined) this.#known.set(tid, { startedAt, credentials });
+    return credentials;
   }
 
   /** What changes nothing is not noted: as long as all are who they began as, nobody has to be looked up. */
   set(tid: number, credentials: Credentials): void {
-    if (JSON.stringify(credentials) !== JSON.stringify(this.of(tid))) this.#remember(tid, credentials);
+    if (JSON.stringify(credentials) === JSON.stringify(this.of(tid))) return;
+    const startedAt = startOf(tid);
+    if (startedAt !== undefined) this.#known.set(tid, { startedAt, credentials });
   }
 
-  /** A process is noted as soon as it is seen: its parent may be gone the next time. */
-  #remember(tid: number, credentials: Credentials): void {
-    const found = processOf(tid);
-    if (found) this.#known.set(found.pid, { startedAt: found.startedAt, credentials });
+  #inherited(tid: number): Credentials {
+    let at = elderOf(tid);
+    for (let i = 0; i < GENERATIONS_MAX && at !== undefined; i++) {
+      const known = this.#known.get(at);
+      if (known && known.startedAt === startOf(at)) return known.credentials;
+      at = elderOf(at);
+    }
+    return this.#initial;
   }
 }
 
-interface Process {
-  readonly pid: number;
-  readonly parent: number;
-  /** Together with the number it names one process for good. */
-  readonly startedAt: string;
+/** When a thread was started (proc(5), stat); undefined once it is gone. */
+function startOf(tid: number): string | undefined {
+  const stat = read(`/proc/${tid}/stat`);
+  return stat?.slice(stat.lastIndexOf(")") + 2).split(" ", START_TIME + 1)[START_TIME];
 }
 
-/** The process of a thread (proc(5), stat and status); undefined once it is gone. */
-function processOf(tid: number): Process | undefined {
-  if (tid <= 0) return undefined;
+/** Counted from the state, which follows the name. */
+const START_TIME = 19;
+
+/** The first thread of a thread's process; of that, the parent. */
+function elderOf(tid: number): number | undefined {
+  const status = read(`/proc/${tid}/status`);
+  if (status === undefined) return undefined;
+  const process = Number(/^Tgid:\s*(\d+)$/m.exec(status)?.[1]);
+  const elder = process === tid ? Number(/^PPid:\s*(\d+)$/m.exec(status)?.[1]) : process;
+  return elder > 0 ? elder : undefined;
+}
+
+function read(file: string): string | undefined {
   try {
-    const status = fs.readFileSync(`/proc/${tid}/status`, "latin1");
-    const pid = Number(/^Tgid:\s*(\d+)$/m.exec(status)?.[1]);
-    const parent = Number(/^PPid:\s*(\d+)$/m.exec(status)?.[1]);
-    const stat = fs.readFileSync(`/proc/${pid}/stat`, "latin1");
-    const startedAt = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[START_TIME] ?? "";
-    return { pid, parent, startedAt };
+    return fs.readFileSync(file, "latin1");
   } catch (error) {
     if (["ENOENT", "ESRCH"].includes(systemCode(error) ?? "")) return undefined;
     throw error;
   }
 }
-
-/** Counted from the state, which follows the name. */
-const START_TIME = 19;

@@ -12,7 +12,7 @@ export interface FileCallContext {
   readonly native: Native;
   readonly tracee: Tracee;
   readonly table: CredentialTable;
-  /** Whether the caller still waits; to be asked once its files are open and before anything is changed. */
+  /** Whether the caller still waits; to be asked when its files are open, before they or its memory are changed. */
   readonly isWaiting: () => boolean;
 }
 
@@ -64,14 +64,14 @@ function withFile(
   context: FileCallContext,
   work: (file: NotedFile, fd: number) => Answer,
 ): Answer {
-  const { tracee, native, isWaiting } = context;
+  const { tracee, native } = context;
   const file = fileName(name, tracee);
   if (file.path === "" && name.path !== undefined && name.empty !== true) return CONTINUE; // ENOENT
   using place = tracee.place(file);
-  if (file.path === "") return isWaiting() ? work(new NotedFile(native, place.base), place.base) : CONTINUE;
+  if (file.path === "") return work(new NotedFile(native, place.base), place.base);
   const fd = place.open(file.path, name.follow);
   try {
-    return isWaiting() ? work(new NotedFile(native, fd), fd) : CONTINUE;
+    return work(new NotedFile(native, fd), fd);
   } finally {
     fs.closeSync(fd);
   }
@@ -92,6 +92,7 @@ function chown(name: NameArguments, ids: readonly (bigint | undefined)[], contex
       if (owner !== fsuid || (uid !== undefined && uid !== owner) || !groupIsOwn)
         return { kind: "error", errno: EPERM };
     }
+    if (!context.isWaiting()) return CONTINUE;
     file.chown(uid, gid);
     return DONE;
   });
@@ -100,7 +101,7 @@ function chown(name: NameArguments, ids: readonly (bigint | undefined)[], contex
 function stat(name: NameArguments, into: bigint | undefined, context: FileCallContext): Answer {
   return withFile(name, context, (file, fd) => {
     const note = file.note();
-    if (!note) return CONTINUE;
+    if (!note || !context.isWaiting()) return CONTINUE;
     const data = context.native.stat(fd);
     const at = STAT_FIELDS[process.arch === "arm64" ? "arm64" : "x64"];
     data.writeUInt32LE(note.uid, at.uid);
@@ -129,7 +130,7 @@ function statx(
 ): Answer {
   return withFile(name, context, (file, fd) => {
     const note = file.note();
-    if (!note) return CONTINUE;
+    if (!note || !context.isWaiting()) return CONTINUE;
     const data = context.native.statx(fd, mask);
     data.writeUInt32LE(note.uid, STATX_FIELDS.uid);
     data.writeUInt32LE(note.gid, STATX_FIELDS.gid);
@@ -157,7 +158,7 @@ function deviceMode(mode: number, device: NonNullable<OwnerNote["device"]>): num
 function setLinkTimes(name: NameArguments, times: bigint | undefined, context: FileCallContext): Answer {
   if (name.path === undefined || name.path === 0n) return CONTINUE;
   return withFile(name, context, (file, fd) => {
-    if (!file.isTimed || !file.note()) return CONTINUE;
+    if (!file.isTimed || !file.note() || !context.isWaiting()) return CONTINUE;
     const mtimeNs = times === undefined || times === 0n ? "now" : timeOf(context.tracee.read(times + 16n, TIME_BYTES));
     context.native.setTimes(fd, undefined, mtimeNs);
     return DONE;

@@ -8,6 +8,8 @@ export interface Native {
   wait(fd: number, limitMs: number): "ready" | "ended" | "nothing";
   /** ioctl(2) with a buffer; false where the other side of the request has gone (ENOENT). */
   control(fd: number, request: number, data: Buffer): boolean;
+  /** ioctl(2) with a number that an older kernel may not know: then nothing happens. */
+  configure(fd: number, request: number, value: number): void;
   /** As `control`; gives the call's own result. */
   controlled(fd: number, request: number, data: Buffer): number;
   /** A socket of the Unix domain that listens at NAME below the cwd; the caller closes it. */
@@ -72,6 +74,7 @@ export function loadNative(): Native {
   };
   const poll = libc.func("poll", "int", ["void *", "ulong", "int"]) as (...values: unknown[]) => number;
   const ioctl = libc.func("ioctl", "int", ["int", "ulong", "void *"]) as (...values: unknown[]) => number;
+  const ioctlNumber = libc.func("ioctl", "int", ["int", "ulong", "ulong"]) as (...values: unknown[]) => number;
   const socket = call("socket", "int", "int", "int");
   const bind = call("bind", "int", "void *", "uint");
   const connect = call("connect", "int", "void *", "uint");
@@ -137,6 +140,7 @@ export function loadNative(): Native {
         throw error;
       }
     },
+    configure: (fd, request, number) => void ioctlNumber(fd, request, number),
     controlled,
     listenAt(name) {
       const fd = socket("AF_UNIX", AF_UNIX, SOCK_STREAM_CLOEXEC, 0);

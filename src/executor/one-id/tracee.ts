@@ -3,7 +3,8 @@ import { changeDirectory, chrootHere } from "../../base/index.js";
 
 const AT_FDCWD = -100;
 const PATH_MAX_BYTES = 4096;
-const PAGE_BYTES = 4096;
+/** Most paths are shorter; a divisor of a page. */
+const PIECE_BYTES = 256;
 const O_PATH = 0o10000000;
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = fs.constants;
 
@@ -37,11 +38,11 @@ export class Tracee {
     return data.subarray(0, read);
   }
 
-  /** A text that ends with a zero byte, read page by page: what lies behind it may not be there. */
+  /** A text that ends with a zero byte, read in pieces of pages: the page behind its own may not be there. */
   readText(address: bigint): string {
     let text = "";
     for (let at = address; text.length < PATH_MAX_BYTES; ) {
-      const rest = PAGE_BYTES - Number(at % BigInt(PAGE_BYTES));
+      const rest = PIECE_BYTES - Number(at % BigInt(PIECE_BYTES));
       const part = this.read(at, rest).toString("latin1");
       const end = part.indexOf("\0");
       if (end >= 0) return text + part.slice(0, end);
