@@ -23,6 +23,7 @@ export const WAYS = [
     umask: "000",
     cases: ["exec-", "fs-"],
   },
+  { name: "cgroup version 2", env: {}, umask: "022", under: "with-cgroup2.sh", cases: ["exec-run-"] },
   { name: "built-in sandbox", env: { ASHLAR_ISOLATION: "sandbox" }, umask: "022", cases: ["exec-", "fs-run-"] },
 ];
 const USUAL_WAY = { name: "", env: {}, umask: "022", cases: [""] };
@@ -75,7 +76,9 @@ async function runCases(only, { state, way }) {
   const jobs = String(os.availableParallelism());
   const engine = `${folder}/with-umask.sh ${way.umask} ${root}/bin/ashlar build`;
   const words = ["--engine", engine, "--json", "--jobs", jobs, "--only", only];
-  const child = spawn(process.execPath, [path.join(folder, "run.mjs"), ...words], {
+  const before = way.under ? [path.join(folder, way.under)] : [];
+  const [program, ...args] = [...before, process.execPath, path.join(folder, "run.mjs"), ...words];
+  const child = spawn(program, args, {
     env: { ...process.env, ...way.env, ASHLAR_ROOT: state },
     stdio: ["ignore", "pipe", "inherit"],
   });

@@ -137,6 +137,7 @@ test("kill -9 takes devices and rules along, and the next command takes back the
   await other.ashlar(["du"], { under: network.machine });
   await other[Symbol.asyncDispose]();
   expect(network.left()).toEqual(UNTOUCHED);
+  await world.ashlar(["du"], { under: network.machine });
 });
 
 test("engines side by side share what is changed; the last one takes it back", async () => {
