@@ -199,3 +199,40 @@ test("a network that was asked for and does not work is an error, not another ne
   const refused = await world.build([context], { under: network.machine, env: { ASHLAR_NETWORK: "veth" } });
   expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining("the firewall forwards nothing") });
 });
+
+/** Runs a program where FILE is another one. */
+const covering = (file: string, by: string) => [
+  ...network.machine,
+  ...["unshare", "--mount", "--propagation", "private", "--", "/bin/sh", "-c"],
+  ...['mount --bind "$0" "$1" && shift && exec "$@"', by, file],
+];
+
+test("where nothing else works steps share the machine's network, and the build says so once", async () => {
+  const on = (...words: readonly string[]) =>
+    execFileSync(network.machine[0] ?? "", [...network.machine.slice(1), ...words]);
+  on("nft", "table inet strict { chain forward { type filter hook forward priority 0; policy drop; }; }");
+  const said = await build(["RUN echo shared=$(ls /sys/class/net | tr '\\n' ,)", "RUN echo again"], [], {
+    under: covering("/dev/net/tun", "/dev/null"),
+  });
+  expect(lineOf(said, ANSWER("shared"))).toContain("up0");
+  expect(said.match(/RUN steps share this machine's network/g)).toHaveLength(1);
+});
+
+test("steps that can't look names up are told of, unless a program forwards", async (context) => {
+  const resolv = world.path("resolv.conf");
+  fs.writeFileSync(resolv, "search lan\nnameserver 127.0.0.1\n");
+  const options = { under: covering("/etc/resolv.conf", resolv) };
+  const said = await build(["RUN echo servers=$(grep -c nameserver /etc/resolv.conf)"], [], options);
+  expect(lineOf(said, ANSWER("servers"))).toBe("0");
+  expect(said).toContain("RUN steps can't look names up: /etc/resolv.conf names only 127.0.0.1");
+  needs(context, "slirp4netns");
+  const answer = await build(
+    ["RUN echo servers=$(awk '/nameserver/ { print $2 }' /etc/resolv.conf) # slirp4netns"],
+    [],
+    {
+      ...options,
+      env: { ASHLAR_NETWORK: "slirp4netns" },
+    },
+  );
+  expect(lineOf(answer, ANSWER("servers"))).toMatch(/^10\.187\.0\.3$/);
+});
