@@ -7,6 +7,7 @@ import type { ImagesFlags } from "./commands/images.js";
 import type { LoadFlags } from "./commands/load.js";
 import type { PruneFlags } from "./commands/prune.js";
 import type { RunFlags } from "./commands/run.js";
+import { addRegistryCommands } from "./registry-commands.js";
 import type { Surroundings } from "./surroundings.js";
 import { UsageError } from "./usage-error.js";
 import { readVersion } from "./version.js";
@@ -30,6 +31,7 @@ export function createProgram(surroundings: Surroundings, done: (code: number) =
   addBuild(program, surroundings, done);
   addRun(program, surroundings, done);
   addStoreCommands(program, surroundings, done);
+  addRegistryCommands(program, surroundings, done);
   addDebug(program, surroundings, done);
   program
     .command("version")

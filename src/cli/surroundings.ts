@@ -10,7 +10,8 @@ export interface Surroundings {
   readonly homeDirectory: string;
   /** This machine's platform: `linux/amd64`. */
   readonly platform: string;
-  readonly stdin: AsyncIterable<Uint8Array> & { readonly isTTY?: boolean };
+  /** A terminal can stop showing what is typed, and give each key as it is pressed (`setRawMode`). */
+  readonly stdin: AsyncIterable<Uint8Array> & { readonly isTTY?: boolean; setRawMode?(on: boolean): unknown };
   readonly stdout: Output;
   readonly stderr: Output;
   readonly clock: RendererClock;

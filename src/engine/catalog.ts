@@ -7,6 +7,7 @@ import {
   type Platform,
   type Provider,
   parseReference,
+  type Reference,
   withDefaultTag,
 } from "../oci/index.js";
 import type { ImageResolver, ResolvedLayers } from "../ops/index.js";
@@ -72,6 +73,11 @@ export function isLocalOrigin(origin: string): boolean {
   return origin.startsWith(LAYOUT_SCHEME);
 }
 
+/** The image that a layer's place names; undefined for a place that is no registry's. */
+export function originReference(origin: string): Reference | undefined {
+  return origin.startsWith(IMAGE_SCHEME) ? parseReference(imageName(origin)) : undefined;
+}
+
 /** Fetches layers from where they were seen, into the content store: the first place that has the blob. */
 export function createLayerFetcher(store: ContentStore, registry: Registry): FetchLayer {
   return async ({ descriptor, origins }, { signal, onProgress }) => {
@@ -90,7 +96,7 @@ export function createLayerFetcher(store: ContentStore, registry: Registry): Fet
         if (i === 0)
           failure = new EngineError(
             errorCode(error),
-            `fetching layer ${descriptor.digest} of ${origin}: ${messageOf(error)}`,
+            `fetching layer ${descriptor.digest} of ${origin.replace(IMAGE_SCHEME, "")}: ${messageOf(error)}`,
             { cause: error },
           );
       }

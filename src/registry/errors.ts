@@ -36,20 +36,23 @@ export function transportError(cause: unknown, host: string, { signal }: AbortOp
 }
 
 /**
- * What a response that is no success means. WHAT was being done: `resolving docker.io/library/alpine:3`, to pull or to push. Reads the
- * body.
+ * What a response that is no success means. WHAT was being done: `resolving docker.io/library/alpine:3`, and with which ACCESS to a
+ * repository. Reads the body.
  */
 export async function statusError(
   response: HttpResponse,
   what: string,
-  access: "pull" | "push" = "pull",
+  access?: "pull" | "push",
 ): Promise<EngineError> {
   const said = await serverMessage(response);
   const detail = said === "" ? "" : `: ${said}`;
   const { status } = response;
   const shown = `unexpected status from ${response.method} request to ${response.url.origin}${response.url.pathname}: ${status}`;
   if (status === 401) {
-    const denied = `${access} access denied, repository does not exist or may require authorization`;
+    const denied =
+      access === undefined
+        ? "access denied"
+        : `${access} access denied, repository does not exist or may require authorization`;
     return new EngineError("denied", `${what}: ${denied}${said === "" ? "" : `: server message: ${said}`}`);
   }
   if (status === 403) return new EngineError("denied", `${what}: ${shown}${detail}`);

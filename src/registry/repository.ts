@@ -1,4 +1,4 @@
-import { type AbortOptions, canceled, type Digest, digestOf, EngineError, isDigest } from "../base/index.js";
+import { type AbortOptions, canceled, type Digest, digestOf, EngineError, errorCode, isDigest } from "../base/index.js";
 import {
   type Bytes,
   checked,
@@ -90,7 +90,9 @@ export function createRepository(client: RegistryClient, reference: Reference): 
         headers: isDocument ? { accept: ACCEPT } : {},
         what: `fetching ${target.digest} of ${name}`,
       };
-      return checked(target, resumed(client, place, target.size, options), options.offset);
+      const { urls = [] } = target;
+      const places = [place, ...urls.filter(isWebAddress).map((path): BlobPlace => ({ ...place, path }))];
+      return checked(target, readFirst(client, places, target.size, options), options.offset);
     },
   };
 }
@@ -163,6 +165,27 @@ const KNOWN_TYPES: ReadonlySet<string> = new Set([
 
 function otherDigest(what: string, actual: Digest): EngineError {
   return new EngineError("data-loss", `${what}: the registry gave ${actual}`);
+}
+
+/** Layers that may not be distributed lie elsewhere; what else a manifest names as an address doesn't concern us. */
+function isWebAddress(url: string): boolean {
+  return URL.canParse(url) && /^https?:$/.test(new URL(url).protocol);
+}
+
+/** From the first of PLACES that has it. */
+async function* readFirst(
+  client: RegistryClient,
+  [place, ...others]: readonly BlobPlace[],
+  size: number,
+  options: ReadOptions,
+): Bytes {
+  if (place === undefined) return;
+  try {
+    yield* resumed(client, place, size, options);
+  } catch (error) {
+    if (errorCode(error) !== "not-found" || others.length === 0) throw error;
+    yield* readFirst(client, others, size, options);
+  }
 }
 
 interface BlobPlace extends ManifestRequest {
