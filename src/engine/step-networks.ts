@@ -28,7 +28,7 @@ export function createStepNetworks(options: Omit<NetworksOptions, "directory">):
 
 /** Takes back what engines that were killed have left in this machine's network. Nearly nothing to do where none has changed anything. */
 export async function sweepStepNetworks(options: Pick<NetworksOptions, "plane" | "searchPath">): Promise<void> {
-  if (!fs.existsSync(CHANGES_DIRECTORY)) return;
+  if (!fs.existsSync(CHANGES_DIRECTORY) || fs.readdirSync(CHANGES_DIRECTORY).length === 0) return;
   const { sweepNetworks } = await import("../executor/index.js");
   await sweepNetworks({ ...options, directory: CHANGES_DIRECTORY });
 }
