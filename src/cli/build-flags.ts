@@ -19,6 +19,9 @@ export interface BuildFlags {
   readonly metadataFile?: string;
   readonly progress?: string;
   readonly root?: string;
+  readonly push?: boolean;
+  readonly annotation?: readonly string[];
+  readonly attest?: readonly string[];
   readonly provenance?: string;
   readonly sbom?: string;
   readonly secret?: readonly string[];

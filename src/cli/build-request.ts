@@ -1,10 +1,11 @@
 import path from "node:path";
 import type { BuildRequest, EngineOptions } from "../engine/index.js";
 import { parseAllow } from "./allow-flag.js";
+import { parseAttestations } from "./attest-flag.js";
 import type { BuildFlags } from "./build-flags.js";
 import { type Call, parseCall } from "./call.js";
 import { isAddress, withLentAccess } from "./context-address.js";
-import { type OutputTarget, parseOutput } from "./output-flag.js";
+import { type OutputTarget, parseOutput, withAnnotations, withPush } from "./output-flag.js";
 import { parseResources } from "./resource-flags.js";
 import { parseSecret } from "./secret-flag.js";
 import { parseSsh } from "./ssh-flag.js";
@@ -48,7 +49,6 @@ export interface Ambient {
 
 /** Reads the flags and the context argument of `ashlar build`. Throws UsageError; reads no file. */
 export function parseBuild(flags: BuildFlags, contextPath: string | undefined, ambient: Ambient): BuildInvocation {
-  refuseUnsupported(flags);
   const context = parseContext(contextPath, flags.file, ambient.cwd);
   const quiet = flags.quiet === true;
   const outputs = parseOutputs(flags, ambient.cwd);
@@ -103,16 +103,6 @@ export function isSet(value: string | undefined): boolean {
 const NETWORK_MODES = ["auto", "veth", "pasta", "slirp4netns", "host"] as const;
 const PROGRESS_MODES = ["auto", "tty", "plain", "quiet", "none", "rawjson"] as const;
 
-function refuseUnsupported({ provenance, sbom }: BuildFlags): void {
-  for (const [flag, value] of [
-    ["--provenance", provenance],
-    ["--sbom", sbom],
-  ] as const) {
-    if (value !== undefined && !/^(0|f|false)$/i.test(value))
-      throw new UsageError(`${flag}=${value} is not supported yet: only ${flag}=false is`);
-  }
-}
-
 function parseContext(
   contextPath: string | undefined,
   file: string | undefined,
@@ -155,15 +145,14 @@ function parseRequest(
 ): Omit<BuildRequest, "context"> {
   const { env } = ambient;
   const platforms = parsePlatforms(flags.platform, ambient);
-  const tags =
-    flags.tag ?? outputs?.flatMap((output) => ("attrs" in output ? (output.attrs.name?.split(",") ?? []) : [])) ?? [];
+  const attestations = parseAttestations(flags);
   const resources = parseResources(flags);
   return {
     ...(flags.target ? { target: flags.target } : {}),
     buildArgs: parseBuildArgs(flags.buildArg ?? [], ambient),
     buildContexts: parseBuildContexts(flags.buildContext ?? [], ambient.cwd),
     ...(platforms.length > 0 ? { platforms } : {}),
-    tags,
+    tags: flags.tag ?? outputs?.flatMap(namesOf) ?? [],
     labels: parsePairs(flags.label ?? [], "label", () => ""),
     noCache: parseNoCache(flags),
     pull: flags.pull === true,
@@ -176,6 +165,7 @@ function parseRequest(
     secrets: (flags.secret ?? []).map((secret) => parseSecret(secret, env, ambient.cwd)),
     ssh: (flags.ssh ?? []).map((ssh) => parseSsh(ssh, env, ambient.cwd)),
     ...(resources ? { resources } : {}),
+    ...(attestations.length > 0 ? { attestations } : {}),
     ...(flags.maxParallelism ? { maxParallelism: parseCount(flags.maxParallelism, "--max-parallelism") } : {}),
   };
 }
@@ -215,9 +205,20 @@ function parseNoCache({ cache, cacheFilter }: BuildFlags): boolean | readonly st
   return stages.length > 0 ? stages : cache === false;
 }
 
-function parseOutputs({ output, load }: BuildFlags, cwd: string): readonly OutputTarget[] | undefined {
-  const targets = (output ?? []).map((text) => parseOutput(text, cwd));
-  if (load && !targets.some(({ kind }) => kind === "load")) targets.push({ kind: "load", attrs: {} });
+/** What an archive is called. An image has its names for itself: several may have other ones. */
+function namesOf(output: OutputTarget): readonly string[] {
+  return output.kind === "store" || !("attrs" in output) ? [] : (output.attrs.name?.split(",") ?? []);
+}
+
+function parseOutputs(
+  { output, load, push, annotation }: BuildFlags,
+  cwd: string,
+): readonly OutputTarget[] | undefined {
+  const given = (output ?? []).map((text) => parseOutput(text, cwd));
+  if (load && !given.some(({ kind }) => kind === "load")) given.push({ kind: "load", attrs: {} });
+  const all = push ? withPush(given) : given;
+  const words = annotation ?? [];
+  const targets = withAnnotations(all.length === 0 && words.length > 0 ? [{ kind: "store", attrs: {} }] : all, words);
   if (targets.filter(({ kind }) => kind === "stdout").length > 1)
     throw new UsageError("only one output can go to standard output");
   if (targets.filter(({ kind }) => kind === "load").length > 1)

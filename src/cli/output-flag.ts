@@ -13,6 +13,38 @@ export type OutputTarget =
 type FileType = "oci" | "docker" | "tar";
 type Attrs = Readonly<Record<string, string>>;
 
+/** TARGETS, with --push: the images among them are pushed, or one more is made. */
+export function withPush(targets: readonly OutputTarget[]): readonly OutputTarget[] {
+  if (!targets.some(({ kind }) => kind === "store")) return [...targets, { kind: "store", attrs: { push: "true" } }];
+  return targets.map((target) =>
+    target.kind === "store" ? { ...target, attrs: { ...target.attrs, push: "true" } } : target,
+  );
+}
+
+/** TARGETS, whose images get each --annotation: `KEY=VALUE` or `PLACE[PLATFORM],PLACE:KEY=VALUE`. */
+export function withAnnotations(targets: readonly OutputTarget[], words: readonly string[]): readonly OutputTarget[] {
+  if (words.length === 0) return targets;
+  const given = Object.fromEntries(words.flatMap(parseAnnotation));
+  return targets.map((target) => {
+    const isImage = target.kind === "store" || target.kind === "load" || ("type" in target && isArchive(target.type));
+    return isImage && "attrs" in target ? { ...target, attrs: { ...given, ...target.attrs } } : target;
+  });
+}
+
+function isArchive(type: FileType | "local"): boolean {
+  return type === "oci" || type === "docker";
+}
+
+const ANNOTATION = /^((?:[a-z-]+(?:\[[A-Za-z0-9_/-]+\])?,)*[a-z-]+(?:\[[A-Za-z0-9_/-]+\])?):(.+)$/s;
+
+/** As attributes of an output: `annotation-index.KEY`. */
+function parseAnnotation(word: string): readonly (readonly [string, string])[] {
+  const equals = word.indexOf("=");
+  if (equals < 0) throw new UsageError(`invalid annotation ${JSON.stringify(word)}, expected key=value`);
+  const [, places = "manifest", key = word.slice(0, equals)] = ANNOTATION.exec(word.slice(0, equals)) ?? [];
+  return places.split(",").map((place) => [`annotation-${place}.${key}`, word.slice(equals + 1)]);
+}
+
 /** One --output: `type=oci,dest=out.tar`, `DIR`, or `-` for a tar archive on standard output. Relative paths start at CWD. */
 export function parseOutput(text: string, cwd: string): OutputTarget {
   if (text === "-") return { kind: "stdout", type: "tar", attrs: {} };
@@ -38,20 +70,23 @@ function targetOf(type: string | undefined, dest: string, attrs: Attrs, cwd: str
     case "tar":
       return fileTarget(type, dest, attrs, cwd);
     case "image":
-      if (attrs.push !== undefined && parseBoolean(attrs.push, "push")) throw new UsageError(PUSH_UNSUPPORTED);
       return { kind: "store", attrs };
     case "registry":
-      throw new UsageError(PUSH_UNSUPPORTED);
+      return { kind: "store", attrs: { push: "true", ...attrs } };
     case "cacheonly":
       return { kind: "cache" };
     default:
       throw new UsageError(
-        `exporter ${JSON.stringify(type)} could not be found: there are local, tar, oci, docker, image and cacheonly`,
+        `exporter ${JSON.stringify(type)} could not be found: there are local, tar, oci, docker, image, registry and cacheonly`,
       );
   }
 }
 
-const PUSH_UNSUPPORTED = "pushing to a registry is not supported yet";
+/** Whether an image goes to a registry. */
+export function isPushed(target: OutputTarget): boolean {
+  if (target.kind !== "store" || target.attrs.push === undefined) return false;
+  return target.attrs.push === "" || parseBoolean(target.attrs.push, "push");
+}
 
 function fileTarget(type: FileType, dest: string, attrs: Attrs, cwd: string): OutputTarget {
   // With tar=false the image is written as a layout directory.

@@ -44,14 +44,7 @@ export function createProgram(surroundings: Surroundings, done: (code: number) =
 }
 
 /** Flags of `docker buildx build` that are known and can't be followed yet. */
-const UNSUPPORTED = [
-  "cache-from <ref>",
-  "cache-to <ref>",
-  "annotation <text>",
-  "attest <text>",
-  "policy <text>",
-  "push",
-];
+const UNSUPPORTED = ["cache-from <ref>", "cache-to <ref>", "policy <text>"];
 /** Flags of older builders that mean nothing here: there are no containers to remove, no context to send. */
 const IGNORED = ["rm", "force-rm", "compress", "builder <name>"];
 
@@ -63,8 +56,15 @@ function addBuild(program: Command, surroundings: Surroundings, done: (code: num
     .description("build an image from a Dockerfile")
     .addOption(list("-t, --tag <name>", "name of the image, NAME[:TAG]"))
     .addOption(list("--label <key=value>", "set a label of the image"))
-    .addOption(list("-o, --output <dest>", "where the result goes: type=local|tar|oci|docker,dest=PATH, or DIR, or -"))
+    .addOption(
+      list(
+        "-o, --output <dest>",
+        "where the result goes: type=local|tar|oci|docker,dest=PATH, type=image|registry, or DIR, or -",
+      ),
+    )
     .option("--load", "load the image into docker or podman")
+    .option("--push", "push the image to its registries")
+    .addOption(list("--annotation <key=value>", "annotate the image: [PLACE[PLATFORM]:]KEY=VALUE"))
     .option("-q, --quiet", "print nothing but the image id")
     .option("--iidfile <file>", "write the image id to a file")
     .option("--metadata-file <file>", "write what was built to a file, as JSON")
@@ -142,8 +142,9 @@ function addStepFlags(build: Command): void {
     .addOption(list("--resource <key=value>", "bound steps: memory=2g, cpu-quota=50000, cpuset-cpus=0-3 ..."))
     .option("--max-parallelism <n>", "RUN steps at once")
     .option("--isolation <kind>", "how steps run: oci or sandbox")
-    .option("--provenance <value>", "only false is supported")
-    .option("--sbom <value>", "only false is supported");
+    .addOption(list("--attest <spec>", "say something of the image: type=provenance,mode=max or type=sbom"))
+    .option("--provenance <value>", "say how it was made: true, false, mode=min|max ... (default: false)")
+    .option("--sbom <value>", "say what packages it holds: true or false (default: false)");
   for (const flag of OLD_RESOURCES) build.addOption(new Option(flag).hideHelp());
 }
 

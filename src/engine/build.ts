@@ -19,6 +19,7 @@ import type { DataPlane, LayerStore, StateDirs } from "../snapshot/index.js";
 import type { CacheKey, Job, Vertex } from "../solver/index.js";
 import type { GitSource, HttpEntities, ImageSource } from "../sources/index.js";
 import type { Database } from "../store/index.js";
+import { type Attesting, attestationsOf } from "./attestations.js";
 import { type Catalog, createCatalog } from "./catalog.js";
 import { failureAt, located } from "./failure.js";
 import { frontendRequest } from "./frontend-request.js";
@@ -83,9 +84,11 @@ class Build implements AsyncDisposable {
   readonly #signal: AbortSignal;
   readonly #catalog: Catalog;
   readonly #report: BuildReport;
+  readonly #startedAt: number;
 
   constructor(engine: BuildEngine, request: BuildRequest) {
     this.#engine = engine;
+    this.#startedAt = engine.clock.now();
     this.#request = request;
     this.#id = engine.newId();
     this.#report = new BuildReport(engine.clock, request.onProgress);
@@ -133,7 +136,9 @@ class Build implements AsyncDisposable {
     const { images, multiPlatform } = await createDockerfileFrontend().solve(request, bridge, { signal: this.#signal });
     const { environment, job } = await solver();
     const built = await this.#solved(images, { job, environment, inputs });
-    const written = await writeOutputs(this.#engine.outputs, built, {
+    const attesting = { request: this.#request, inputs, environment, startedAt: this.#startedAt, signal: this.#signal };
+    const attested = await attestedImages(images, built, attesting);
+    const written = await writeOutputs(this.#engine.outputs, attested, {
       request: this.#request,
       progress: this.#report,
       signal: this.#signal,
@@ -174,6 +179,21 @@ class Build implements AsyncDisposable {
       }),
     );
   }
+}
+
+/** BUILT, the images in their order, with what the request wants to be said of them. */
+async function attestedImages(
+  images: readonly FrontendImage[],
+  built: readonly BuiltImage[],
+  attesting: Attesting,
+): Promise<readonly BuiltImage[]> {
+  if ((attesting.request.attestations ?? []).length === 0) return built;
+  return Promise.all(
+    built.map(async (each, i): Promise<BuiltImage> => {
+      const image = images[i];
+      return image ? { ...each, attestations: await attestationsOf(image, each.tree, attesting) } : each;
+    }),
+  );
 }
 
 /** The time that a build fixes, in whole seconds: the same for all of its platforms. */

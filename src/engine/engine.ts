@@ -37,7 +37,7 @@ import { loadImages } from "./load.js";
 import { createNetworkSources } from "./network-sources.js";
 import { createNotices, type Notices } from "./notices.js";
 import { createOutputs } from "./outputs.js";
-import { chooseOwnership, namespacePlane } from "./ownership.js";
+import { chooseOwnership, namespaceFact, namespacePlane } from "./ownership.js";
 import { diskUsage, type PruneEngine, prune } from "./prune.js";
 import { openRegistry } from "./registries.js";
 import {
@@ -144,6 +144,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     clock,
     dirs,
     fetchLayer,
+    registry,
     cores: coreCount(),
     owner: writerOf(ownership),
   });
@@ -187,6 +188,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     notices,
     sync: () => syncSettled({ database, plane, clock, bootId: boot }),
     snapshotter: ground.snapshotter,
+    ownership,
     networks,
   });
 }
@@ -218,6 +220,7 @@ interface Parts {
   /** Notes what has reached the disk. */
   readonly sync: () => Promise<void>;
   readonly snapshotter: string;
+  readonly ownership: Ownership;
   readonly networks: StepNetworks;
 }
 
@@ -226,18 +229,20 @@ class OpenEngine implements Engine {
   readonly #pruning: PruneEngine;
   readonly #scope: Scope;
   readonly #snapshotter: string;
+  readonly #ownership: Ownership;
   readonly #networks: StepNetworks;
   readonly #closing = new AbortController();
   readonly #working = new Set<Promise<unknown>>();
   readonly #notices: Notices;
   readonly #sync: () => Promise<void>;
 
-  constructor({ parts, pruning, scope, notices, sync, snapshotter, networks }: Parts) {
+  constructor({ parts, pruning, scope, notices, sync, snapshotter, ownership, networks }: Parts) {
     this.#parts = parts;
     this.#pruning = pruning;
     this.#scope = scope;
     this.#notices = notices;
     this.#snapshotter = snapshotter;
+    this.#ownership = ownership;
     this.#networks = networks;
     this.#sync = lazy(sync);
   }
@@ -308,6 +313,7 @@ class OpenEngine implements Engine {
     return {
       Root: this.#parts.dirs.root,
       Snapshotter: this.#snapshotter,
+      ...(this.#ownership.kind === "machine" ? {} : { "User namespace": namespaceFact(this.#ownership) }),
       Cores: String(coreCount()),
       Network: await this.#network(),
     };

@@ -1,4 +1,5 @@
-import { type Clock, digestOf, EngineError, unreachable } from "../base/index.js";
+import type { Attestation } from "../attest/index.js";
+import { type Clock, digestOf, EngineError, forAll, unreachable } from "../base/index.js";
 import {
   createImageWriter,
   type ExportedImage,
@@ -10,23 +11,30 @@ import {
   fullNames,
   type ImageWriter,
   parseImageOutput,
+  parseStoreOutput,
   parseTreeOutput,
   storeImage,
   type WrittenImages,
 } from "../exporters/index.js";
 import type { ImageConfig, Platform } from "../oci/index.js";
 import type { ProgressSink, VertexInfo } from "../progress/index.js";
+import type { Registry } from "../registry/index.js";
 import type { DataPlane, FetchLayer, LayerStore, StateDirs, Tree } from "../snapshot/index.js";
 import type { ContentStore, ImageStore } from "../store/index.js";
+import { checkAttestations } from "./attestations.js";
 import { shownAs } from "./bridge.js";
 import { isLocalOrigin } from "./catalog.js";
+import { checkStoreOutput, pushOutput, storeOutput } from "./image-output.js";
 import type { BuildRequest, BuildResult, OutputSpec } from "./request.js";
+import { squashOwn } from "./squash.js";
 
 /** What a build made for one platform. */
 export interface BuiltImage {
   readonly platform: Platform;
   readonly tree: Tree;
   readonly config: ImageConfig;
+  /** What is said of it. */
+  readonly attestations?: readonly Attestation[] | undefined;
 }
 
 /** What results are written with. */
@@ -39,6 +47,8 @@ export interface Outputs {
   readonly clock: Clock;
   readonly dirs: StateDirs;
   readonly fetchLayer: FetchLayer;
+  /** Where images are pushed to. */
+  readonly registry: Registry;
   /** Who owns files that are written to a directory. */
   readonly owner: { readonly uid: number; readonly gid: number };
 }
@@ -66,38 +76,52 @@ export interface Writing {
 
 type Written = Omit<BuildResult, "steps" | "warnings">;
 
-/** Refuses outputs and tags that won't do, before anything is built. Throws `invalid` or `unsupported`. */
+/** Refuses outputs, attestations and tags that won't do, before anything is built. Throws `invalid` or `unsupported`. */
 export function checkOutputs(request: BuildRequest): void {
   fullNames(request.tags ?? []);
-  for (const output of request.outputs ?? []) attributesOf(output);
+  checkAttestations(request);
+  for (const output of request.outputs ?? []) checkOutput(output, request.tags ?? []);
   if ((request.outputs ?? []).some(({ type }) => type === "docker") && new Set(request.platforms).size > 1) {
     throw new EngineError("unsupported", "docker exporter does not currently support exporting manifest lists");
   }
 }
 
-function attributesOf(output: OutputSpec): unknown {
-  const attrs = output.attrs ?? {};
-  return output.type === "oci" || output.type === "docker"
-    ? parseImageOutput(output.type, attrs)
-    : parseTreeOutput(output.type, attrs);
+function checkOutput({ type, attrs = {} }: OutputSpec, tags: readonly string[]): void {
+  switch (type) {
+    case "oci":
+    case "docker":
+      parseImageOutput(type, attrs);
+      break;
+    case "tar":
+    case "local":
+      parseTreeOutput(type, attrs);
+      break;
+    case "image":
+      checkStoreOutput(parseStoreOutput(attrs), tags);
+      break;
+    default:
+      unreachable(type);
+  }
 }
 
-/** Writes every output of the request, then gives the image its names in the store. */
+/**
+ * Writes every output of the request, then gives the image its names in the store, unless an output has done so. What goes to a registry
+ * goes there at the end, when everything else is done.
+ */
 export async function writeOutputs(outputs: Outputs, built: readonly BuiltImage[], writing: Writing): Promise<Written> {
   const images = built.map((image): ExportedImage => ({ ...image, baseLayers: image.config.rootfs.diff_ids.length }));
   const { request } = writing;
-  const results: BuildResult["outputs"][number][] = [];
-  let image: WrittenImages | undefined;
-  for (const output of request.outputs ?? []) {
-    const { result, written } = await writeOutput(outputs, { output, images }, writing);
-    results.push(result);
-    image ??= written;
-  }
+  const done: OutputResult[] = [];
+  for (const output of request.outputs ?? []) done.push(await writeOutput(outputs, { output, images }, writing));
   const tags = request.tags ?? [];
-  const names = tags.length > 0 ? await store(outputs, images, { ...writing, names: tags }) : undefined;
-  if (!image && request.outputs === undefined && !names) image = await describe(outputs, images, writing);
-  const shown = image ?? names;
-  return { names: names?.names ?? [], outputs: results, ...(shown ? identity(shown) : {}) };
+  const isNamed = tags.length === 0 || done.some(({ result }) => result.type === "image");
+  const named = isNamed ? undefined : await store(outputs, images, { ...writing, names: tags });
+  let image = done.find(({ written }) => written)?.written;
+  if (!image && request.outputs === undefined && !named) image = await describe(outputs, images, writing);
+  for (const { finish } of done) await finish?.();
+  const names = [...new Set([...done.flatMap((each) => each.names ?? []), ...(named?.names ?? [])])];
+  const shown = image ?? named;
+  return { names, outputs: done.map(({ result }) => result), ...(shown ? identity(shown) : {}) };
 }
 
 function identity({ root, images }: WrittenImages): Pick<Written, "digest" | "imageId" | "descriptor" | "sizeBytes"> {
@@ -158,11 +182,21 @@ interface OneOutput {
 interface OutputResult {
   readonly result: BuildResult["outputs"][number];
   readonly written?: WrittenImages;
+  /** What the image is called in the store because of it. */
+  readonly names?: readonly string[];
+  /** What is left to do once everything else is there. */
+  readonly finish?: () => Promise<void>;
 }
 
-async function writeOutput(outputs: Outputs, { output, images }: OneOutput, writing: Writing): Promise<OutputResult> {
-  const { type, dest, attrs = {} } = output;
-  const place = typeof dest === "string" ? { type, dest } : { type };
+async function writeOutput(
+  outputs: Outputs,
+  { output: spec, images: built }: OneOutput,
+  writing: Writing,
+): Promise<OutputResult> {
+  const { type, attrs = {} } = spec;
+  const images = attrs.squash === "own" ? await squashed(outputs, built, writing) : built;
+  const dest = "dest" in spec ? spec.dest : "";
+  const place = typeof dest === "string" && dest !== "" ? { type, dest } : { type };
   const { sourceDateEpoch, multiPlatform } = writing;
   const names = writing.request.tags ?? [];
   switch (type) {
@@ -183,6 +217,8 @@ async function writeOutput(outputs: Outputs, { output, images }: OneOutput, writ
       );
       return { written, result: { ...place, sizeBytes: written.sizeBytes, digest: written.root.digest } };
     }
+    case "image":
+      return writeStored(outputs, images, { attrs, writing });
     case "tar": {
       const sizeBytes = await exporting("exporting to client tarball", writing, (options) =>
         exportTar(outputs, {
@@ -212,6 +248,41 @@ async function writeOutput(outputs: Outputs, { output, images }: OneOutput, writ
     default:
       return unreachable(type);
   }
+}
+
+/** Into the store, and to registries where that is asked for. */
+async function writeStored(
+  outputs: Outputs,
+  images: readonly ExportedImage[],
+  { attrs, writing }: { readonly attrs: Readonly<Record<string, string>>; readonly writing: Writing },
+): Promise<OutputResult> {
+  const output = parseStoreOutput(attrs);
+  const written = await exporting("exporting to image", writing, async (options) => {
+    await keepLocalLayers(outputs, images, options);
+    return storeOutput(outputs, { images, output, ...options, ...writingOf(writing) });
+  });
+  const { names, wanted } = written;
+  const digest = written.root.digest;
+  if (!output.push) return { written, names, result: { type: "image", digest } };
+  const push = { root: written.root, images, names: wanted, byDigest: output.pushByDigest };
+  const finish = () =>
+    exporting(`pushing ${wanted.join(", ")}`, writing, (options) => pushOutput(outputs, push, options));
+  return { written, names, finish, result: { type: "image", digest, pushed: wanted } };
+}
+
+function writingOf({ request, sourceDateEpoch, multiPlatform }: Writing) {
+  return { tags: request.tags ?? [], sourceDateEpoch, multiPlatform };
+}
+
+/** The images with what this build added to each in one layer. */
+function squashed(
+  outputs: Outputs,
+  images: readonly ExportedImage[],
+  writing: Writing,
+): Promise<readonly ExportedImage[]> {
+  return exporting("squashing layers", writing, ({ signal }) =>
+    forAll(images, (image, one) => squashOwn(outputs, image, { signal: one }), { signal }),
+  );
 }
 
 /** Shows an export as a step, its parts as statuses. */

@@ -43,6 +43,8 @@ export interface BuildRequest {
   readonly resources?: StepResources;
   /** Absent: the image is stored under its tags. An empty list: the build fills the cache and nothing else. */
   readonly outputs?: readonly OutputSpec[];
+  /** Absent: nothing is said of the images. */
+  readonly attestations?: readonly AttestationSpec[];
   /** RUN steps at once; unbounded when absent. */
   readonly maxParallelism?: number;
   readonly onProgress?: ProgressSink["emit"];
@@ -87,7 +89,15 @@ export type OutputSpec =
       readonly dest: string | NodeJS.WritableStream;
       readonly attrs?: Readonly<Record<string, string>>;
     }
-  | { readonly type: "local"; readonly dest: string; readonly attrs?: Readonly<Record<string, string>> };
+  | { readonly type: "local"; readonly dest: string; readonly attrs?: Readonly<Record<string, string>> }
+  /** The image store, and with `push=true` registries. */
+  | { readonly type: "image"; readonly attrs?: Readonly<Record<string, string>> };
+
+/** What is to be said of the images: how they were made, or what they hold. `attrs` are those of --attest. */
+export interface AttestationSpec {
+  readonly type: "provenance" | "sbom";
+  readonly attrs?: Readonly<Record<string, string>>;
+}
 
 export interface BuildResult {
   /** Digest of the manifest (or, with several platforms, the index) that was written; undefined where no image was made. */
@@ -107,6 +117,8 @@ export interface BuildResult {
     readonly dest?: string;
     readonly sizeBytes?: number;
     readonly digest?: string;
+    /** The names it was pushed under. */
+    readonly pushed?: readonly string[];
   }[];
 }
 

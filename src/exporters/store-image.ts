@@ -21,6 +21,8 @@ export interface StoredImages extends WrittenImages {
 /** Images to keep. */
 export interface StoreOptions extends DocumentOptions {
   readonly names: readonly string[];
+  /** What attestations are told to be about; absent: the names. */
+  readonly subjects?: readonly string[] | undefined;
   /** How their layers are packed; absent: not at all. */
   readonly packing?: Omit<WriteOptions, "complete"> | undefined;
   /** Whether each name is also given with the digest. */
@@ -39,9 +41,10 @@ export async function storeImage(
   const { packing } = options;
   const names = fullNames(options.names);
   const { writer } = keeper;
+  const documents = { ...options, names: options.subjects ?? names };
   const written = packing
-    ? await writer.write(images, { ...packing, ...options, complete: false })
-    : await writer.describe(images, options);
+    ? await writer.write(images, { ...packing, ...documents, complete: false })
+    : await writer.describe(images, documents);
   for (const [i, { tree }] of images.entries()) {
     const layers = written.images[i]?.layers ?? [];
     if (packing) await nameLayers(keeper, tree, layers);

@@ -97,6 +97,8 @@ function placeLine(place: Place): string {
       return place.name === undefined
         ? `  loaded into ${place.program}`
         : `  loaded into ${place.program}; run it: ${place.program} run --rm ${place.name}`;
+    case "pushed":
+      return `  pushed ${place.name}${place.digest === undefined ? "" : `@${place.digest}`}`;
     case "written": {
       const size = place.sizeBytes === undefined ? "" : ` (${formatBytes(place.sizeBytes)})`;
       const what = place.type === "local" ? "files" : `${place.type} archive`;

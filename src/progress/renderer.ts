@@ -56,6 +56,7 @@ export interface BuiltImage {
 export type Place =
   | { readonly kind: "store"; readonly name: string }
   | { readonly kind: "loaded"; readonly program: "docker" | "podman"; readonly name: string | undefined }
+  | { readonly kind: "pushed"; readonly name: string; readonly digest?: string | undefined }
   | { readonly kind: "written"; readonly type: string; readonly dest: string; readonly sizeBytes?: number | undefined };
 
 /** A place in a source file, with the whole file's text. Lines from 1, both included. */

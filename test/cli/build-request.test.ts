@@ -155,8 +155,10 @@ describe("what build is asked", () => {
     [{ output: ["type=floppy,dest=x"] }, 'exporter "floppy" could not be found'],
     [{ output: ["dest=x,type="] }, "type is required"],
     [{ output: ["type=oci,dest"] }, "must be a key=value pair"],
-    [{ output: ["type=registry,name=x"] }, "registry is not supported yet"],
-    [{ output: ["type=image,push=true"] }, "registry is not supported yet"],
+    [{ annotation: ["a"] }, "invalid annotation"],
+    [{ attest: ["mode=max"] }, "attestation type not specified"],
+    [{ attest: ["type=sbom", "type=sbom"] }, "duplicate attestation field sbom"],
+    [{ attest: ["type=vsa"] }, 'unknown attestation type "vsa"'],
     [{ output: ["-", "type=oci"] }, "only one output"],
     [{ output: ["-"], quiet: true }, "--quiet"],
     [{ output: ['type=oci,"dest=x'] }, "a quote is out of place"],
@@ -178,8 +180,6 @@ describe("what build is asked", () => {
     [{ secret: ["x"] }, "field 'x' must be a key=value pair"],
     [{ ssh: ["default"] }, "make sure SSH_AUTH_SOCK is set"],
     [{ ssh: ["a=x,,y"] }, "one of its paths is empty"],
-    [{ provenance: "mode=max" }, "only --provenance=false"],
-    [{ sbom: "true" }, "only --sbom=false"],
     [{ buildContext: ["lib"] }, "expected key=value"],
     [{ buildArg: ["=x"] }, "has no name"],
     [{ platform: ["linux/amd64,"] }, "empty name"],
@@ -206,7 +206,47 @@ describe("what build is asked", () => {
     expect(requestOf({ addHost: ["a:host-gateway"] }).extraHosts).toEqual([{ host: "a", ip: "host-gateway" }]);
   });
 
-  it("accepts that there is no provenance and no SBOM", () => {
+  it.each<[BuildFlags, unknown]>([
+    [{ provenance: "false", sbom: "false" }, undefined],
+    [{ provenance: "true" }, [{ type: "provenance", attrs: {} }]],
+    [{ provenance: "mode=min,version=v0.2" }, [{ type: "provenance", attrs: { mode: "min", version: "v0.2" } }]],
+    [{ provenance: "max" }, [{ type: "provenance", attrs: { mode: "max" } }]],
+    [
+      { attest: ["type=provenance,mode=max", "type=sbom,disabled=true"] },
+      [{ type: "provenance", attrs: { mode: "max" } }],
+    ],
+    [{ attest: ["type=provenance,mode=max"], provenance: "false" }, undefined],
+    [{ sbom: "true" }, [{ type: "sbom", attrs: {} }]],
+  ])("reads what is to be said of the image: %j", (flags, expected) => {
+    expect(parse(flags).request.attestations).toEqual(expected);
+  });
+
+  it("pushes every image with --push, and makes one where there is none", () => {
+    expect(parse({ push: true }).outputs).toEqual([{ kind: "store", attrs: { push: "true" } }]);
+    expect(parse({ push: true, output: ["type=image,name=x", "out"] }).outputs).toMatchObject([
+      { kind: "store", attrs: { name: "x", push: "true" } },
+      { kind: "path" },
+    ]);
+    expect(parse({ output: ["type=registry,name=x"] }).outputs).toEqual([
+      { kind: "store", attrs: { name: "x", push: "true" } },
+    ]);
+  });
+
+  it("gives every image the annotations, each in its place", () => {
+    const annotation = ["a=1", "index,manifest[linux/amd64]:org.example/b=2=3"];
+    const attrs = {
+      "annotation-manifest.a": "1",
+      "annotation-index.org.example/b": "2=3",
+      "annotation-manifest[linux/amd64].org.example/b": "2=3",
+    };
+    expect(parse({ annotation }).outputs).toEqual([{ kind: "store", attrs }]);
+    expect(parse({ annotation, output: ["out", "type=oci,dest=x"] }).outputs).toMatchObject([
+      { type: "local", attrs: {} },
+      { type: "oci", attrs },
+    ]);
+  });
+
+  it("reads no more of the flags that are switched off", () => {
     expect(() => parse({ provenance: "false", sbom: "false" })).not.toThrow();
   });
 

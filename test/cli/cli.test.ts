@@ -28,7 +28,7 @@ describe("the command line", () => {
     [["build"], "ERROR: no build context given"],
     [["build", ".", "extra"], "ERROR: too many arguments for 'build'"],
     [["build", "-t"], "ERROR: option '-t, --tag <name>' argument missing\n"],
-    [["build", "--push", "."], "ERROR: --push is not supported yet\n"],
+    [["build", "--cache-to", "x", "."], "ERROR: --cache-to is not supported yet\n"],
     [["build", "--cache-from=x", "."], "ERROR: --cache-from is not supported yet\n"],
     [["build", "--pull=perhaps", "."], 'ERROR: invalid value "perhaps" for --pull'],
     [["build", "--progress=tty", "."], "ERROR: --progress=tty needs a terminal on standard error\n"],
@@ -226,7 +226,7 @@ describe("ashlar build", () => {
     const cache = await finished(["build", "-o", "type=cacheonly", directory]);
     expect(cache.requests[0]?.outputs).toEqual([]);
     const store = await finished(["build", "-o", "type=image,name=x", directory]);
-    expect(store.requests[0]).not.toHaveProperty("outputs");
+    expect(store.requests[0]?.outputs).toEqual([{ type: "image", attrs: { name: "x" } }]);
   });
 
   it("writes an archive to standard output, but not to a terminal", async () => {

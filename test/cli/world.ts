@@ -88,7 +88,8 @@ export async function finished(args: readonly string[], world: World = {}) {
 
 /** The stream that the first output goes to. */
 export function streamOf({ outputs = [] }: BuildRequest): NodeJS.WritableStream {
-  const dest = outputs[0]?.dest;
+  const [output] = outputs;
+  const dest = output && "dest" in output ? output.dest : undefined;
   if (dest === undefined || typeof dest === "string") throw new Error("the first output is no stream");
   return dest;
 }

@@ -12,7 +12,7 @@ import { failureOf } from "../failure.js";
 import { createImageLoader, type ImageLoader } from "../image-loader.js";
 import { familiarName } from "../image-name.js";
 import { failureMetadata, metadataOf, type ToldWarning } from "../metadata.js";
-import type { OutputTarget } from "../output-flag.js";
+import { isPushed, type OutputTarget } from "../output-flag.js";
 import { createRenderer } from "../renderers.js";
 import { listenForStop } from "../stopping.js";
 import type { Surroundings } from "../surroundings.js";
@@ -174,14 +174,13 @@ async function readText(input: AsyncIterable<Uint8Array>): Promise<string> {
   return Buffer.concat(chunks).toString("utf8");
 }
 
-/** The outputs for the engine; `type=image` alone is what it does anyway, `type=cacheonly` is none. */
+/** The outputs for the engine; `type=cacheonly` is none. */
 function outputSpecs(
   targets: readonly OutputTarget[],
   loader: ImageLoader | undefined,
   { stdout }: Surroundings,
-): readonly OutputSpec[] | undefined {
-  const specs = targets.flatMap((target) => outputSpec(target, loader, stdout));
-  return specs.length === 0 && targets.some(({ kind }) => kind === "store") ? undefined : specs;
+): readonly OutputSpec[] {
+  return targets.flatMap((target) => outputSpec(target, loader, stdout));
 }
 
 function outputSpec(
@@ -199,6 +198,7 @@ function outputSpec(
     case "load":
       return loader ? [{ type: "docker", dest: loader.archive, attrs: target.attrs }] : [];
     case "store":
+      return [{ type: "image", attrs: target.attrs }];
     case "cache":
       return [];
   }
@@ -224,13 +224,17 @@ function summaryOf(invocation: BuildInvocation, result: BuildResult, loader: Ima
   const { imageId, digest, names, sizeBytes } = result;
   const image = imageId === undefined && digest === undefined ? undefined : { names, digest, imageId, sizeBytes };
   const stored: readonly Place[] = names.slice(0, 1).map((name) => ({ kind: "store", name: familiarName(name) }));
-  const targets = (invocation.outputs ?? []).filter(({ kind }) => kind !== "store" && kind !== "cache");
-  if (targets.length === 0) return { kind: "built", image, places: stored };
+  const targets = (invocation.outputs ?? []).filter(({ kind }) => kind !== "cache");
+  if (targets.every(({ kind }) => kind === "store") && !targets.some(isPushed))
+    return { kind: "built", image, places: stored };
   const name = invocation.request.tags?.[0] ?? imageId;
-  const places = targets.map((target, i): Place | undefined => {
-    if (target.kind === "load") return loader && { kind: "loaded", program: loader.program, name };
-    if (target.kind !== "path") return undefined;
-    return { kind: "written", type: target.type, dest: target.dest, sizeBytes: result.outputs[i]?.sizeBytes };
+  const places = targets.flatMap((target, i): readonly Place[] => {
+    const made = result.outputs[i];
+    if (target.kind === "load") return loader ? [{ kind: "loaded", program: loader.program, name }] : [];
+    if (target.kind === "store")
+      return (made?.pushed ?? []).map((pushed) => ({ kind: "pushed", name: pushed, digest: made?.digest }));
+    if (target.kind !== "path") return [];
+    return [{ kind: "written", type: target.type, dest: target.dest, sizeBytes: made?.sizeBytes }];
   });
-  return { kind: "built", image, places: places.filter((place) => place !== undefined) };
+  return { kind: "built", image, places };
 }
