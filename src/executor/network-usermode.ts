@@ -196,8 +196,16 @@ class UserMode implements NetworkDriver {
     const child = await this.#options.plane.spawn({ argv, env: ENV, cwd: "/", stdio: "pipe" }, (_, chunk) => {
       said = (said + Buffer.from(chunk).toString("utf8")).slice(0, COMPLAINT_MAX_CHARS);
     });
-    return { child, words: () => said.trim() };
+    return { child, words: () => complaintOf(said) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+/** What both programs say even where all is well. */
+const NOISE = /^(Failed to send \d+ bytes to syslog|WARNING: Support for seccomp is experimental|)$/;
+
+function complaintOf(said: string): string {
+  const lines = said.split("\n").map((line) => line.trim());
+  return lines.filter((line) => !NOISE.test(line)).join(", ");
 }

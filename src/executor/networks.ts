@@ -72,11 +72,16 @@ async function choose(options: NetworksOptions): Promise<NetworkDriver | undefin
       return await proven(await open(name, options));
     } catch (error) {
       if (errorCode(error) !== "unavailable") throw error;
-      reasons.push(`${name}: ${messageOf(error)}`);
+      reasons.push(reasonOf(name, error));
     }
   }
   onNotice(`RUN steps share this machine's network (${reasons.join("; ")})`);
   return undefined;
+}
+
+function reasonOf(name: NetworkDriverName, error: unknown): string {
+  const hint = error instanceof EngineError && error.hint !== undefined ? ` (${error.hint})` : "";
+  return `${name}: ${messageOf(error).replace(`${name} `, "it ")}${hint}`;
 }
 
 /** The kernel's own is the fastest; an ordinary user may not use it. */
