@@ -34,6 +34,8 @@ export interface VethOptions {
 const LOOPBACK_INDEX = 1;
 const INSIDE_INDEX = 1_000;
 const OUTSIDE_INDEX = 1_000_000_000;
+/** Engines that were started one after the other begin far from each other: an address is used again late. */
+const SEED_SPREAD = 397;
 const MTU_DEFAULT_BYTES = 1500;
 /** IPv4 asks for this much (RFC 791). */
 const MTU_MIN_BYTES = 576;
@@ -97,7 +99,7 @@ class Veth implements NetworkDriver {
     const { range, options } = parts;
     this.#parts = parts;
     this.#gateway = addressIn(range, GATEWAY_OFFSET);
-    this.#number = options.seed % ADDRESSES;
+    this.#number = (options.seed * SEED_SPREAD) % ADDRESSES;
     this.description = `a pair of devices and an address of ${formatIpv4(range.address)}/${range.bits} a step, masqueraded`;
   }
 
