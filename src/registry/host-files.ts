@@ -48,12 +48,11 @@ export function hostsOfFiles({ configFiles, certificateDirectories }: HostFiles)
 /** Bytes of one file of configuration, and files of a directory that are looked at. */
 const FILE_BYTES_MAX = 1024 * 1024;
 const FILES_MAX = 100;
+const MIRROR = /^[^/@\s?#]*[^/@\s?#:](?:\/[^/\s?#]+)*$/;
 
 const strings = v.optional(v.array(v.pipe(v.string(), v.minLength(1))));
 const entrySchema = v.strictObject({
-  mirrors: v.optional(
-    v.array(v.pipe(v.string(), v.regex(/^[^/@\s?#]+(?:\/[^\s?#]+)?$/, "a mirror is HOST[:PORT][/PATH]"))),
-  ),
+  mirrors: v.optional(v.array(v.pipe(v.string(), v.regex(MIRROR, "a mirror is HOST[:PORT][/PATH]")))),
   http: v.optional(v.boolean()),
   insecure: v.optional(v.boolean()),
   ca: strings,
