@@ -1,4 +1,5 @@
 import fs from "node:fs";
+import { systemCode } from "../base/index.js";
 import type { Networks, NetworksOptions } from "../executor/index.js";
 
 /** The networks of an engine's steps, made when the first step runs. */
@@ -28,7 +29,17 @@ export function createStepNetworks(options: Omit<NetworksOptions, "directory">):
 
 /** Takes back what engines that were killed have left in this machine's network. Nearly nothing to do where none has changed anything. */
 export async function sweepStepNetworks(options: Pick<NetworksOptions, "plane" | "searchPath">): Promise<void> {
-  if (!fs.existsSync(CHANGES_DIRECTORY) || fs.readdirSync(CHANGES_DIRECTORY).length === 0) return;
+  if (!fs.existsSync(CHANGES_DIRECTORY) || changes().length === 0) return;
   const { sweepNetworks } = await import("../executor/index.js");
   await sweepNetworks({ ...options, directory: CHANGES_DIRECTORY });
+}
+
+/** What root's engines have changed only root can take back, and see. */
+function changes(): readonly string[] {
+  try {
+    return fs.readdirSync(CHANGES_DIRECTORY);
+  } catch (error) {
+    if (systemCode(error) === "EACCES") return [];
+    throw error;
+  }
 }
