@@ -1,5 +1,3 @@
-import { variableOf } from "./imageconfig.js";
-
 /** The Env of an image config while it changes: `KEY=value`, each name in the place where it was first set. */
 export interface EnvEntries {
   readonly list: readonly string[];
@@ -17,6 +15,12 @@ export function createEnvEntries(list: readonly string[] = []): EnvEntries {
     if (!places.has(key)) places.set(key, place);
   }
   return new Entries([...list], places);
+}
+
+/** The name and value of a `KEY=value`; without `=` the value is empty. */
+export function variableOf(entry: string): [key: string, value: string] {
+  const at = entry.indexOf("=");
+  return at < 0 ? [entry, ""] : [entry.slice(0, at), entry.slice(at + 1)];
 }
 
 class Entries implements EnvEntries {

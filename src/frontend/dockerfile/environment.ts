@@ -1,7 +1,7 @@
 import { formatPlatform, type Platform } from "../../oci/index.js";
 import type { DockerfileNode } from "./ast.js";
+import { variableOf } from "./env-entries.js";
 import { type EscapeCharacter, expandWord, type VariableSource } from "./expand.js";
-import { variableOf } from "./imageconfig.js";
 import { mistake } from "./place.js";
 
 /** Variables in the order in which they were last set: the order of a process's environment. */

@@ -120,12 +120,6 @@ export function platformOf(config: Readonly<PlatformMembers>): Platform {
   };
 }
 
-/** The name and value of a `KEY=value`; without `=` the value is empty. */
-export function variableOf(entry: string): [key: string, value: string] {
-  const at = entry.indexOf("=");
-  return at < 0 ? [entry, ""] : [entry.slice(0, at), entry.slice(at + 1)];
-}
-
 type ImageMembers = Pick<DraftConfig, "author" | "variant" | "os.version" | "os.features">;
 const IMAGE_MEMBERS = ["author", "variant", "os.version", "os.features"] as const;
 type Collections = Pick<DraftRuntimeConfig, "ExposedPorts" | "Env" | "Volumes" | "Labels" | "OnBuild">;
