@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { type Clock, EngineError, Flight, Scope } from "../base/index.js";
 import type { ProgressSink, VertexInfo } from "../progress/index.js";
 import type { CacheKey, CacheManager } from "./cache-manager.js";
@@ -24,6 +25,8 @@ export interface JobOptions<D, R extends Result> {
   readonly progress: ProgressSink;
   readonly clock: Clock;
   readonly signal?: AbortSignal | undefined;
+  /** Told what an op has made, as soon as it has run; the results stay the job's. */
+  readonly onMade?: ((vertex: VertexInfo, results: readonly R[]) => void) | undefined;
 }
 
 /** What the jobs of one process share of running ops: every build that waits gets handles of its own. */
@@ -54,6 +57,7 @@ class SolverJob<D, R extends Result> implements Job<D, R> {
   constructor(options: JobOptions<D, R>) {
     this.#options = options;
     const { signal } = options;
+    setMaxListeners(0, this.#controller.signal); // every vertex that runs listens; Node would warn of more than ten
     const abort = () => this.#controller.abort(signal?.reason);
     if (signal?.aborted) abort();
     signal?.addEventListener("abort", abort, { once: true });
@@ -69,6 +73,7 @@ class SolverJob<D, R extends Result> implements Job<D, R> {
       onFailure: (vertex, error) => {
         this.failure ??= { vertex, error };
       },
+      onMade: (vertex, results) => options.onMade?.(vertex, results),
       onVertex: (vertex, cached) => this.steps.push({ vertex, cached }),
     };
   }
