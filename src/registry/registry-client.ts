@@ -83,7 +83,7 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
     };
     const scope = request.scope === undefined ? "" : scopeText(request.scope);
     const response = await (url.origin === base.origin
-      ? authorized(sendAs, authenticator, scope, abort)
+      ? authorized(sendAs, authenticator, { scope, origin: base.origin }, abort)
       : sendAs(undefined));
     const { status } = response;
     if (status === 401 || status === 408 || status === 429 || status >= 500)
@@ -113,12 +113,14 @@ function scopeText({ repository, access, from }: Scope): string {
 async function authorized(
   send: (authorization: string | undefined) => Promise<HttpResponse>,
   authenticator: Authenticator,
-  scope: string,
+  { scope, origin }: { readonly scope: string; readonly origin: string },
   options: AbortOptions,
 ): Promise<HttpResponse> {
   const sent = await authenticator.known(scope);
   const response = await send(sent);
-  const challenge = response.status === 401 ? response.header("www-authenticate") : undefined;
+  // Where a redirect led is not who the credential is for.
+  const isAsked = response.status === 401 && response.url.origin === origin;
+  const challenge = isAsked ? response.header("www-authenticate") : undefined;
   if (challenge === undefined) return response;
   // Another request may have got a token while this one was refused without it.
   const since = await authenticator.known(scope);

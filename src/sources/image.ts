@@ -115,10 +115,10 @@ async function unlessMissing<T>(result: Promise<T>): Promise<T | undefined> {
   }
 }
 
-/** ERROR with the NAME in front. */
+/** ERROR with the NAME in front, where the registry's client hasn't said it. */
 function withName(name: string, error: unknown): EngineError {
   const code = errorCode(error);
-  if (code === "canceled" && error instanceof EngineError) return error;
+  if (error instanceof EngineError && (code === "canceled" || error.message.includes(name))) return error;
   const { hint } = error instanceof EngineError ? error : { hint: undefined };
   return new EngineError(code, `${name}: ${messageOf(error)}`, {
     cause: error,

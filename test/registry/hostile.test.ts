@@ -230,6 +230,20 @@ describe("redirects", () => {
     expect(seen.at(-1)?.headers.authorization).toMatch(/^Basic /);
   });
 
+  it("to who asks for a credential end there", async () => {
+    const tokens = await listen((_, response) => response.end(JSON.stringify({ token: "t" })));
+    for (const challenge of ["Basic", `Bearer realm="http://${tokens}/"`]) {
+      seen = [];
+      const elsewhere = await listen((_, response) => response.writeHead(401, { "www-authenticate": challenge }).end());
+      const repository = await serve((_, response) =>
+        response.writeHead(307, { location: `http://${elsewhere}/there` }).end(),
+      );
+      await expect(size(repository.read(BLOB))).rejects.toMatchObject({ code: "denied" });
+      expect(seen.map(({ url }) => url)).toEqual([`/v2/app/blobs/${BLOB.digest}`, "/there"]);
+      expect(seen.map(({ headers }) => headers.authorization)).toEqual([undefined, undefined]);
+    }
+  });
+
   it("end somewhere", async () => {
     const repository = await serve((_, response) => response.writeHead(302, { location: "/again" }).end());
     await expect(size(repository.read(BLOB))).rejects.toMatchObject({
@@ -340,6 +354,21 @@ describe("a registry in trouble", () => {
     await expect(repository.resolve({ tag: "one" })).rejects.toMatchObject({
       code: expect.stringMatching(/invalid|denied/),
     });
+  });
+
+  it("is not asked again and again with tokens that don't help", async () => {
+    let given = 0;
+    const tokens = await listen((_, response) => response.end(JSON.stringify({ token: `t${++given}` })));
+    const realm = `Bearer realm="http://${tokens}/",scope="repository:other:push registry:catalog:*"`;
+    const repository = await serve((_, response) => response.writeHead(401, { "www-authenticate": realm }).end());
+    await expect(repository.resolve({ tag: "one" })).rejects.toMatchObject({ code: "denied" });
+    expect(given).toBe(1);
+    const asked = seen.find(({ headers }) => headers.host === tokens);
+    expect(new URL(asked?.url ?? "", "http://x").searchParams.getAll("scope")).toEqual([
+      "repository:app:pull",
+      "repository:other:push",
+      "registry:catalog:*",
+    ]);
   });
 
   it("gets a new token when the old one is too old", async () => {

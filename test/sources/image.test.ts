@@ -214,7 +214,7 @@ describe.skipIf(!hasDockerRegistry)("an image of a registry", () => {
     const source = over(registry);
     await expect(source.resolve(`${server.name}/app:two`, AMD64)).rejects.toMatchObject({
       code: "not-found",
-      message: `${server.name}/app:two: resolving ${server.name}/app:two: not found`,
+      message: `resolving ${server.name}/app:two: not found`,
     });
     await expect(source.resolve(`${server.name}/app:one`, S390X)).rejects.toMatchObject({
       code: "not-found",
