@@ -21,6 +21,7 @@ import type { GitSource, HttpEntities, ImageSource } from "../sources/index.js";
 import type { Database } from "../store/index.js";
 import { type Attesting, attestationsOf } from "./attestations.js";
 import { type Catalog, createCatalog } from "./catalog.js";
+import { createEarlyPacking, type EarlyPacking } from "./early-packing.js";
 import { failureAt, located } from "./failure.js";
 import { frontendRequest } from "./frontend-request.js";
 import { rootOf } from "./graph.js";
@@ -85,6 +86,7 @@ class Build implements AsyncDisposable {
   readonly #catalog: Catalog;
   readonly #report: BuildReport;
   readonly #startedAt: number;
+  #packing: EarlyPacking | undefined;
 
   constructor(engine: BuildEngine, request: BuildRequest) {
     this.#engine = engine;
@@ -126,6 +128,7 @@ class Build implements AsyncDisposable {
       report,
       signal: this.#signal,
       scope: this.#scope,
+      onMade: (vertex, results) => this.#packing?.made(vertex.digest, results),
       onWarning: (diagnostic, text) => report.warn(diagnostic, text),
     });
   }
@@ -135,7 +138,9 @@ class Build implements AsyncDisposable {
     const request = frontendRequest(this.#request, inputs);
     const { images, multiPlatform } = await createDockerfileFrontend().solve(request, bridge, { signal: this.#signal });
     const { environment, job } = await solver();
+    this.#packEarly(images);
     const built = await this.#solved(images, { job, environment, inputs });
+    this.#packing?.stop();
     const attesting = { request: this.#request, inputs, environment, startedAt: this.#startedAt, signal: this.#signal };
     const attested = await attestedImages(images, built, attesting);
     const written = await writeOutputs(this.#engine.outputs, attested, {
@@ -147,6 +152,14 @@ class Build implements AsyncDisposable {
       multiPlatform,
     });
     return { ...written, steps: this.#report.steps(job.steps), warnings: this.#report.warnings };
+  }
+
+  #packEarly(images: readonly FrontendImage[]): void {
+    const { writer, cores } = this.#engine.outputs;
+    const sourceDateEpoch = epochOf(images);
+    const parts = { writer, cores, images, sourceDateEpoch, request: this.#request, signal: this.#signal };
+    const packing = createEarlyPacking(parts);
+    if (packing) this.#packing = this.#scope.use(packing);
   }
 
   /** The images' trees; a failure is told with the place of its step in the Dockerfile. */

@@ -1,5 +1,5 @@
 import { type Digest, digestOf } from "../base/index.js";
-import { type Descriptor, readImageConfig, readManifestOrIndex } from "../oci/index.js";
+import { type Descriptor, isConfigType, readImageConfig, readManifestOrIndex } from "../oci/index.js";
 import type { ContentStore } from "../store/index.js";
 
 /** What images consist of. */
@@ -24,7 +24,8 @@ export async function imageContents(roots: readonly Descriptor[], store: Content
     }
     const { config, layers } = document.manifest;
     for (const { digest } of [config, ...layers]) blobs.add(digest);
-    if (!(await store.info(config.digest))) return;
+    // What is said of an image has a config that is none.
+    if (!isConfigType(config.mediaType) || !(await store.info(config.digest))) return;
     const { rootfs } = await readImageConfig(store, document.manifest);
     for (const chain of chainIds(rootfs.diff_ids)) chains.add(chain);
   };

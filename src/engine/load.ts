@@ -5,6 +5,7 @@ import {
   configPlatform,
   type Descriptor,
   IMAGE_NAME_ANNOTATION,
+  isConfigType,
   type Layout,
   type Manifest,
   openLayout,
@@ -66,7 +67,7 @@ async function copyImage(layout: Layout, root: Descriptor, store: ContentStore):
   if (document.kind === "index") {
     for (const child of document.index.manifests) platforms.push(...(await copyImage(layout, child, store)));
   } else {
-    platforms.push(await copyManifest(layout, { root, manifest: document.manifest }, store));
+    platforms.push(...(await copyManifest(layout, { root, manifest: document.manifest }, store)));
   }
   await store.ensure(root, layout);
   return platforms;
@@ -76,8 +77,14 @@ async function copyManifest(
   layout: Layout,
   { root, manifest }: { readonly root: Descriptor; readonly manifest: Manifest },
   store: ContentStore,
-): Promise<PlatformImage> {
+): Promise<readonly PlatformImage[]> {
   for (const descriptor of [...manifest.layers, manifest.config]) await store.ensure(descriptor, layout);
+  // What is said of an image comes along with it, but is none.
+  const isImage = isConfigType(manifest.config.mediaType) && root.annotations?.[REFERENCE_TYPE] === undefined;
+  if (!isImage) return [];
   const config = await readImageConfig(store, manifest);
-  return { imageId: manifest.config.digest, manifest: { ...root, platform: configPlatform(config) } };
+  return [{ imageId: manifest.config.digest, manifest: { ...root, platform: configPlatform(config) } }];
 }
+
+/** How an index marks what is no image to run. */
+const REFERENCE_TYPE = "vnd.docker.reference.type";

@@ -47,18 +47,15 @@ export interface Outputs {
   readonly clock: Clock;
   readonly dirs: StateDirs;
   readonly fetchLayer: FetchLayer;
+  readonly cores: number;
   /** Where images are pushed to. */
   readonly registry: Registry;
   /** Who owns files that are written to a directory. */
   readonly owner: { readonly uid: number; readonly gid: number };
 }
 
-export interface OutputsOptions extends Omit<Outputs, "writer"> {
-  readonly cores: number;
-}
-
-export function createOutputs({ cores, ...parts }: OutputsOptions): Outputs {
-  const { plane, layers, store, dirs, fetchLayer } = parts;
+export function createOutputs(parts: Omit<Outputs, "writer">): Outputs {
+  const { plane, layers, store, dirs, fetchLayer, cores } = parts;
   return { ...parts, writer: createImageWriter({ plane, layers, store, dirs, fetchLayer, concurrency: cores }) };
 }
 

@@ -4,6 +4,7 @@ import { createLocalCache } from "../cache/index.js";
 import type { OpNode } from "../llb/index.js";
 import { hostPlatform } from "../oci/index.js";
 import { createOp, createResult, type FileResult, type OpEnvironment } from "../ops/index.js";
+import type { VertexInfo } from "../progress/index.js";
 import { RETRY_DELAYS_MS } from "../registry/index.js";
 import { openSecrets, openSshAgents } from "../session/index.js";
 import { createJob, type Job } from "../solver/index.js";
@@ -29,6 +30,8 @@ export interface RequestScope {
   /** Local sources by name. Inputs may have to be solved for before they are known, so it is filled later. */
   readonly directories: ReadonlyMap<string, string>;
   readonly signal: AbortSignal;
+  /** Told what each step has made. */
+  readonly onMade?: ((vertex: VertexInfo, results: readonly FileResult[]) => void) | undefined;
   /** Takes what has to be given back when the request ends. */
   readonly scope: Scope;
 }
@@ -78,7 +81,8 @@ async function openEnvironment(parts: RequestScope): Promise<OpEnvironment> {
   };
 }
 
-function openJob(environment: OpEnvironment, { engine, id, report, signal }: RequestScope): Job<OpNode, FileResult> {
+function openJob(environment: OpEnvironment, parts: RequestScope): Job<OpNode, FileResult> {
+  const { engine, id, report, signal, onMade } = parts;
   const { owner, database, layers, clock, newId, running } = engine;
   const open = (tree: FileResult["tree"]) => createResult({ kind: "tree", tree }, environment);
   const cache = createLocalCache<FileResult>({ database, layers, clock, newId, owner, build: id, open });
@@ -91,5 +95,6 @@ function openJob(environment: OpEnvironment, { engine, id, report, signal }: Req
     progress: report,
     clock,
     signal,
+    onMade,
   });
 }

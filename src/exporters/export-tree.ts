@@ -1,9 +1,10 @@
 import { createReadStream } from "node:fs";
-import { mkdir, mkdtemp, readdir, rm, utimes } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { EngineError, errorCode, forAll, messageOf } from "../base/index.js";
 import { formatPlatform } from "../oci/index.js";
 import type { DataPlane, LayerStore, StateDirs } from "../snapshot/index.js";
+import { attestationFiles } from "./attestation-files.js";
 import type { TreeOutput } from "./attributes.js";
 import { type Destination, writeFileTo, writeTo } from "./destination.js";
 import { effectiveEpoch } from "./epoch.js";
@@ -53,12 +54,19 @@ export async function exportLocal(exporter: TreeExporter, request: TreeExport): 
 export async function exportTar(exporter: TreeExporter, request: TreeExport): Promise<number> {
   const { plane, dirs } = exporter;
   const { destination, signal } = request;
-  const parts = partsOf(request).map(({ image, directory }) => ({
-    tree: image.tree,
-    ...(directory === undefined ? {} : { directory: { name: directory, mtimeSeconds: 0 } }),
-  }));
-  const epochSeconds = effectiveEpoch(request.output.sourceDateEpoch, request.sourceDateEpoch);
+  const { attestationPrefix, sourceDateEpoch } = request.output;
+  const epochSeconds = effectiveEpoch(sourceDateEpoch, request.sourceDateEpoch);
   await ensureTrees(exporter, request);
+  const parts = await Promise.all(
+    partsOf(request).map(async ({ image, directory }) => {
+      const files = await attestationFiles(plane, image, attestationPrefix, { signal });
+      return {
+        tree: image.tree,
+        ...(directory === undefined ? {} : { directory: { name: directory, mtimeSeconds: 0 } }),
+        ...(files.length === 0 ? {} : { files: files.map((file) => ({ ...file, mtimeSeconds: 0 })) }),
+      };
+    }),
+  );
   return reported("sending tarball", request, async (report) => {
     const onProgress = ({ current }: { readonly current: number }) => report(current);
     const archive = (output: string) => plane.run("tarTree", { parts, output, epochSeconds }, { signal, onProgress });
@@ -84,6 +92,7 @@ export async function exportTar(exporter: TreeExporter, request: TreeExport): Pr
 
 /** Bytes read at once. */
 const READ_BYTES = 1 << 20;
+const ATTESTATION_MODE = 0o600;
 
 interface Part {
   readonly image: ExportedImage;
@@ -114,6 +123,12 @@ async function copyPart(
     const onProgress = ({ current }: { readonly current: number }) => report(current);
     const args = { tree: image.tree, target, owner, epochSeconds, existing: output.existing };
     await plane.run("exportTree", args, { signal, onProgress });
+    for (const { name, content } of await attestationFiles(plane, image, output.attestationPrefix, { signal })) {
+      const file = path.join(target, name);
+      await rm(file, { force: true }); // it may be a link
+      await writeFile(file, content, { mode: ATTESTATION_MODE, flag: "wx" });
+      if (epochSeconds !== undefined) await utimes(file, epochSeconds, epochSeconds);
+    }
     if (directory !== undefined && epochSeconds !== undefined) await utimes(target, epochSeconds, epochSeconds);
   });
 }

@@ -22,6 +22,11 @@ export function isIndexType(mediaType: string): boolean {
   return mediaType === MediaType.ociIndex || mediaType === MediaType.dockerIndex;
 }
 
+/** Whether a config is an image's. */
+export function isConfigType(mediaType: string): boolean {
+  return mediaType === MediaType.ociConfig || mediaType === MediaType.dockerConfig;
+}
+
 /** How a layer's tar is packed, by its media type; undefined for what is no layer of an image. */
 export function layerCompression(mediaType: string): "none" | "gzip" | "zstd" | undefined {
   return LAYER_TYPES.get(mediaType);

@@ -44,6 +44,8 @@ export interface TaskScope<R extends Result> {
   track<T>(work: Promise<T>): Promise<T>;
   /** Told where an error came from, before anything that it makes fail. */
   onFailure(vertex: VertexInfo, error: unknown): void;
+  /** Told what an op has made, before its consumers get it. */
+  onMade(vertex: VertexInfo, results: readonly R[]): void;
   /** Told once per vertex, before its consumers. */
   onVertex(vertex: VertexInfo, cached: boolean): void;
 }
@@ -274,8 +276,9 @@ export class VertexTask<R extends Result> {
     if (!kept) return this.#own(await this.#scope.track(this.#op.exec(inputs, this.#context)));
     const { key } = await (this.#ignoreCache ? this.contentKey() : this.#freshKey());
     const shared = this.#ignoreCache ? (`${key}@${this.#scope.buildId}` as CacheKey) : key;
-    const results = await this.#scope.track(this.#execute(shared, inputs));
-    await this.#save(this.#own(results));
+    const results = this.#own(await this.#scope.track(this.#execute(shared, inputs)));
+    this.#scope.onMade(this.info, results);
+    await this.#save(results);
     return results;
   }
 

@@ -136,6 +136,8 @@ export const testJobs = {
   rootMtime,
   commitLayer,
   exportLayer,
+  convertBlob: jobs.convertBlob,
+  surveyTree: jobs.surveyTree,
   unpackLayer,
   settleLayers,
   diffTrees,
