@@ -1,8 +1,9 @@
 import os from "node:os";
 import path from "node:path";
 import { type AbortOptions, type Clock, EngineError, errorCode, messageOf, systemClock } from "../base/index.js";
-import { createRegistry, hostsOfFiles, type Registry } from "../registry/index.js";
+import { createRegistry, hostsOfFiles, type Registry, type RegistryOptions } from "../registry/index.js";
 import { type Credential, type CredentialStore, dockerCredentials, type StoredIn } from "../session/index.js";
+import { trustedAuthorities } from "../sources/index.js";
 import { proxyOf } from "./network-sources.js";
 import type { EngineOptions } from "./request.js";
 
@@ -10,12 +11,7 @@ type Surroundings = Pick<EngineOptions, "env" | "dockerConfig">;
 
 /** Registries, reached as the machine, its user and the environment say, with the user's credentials. The caller disposes of it. */
 export function openRegistry(surroundings: Surroundings, clock: Clock): Registry {
-  return createRegistry({
-    clock,
-    credentials: openCredentials(surroundings),
-    hosts: hostsOfFiles(hostFiles(surroundings.env ?? {})),
-    proxy: proxyOf(surroundings.env ?? {}),
-  });
+  return createRegistry({ clock, credentials: openCredentials(surroundings), ...networkOf(surroundings) });
 }
 
 /** Who wants to be let in where. */
@@ -35,13 +31,8 @@ export async function login(request: LoginRequest, surroundings: Surroundings): 
   const store = openCredentials(surroundings);
   const credential = request.credential ?? (await store.get(registry, { signal }));
   if (credential === undefined) throw new EngineError("not-found", `no credentials are kept for ${registry}`);
-  const env = surroundings.env ?? {};
-  await using registries = createRegistry({
-    clock: systemClock,
-    credentials: { get: async (host) => (host === registry ? credential : undefined) },
-    hosts: hostsOfFiles(hostFiles(env)),
-    proxy: proxyOf(env),
-  });
+  const credentials = { get: async (host: string) => (host === registry ? credential : undefined) };
+  await using registries = createRegistry({ clock: systemClock, credentials, ...networkOf(surroundings) });
   try {
     await registries.ping(registry, { signal });
   } catch (cause) {
@@ -68,6 +59,14 @@ function openCredentials({ env = {}, dockerConfig }: Surroundings): CredentialSt
     authConfig: env.DOCKER_AUTH_CONFIG,
     surroundings: { searchPath: env.PATH ?? "", env },
   });
+}
+
+function networkOf({ env = {} }: Surroundings): Pick<RegistryOptions, "hosts" | "proxy" | "authorities"> {
+  return {
+    hosts: hostsOfFiles(hostFiles(env)),
+    proxy: proxyOf(env),
+    authorities: () => trustedAuthorities({ file: env.SSL_CERT_FILE, extraFile: env.NODE_EXTRA_CA_CERTS }),
+  };
 }
 
 function hostFiles(env: NonNullable<EngineOptions["env"]>): Parameters<typeof hostsOfFiles>[0] {

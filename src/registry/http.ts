@@ -54,16 +54,20 @@ export interface ProxyOptions {
 /** Where redirects may lead: `secure` never from HTTPS to HTTP, `any` to every address of HTTP and HTTPS. */
 export type RedirectPolicy = "secure" | "any";
 
-/** A client with its own connections. Nothing is loaded or opened before the first request. */
+/** Gives the certificate authorities that are trusted, in PEM, one after another. */
+export type Authorities = () => Promise<string>;
+
+/** A client with its own connections. Nothing is loaded or opened before the first request. AUTHORITIES: default, those Node knows. */
 export function createHttpClient(
   host: HostOptions,
   proxy: ProxyOptions | undefined,
   redirects: RedirectPolicy = "secure",
+  authorities: Authorities = listedAuthorities,
 ): HttpClient {
   let undici: Promise<Undici> | undefined;
   return {
     async send(request) {
-      undici ??= load(host, proxy);
+      undici ??= load(host, proxy, authorities);
       return follow(await undici, request, redirects);
     },
     async close() {
@@ -90,9 +94,9 @@ interface Undici {
   readonly dispatcher: Dispatcher;
 }
 
-async function load(host: HostOptions, proxy: ProxyOptions | undefined): Promise<Undici> {
+async function load(host: HostOptions, proxy: ProxyOptions | undefined, authorities: Authorities): Promise<Undici> {
   const { Agent, EnvHttpProxyAgent, request } = await import("undici");
-  const tls = await tlsOptions(host);
+  const tls = await tlsOptions(host, authorities);
   const connect = { ...tls, timeout: CONNECT_TIMEOUT_MS };
   const options = { connect, headersTimeout: HEADERS_TIMEOUT_MS, bodyTimeout: BODY_TIMEOUT_MS };
   if (proxy === undefined) return { request, dispatcher: new Agent(options) };
@@ -111,6 +115,7 @@ async function load(host: HostOptions, proxy: ProxyOptions | undefined): Promise
 
 async function tlsOptions(
   host: HostOptions,
+  authorities: Authorities,
 ): Promise<SecureContextOptions & { readonly rejectUnauthorized?: boolean }> {
   if (host.scheme === "http") return {};
   const { ca, clientCertificates = [], verify } = host;
@@ -122,9 +127,14 @@ async function tlsOptions(
     ...(verify === false ? { rejectUnauthorized: false } : {}),
     ...(clientCertificates.length > 0 ? pairs : {}),
   };
-  if (ca === undefined) return options;
+  // Without any Node trusts those it knows, and has read them already.
+  if (ca === undefined && authorities === listedAuthorities) return options;
+  return { ...options, ca: [await authorities(), ...(ca === undefined ? [] : [ca])] };
+}
+
+async function listedAuthorities(): Promise<string> {
   const { rootCertificates } = await import("node:tls");
-  return { ...options, ca: [...rootCertificates, ca] };
+  return rootCertificates.join("\n");
 }
 
 async function follow(undici: Undici, request: HttpRequest, policy: RedirectPolicy): Promise<HttpResponse> {

@@ -2,7 +2,14 @@ import { type AbortOptions, type Clock, createLimiter, type Limiter } from "../b
 import { type Authenticator, type CredentialSource, createAuthenticator, type TokenCache } from "./authenticator.js";
 import { statusError } from "./errors.js";
 import { baseUrl, type HostOptions } from "./host.js";
-import { createHttpClient, type HttpRequest, type HttpResponse, type ProxyOptions, type RequestBody } from "./http.js";
+import {
+  type Authorities,
+  createHttpClient,
+  type HttpRequest,
+  type HttpResponse,
+  type ProxyOptions,
+  type RequestBody,
+} from "./http.js";
 import { RETRY_DELAYS_MS } from "./retries.js";
 
 /** Requests to one registry's API: authorized, and so many at a time. */
@@ -54,13 +61,14 @@ export interface RegistryClientOptions {
   readonly clock: Clock;
   readonly credentials?: CredentialSource | undefined;
   readonly proxy?: ProxyOptions | undefined;
+  readonly authorities?: Authorities | undefined;
   readonly retryDelaysMs?: readonly number[] | undefined;
 }
 
 export function createRegistryClient(options: RegistryClientOptions): RegistryClient {
   const { registry, host, mirrorOf, tokens, clock, credentials, proxy, retryDelaysMs = RETRY_DELAYS_MS } = options;
   const base = baseUrl(registry, host);
-  const http = createHttpClient(host, proxy);
+  const http = createHttpClient(host, proxy, "secure", options.authorities);
   const authenticator = createAuthenticator({ registry, protocol: base.protocol, http, credentials, tokens, clock });
   const limiters: Readonly<Record<Connection, Limiter>> = {
     document: createLimiter(DOCUMENT_CONNECTIONS_MAX),

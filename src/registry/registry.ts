@@ -2,7 +2,7 @@ import type { AbortOptions, Clock } from "../base/index.js";
 import type { Reference } from "../oci/index.js";
 import { type CredentialSource, createTokenCache } from "./authenticator.js";
 import { defaultHostOptions, type HostOptions, type HostSource } from "./host.js";
-import type { ProxyOptions } from "./http.js";
+import type { Authorities, ProxyOptions } from "./http.js";
 import { createInsecureClient } from "./insecure-client.js";
 import { createLocalClient } from "./local-client.js";
 import { createMirrored } from "./mirrors.js";
@@ -32,6 +32,8 @@ export interface RegistryOptions {
   /** How registries are reached. Those it says nothing about are plain HTTP on this machine, else HTTPS. */
   readonly hosts?: HostSource | undefined;
   readonly proxy?: ProxyOptions | undefined;
+  /** The certificate authorities trusted everywhere; default: those that Node knows. */
+  readonly authorities?: Authorities | undefined;
   /** Pauses before each further try, in milliseconds; their number is that of the further tries. */
   readonly retryDelaysMs?: readonly number[] | undefined;
 }

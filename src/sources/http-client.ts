@@ -13,7 +13,7 @@ export interface TrustOptions {
 /** A client for any address. The system's certificate authorities are trusted; nothing is read or opened before the first request. */
 export function createWebClient(trust: TrustOptions, proxy: ProxyOptions | undefined): HttpClient {
   let client: Promise<HttpClient> | undefined;
-  const open = async () => createHttpClient({ scheme: "https", ca: await authorities(trust) }, proxy, "any");
+  const open = async () => createHttpClient({ scheme: "https", ca: await trustedAuthorities(trust) }, proxy, "any");
   return {
     async send(request) {
       client ??= open();
@@ -36,7 +36,8 @@ const SYSTEM_FILES = [
 /** Bytes of a file of certificates. */
 const CERTIFICATES_BYTES_MAX = 16 << 20;
 
-async function authorities({ file, extraFile }: TrustOptions): Promise<string> {
+/** The certificate authorities to trust, in PEM, one after another. */
+export async function trustedAuthorities({ file, extraFile }: TrustOptions): Promise<string> {
   const named = await firstFile(file === undefined || file === "" ? SYSTEM_FILES : [file]);
   const extra = await firstFile(extraFile === undefined || extraFile === "" ? [] : [extraFile]);
   return [named ?? rootCertificates.join("\n"), extra ?? ""].join("\n");

@@ -2,7 +2,7 @@ export type { GitAuthNames } from "./git-auth.js";
 export { createGitProgram, type GitPrograms } from "./git-program.js";
 export type { GitRequest, GitTarget } from "./git-remote.js";
 export { createGitSource, type GitCheckouts, type GitSource, type GitWanted } from "./git-source.js";
-export { createWebClient, type TrustOptions } from "./http-client.js";
+export { createWebClient, type TrustOptions, trustedAuthorities } from "./http-client.js";
 export { createHttpEntities, type HttpEntities, httpEntityMigrations } from "./http-entities.js";
 export {
   createHttpDownloads,
