@@ -62,11 +62,24 @@ export function prepareGround(root: string, { snapshotter: wanted, ownership }: 
 
 /** Layers of a user's have the ids of that user. */
 function refuseOthers({ root, layers }: StateDirs): void {
-  const owner = fs.statSync(layers, { throwIfNoEntry: false })?.uid;
-  if (owner === undefined || owner === process.getuid?.()) return;
-  throw new EngineError("denied", `the state directory ${root} belongs to another user (uid ${owner})`, {
+  const owner = ownerOf(layers) ?? process.getuid?.();
+  if (owner === process.getuid?.()) return;
+  const who = owner === UNKNOWN ? "" : ` (uid ${owner})`;
+  throw new EngineError("denied", `the state directory ${root} belongs to another user${who}`, {
     hint: "name another place with --root or ASHLAR_ROOT",
   });
+}
+
+const UNKNOWN = "unknown";
+
+/** Undefined where nothing is there. */
+function ownerOf(file: string): number | typeof UNKNOWN | undefined {
+  try {
+    return fs.statSync(file, { throwIfNoEntry: false })?.uid;
+  } catch (error) {
+    if (systemCode(error) === "EACCES") return UNKNOWN;
+    throw error;
+  }
 }
 
 /** Keeps what the owners of files mean beside the layers, and holds the engine to it ever after. */

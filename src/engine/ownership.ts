@@ -58,6 +58,12 @@ export async function namespacePlane(ownership: NamespaceOwnership, find: FindPr
   };
 }
 
+/** A few words about a namespace. */
+export function namespaceFact(ownership: NamespaceOwnership): string {
+  if (ownership.kind === "single") return "one id (owners of files are noted beside them)";
+  return `${ownership.uids.reduce((sum, { count }) => sum + count, 1)} ids`;
+}
+
 /** The user's name, or number where they have none. */
 function loginName(): string {
   try {

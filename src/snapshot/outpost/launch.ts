@@ -58,7 +58,6 @@ export async function launchOutpost(options: OutpostOptions, listener: OutpostLi
     child.once("error", () => resolve());
     child.once("close", () => resolve());
   });
-  void ended.then(() => listener.exited());
   try {
     await opened(child, ended, () => complaint.trim());
     await writeMaps(ownership, child.pid ?? -1);
@@ -66,6 +65,7 @@ export async function launchOutpost(options: OutpostOptions, listener: OutpostLi
     child.kill("SIGKILL");
     throw error;
   }
+  void ended.then(() => listener.exited());
   gateOf(child).end("\n");
   return new Running(child, ended);
 }

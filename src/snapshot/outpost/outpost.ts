@@ -70,7 +70,10 @@ class ChildOutpost implements Outpost {
       process.send({ type: "start", thread, workerFile, workerData });
       return process;
     });
-    started.catch((error) => listener.failed(error));
+    started.catch((error) => {
+      listener.failed(error);
+      this.#gone(thread);
+    });
     return new OutpostThread({
       // The first messages wait for the process; order is kept.
       post: (message) => void started.then((process) => process.send({ type: "post", thread, message }), ignore),

@@ -2,7 +2,7 @@ import fs from "node:fs";
 import type { LayerId, Tree } from "../tree.js";
 import { type BytePath, join, toBuffer } from "./bytes.js";
 import type { Job, JobContext } from "./context.js";
-import { isFuseMark } from "./fuse-overlay.js";
+import { isFuseMark, isOnlyCopiedUp } from "./fuse-overlay.js";
 import { isUnchanged } from "./layer-compare.js";
 import { type LayerSummary, measure } from "./layer-measure.js";
 import { list, lookUp, NOTHING, type StackDir, stackOf } from "./layer-stack.js";
@@ -97,8 +97,10 @@ class UpperPass {
     let left = false;
     const before = statOf(directory);
     let touched = false;
-    if (opaque) hideLower(directory, lower);
     const fuse = this.#context.snapshotter === "fuse-overlayfs";
+    const [below] = lower.parts;
+    const like = fuse && !opaque && below !== undefined && isOnlyCopiedUp(directory, lower) ? statOf(below) : before;
+    if (opaque) hideLower(directory, lower);
     for (const { name, path, stat } of entriesIn(directory)) {
       if (!(fuse && isFuseMark(name)) && this.#keep(name, path, stat, { lower, opaque })) left = true;
       else {
@@ -107,7 +109,7 @@ class UpperPass {
         touched = true;
       }
     }
-    if (touched && before) setTimes(toBuffer(directory), before.mtimeNs, before.mtimeNs);
+    if (like && (touched || like !== before)) setTimes(toBuffer(directory), like.mtimeNs, like.mtimeNs);
     return left;
   }
 

@@ -1,6 +1,10 @@
 import { spawn } from "node:child_process";
 import fs from "node:fs";
-import { EngineError, MNT_DETACH, unmount } from "../../base/index.js";
+import { EngineError, getXattr, MNT_DETACH, unmount } from "../../base/index.js";
+import { type BytePath, toBuffer } from "./bytes.js";
+import { readLink } from "./layer-compare.js";
+import { lookUp, type StackDir } from "./layer-stack.js";
+import { entriesIn } from "./layer-stat.js";
 
 /** What fuse-overlayfs is to stack; directories as its options have them. */
 export interface FuseStack {
@@ -61,3 +65,27 @@ const OPAQUE_NAMES = new Set([".wh..wh..opq", ".wh..opq"]);
 export function isFuseMark(name: string): boolean {
   return OPAQUE_NAMES.has(name);
 }
+
+const ORIGIN_XATTR = "user.fuseoverlayfs.origin";
+
+/**
+ * Whether fuse-overlayfs made all that is in an upper directory over LOWER only to have it there: nothing in the directory was added,
+ * replaced or removed, and its time should be that of the one below, which the program does not put back. To be asked before attributes
+ * are taken away.
+ */
+export function isOnlyCopiedUp(directory: BytePath, lower: StackDir): boolean {
+  let copies = 0;
+  for (const { name, path, stat } of entriesIn(directory)) {
+    if (isFuseMark(name)) return false;
+    const below = lookUp(lower, name);
+    if (below?.stat.kind !== stat.kind) return false;
+    copies++;
+    if (stat.kind === "directory") {
+      if (getXattr(toBuffer(path), OPAQUE_XATTR) !== undefined) return false;
+    } else if (stat.kind === "file" && getXattr(toBuffer(path), ORIGIN_XATTR) === undefined) return false;
+    else if (stat.kind === "symlink" && readLink(path) !== readLink(below.path)) return false;
+  }
+  return copies > 0;
+}
+
+const OPAQUE_XATTR = "user.fuseoverlayfs.opaque";
