@@ -23,7 +23,6 @@ try {
 }
 
 async function main() {
-  if (process.getuid?.() !== 0) throw new Error("builds need root for now: run  sudo npm run quickstart");
   await prepareRuntime();
   const base = await findBase();
   step("Building examples/hello as the image hello");

@@ -33,6 +33,8 @@ const TOOLS = {
   iptables: "iptables",
   pasta: "passt",
   slirp4netns: "slirp4netns",
+  newuidmap: "uidmap",
+  "fuse-overlayfs": "fuse-overlayfs",
   protoc: "protobuf-compiler",
 };
 /** Other engines that take our images, and an emulator; large, so only a CI machine gets them. */
