@@ -30,6 +30,8 @@ export interface TestRegistry extends AsyncDisposable {
   readonly name: string;
   /** Certificate authority of a TLS registry, in PEM. */
   readonly ca: string;
+  /** A certificate by which a `mutual` registry knows its clients, with its key, in PEM. */
+  readonly client: { readonly certificate: string; readonly key: string };
   /** Lines of its log so far: one per request, among others. */
   readonly log: readonly string[];
   put(repository: string, reference: string, image: TestImage): Promise<void>;
@@ -49,7 +51,7 @@ export const REFRESH_TOKEN = "refresh-me";
 /** USER and PASSWORD as a registry's own file of users has them. */
 const HTPASSWD = `${USER}:$2b$04$RDTC2BEn4.nhvStsW2bUQ.FN6gOG5SBuYz24lqke6L5HrCcYZAt76\n`;
 
-export async function startRegistry(kind: "plain" | "tls" | "token" | "basic"): Promise<TestRegistry> {
+export async function startRegistry(kind: "plain" | "tls" | "mutual" | "token" | "basic"): Promise<TestRegistry> {
   const dir = await mkdtemp(path.join(tmpdir(), "registry-"));
   const certificate = makeCertificate(dir);
   const tokens = kind === "token" ? await startTokenServer(certificate) : undefined;
@@ -59,7 +61,9 @@ export async function startRegistry(kind: "plain" | "tls" | "token" | "basic"): 
       ? { auth: { htpasswd: { realm: "test", path: path.join(dir, "users") } } }
       : {};
   await writeFile(path.join(dir, "users"), HTPASSWD);
-  const tls = kind === "tls" ? { tls: { certificate: certificate.certificate, key: certificate.key } } : {};
+  const isSecure = kind === "tls" || kind === "mutual";
+  const clients = kind === "mutual" ? { clientcas: [certificate.ca] } : {};
+  const tls = isSecure ? { tls: { certificate: certificate.certificate, key: certificate.key, ...clients } } : {};
   const config = {
     version: "0.1",
     log: { level: "info" },
@@ -87,6 +91,10 @@ export async function startRegistry(kind: "plain" | "tls" | "token" | "basic"): 
   });
   const name = `127.0.0.1:${port}`;
   const ca = await readFile(certificate.ca, "utf8");
+  const client = {
+    certificate: await readFile(certificate.certificate, "utf8"),
+    key: await readFile(certificate.key, "utf8"),
+  };
   const stop = async (): Promise<void> => {
     tokens?.stop();
     if (child.exitCode === null && child.signalCode === null) {
@@ -96,11 +104,12 @@ export async function startRegistry(kind: "plain" | "tls" | "token" | "basic"): 
     }
     await rm(dir, { recursive: true, force: true });
   };
-  const base = `${kind === "tls" ? "https" : "http"}://${name}/v2`;
+  const base = `${isSecure ? "https" : "http"}://${name}/v2`;
   const bearer = (repository: string) => tokens && `Bearer ${tokens.tokenFor([{ repository, actions: "pull,push" }])}`;
   return {
     name,
     ca,
+    client,
     log,
     stop,
     put: (repository, reference, image) => put({ base, ca, bearer: bearer(repository) }, repository, reference, image),

@@ -152,6 +152,25 @@ describe("a blob", () => {
   });
 });
 
+describe("a layer that may not be distributed", () => {
+  it("is fetched, verified and without a credential, from where the manifest says", async () => {
+    const elsewhere = await listen((request, response) => {
+      if (request.url === "/wrong") response.end("x".repeat(CONTENT.length));
+      else sendPart(request, response, CONTENT.length);
+    });
+    const repository = await serve((request, response) => {
+      const isKnown = request.headers.authorization !== undefined;
+      response.writeHead(isKnown ? 404 : 401, { "www-authenticate": "Basic" }).end();
+    });
+    const at = (...urls: string[]) => size(repository.read({ ...BLOB, urls }));
+    expect(await at("ftp://x/", "/etc/passwd", `http://${elsewhere}/layer`)).toBe(CONTENT.length);
+    const there = seen.filter(({ headers }) => headers.host === elsewhere);
+    expect(there.map(({ headers }) => headers.authorization)).toEqual([undefined]);
+    await expect(at(`http://${elsewhere}/wrong`)).rejects.toMatchObject({ code: "data-loss" });
+    await expect(at("file:///etc/passwd")).rejects.toMatchObject({ code: "not-found" });
+  });
+});
+
 describe("a manifest", () => {
   it("is refused, unread, when it is gigantic", async () => {
     const repository = await serve((request, response) => {

@@ -123,6 +123,21 @@ describe.skipIf(!hasDockerRegistry)("a registry with a certificate of its own au
     });
   });
 
+  it("that wants to know its clients gets their certificate", async () => {
+    await using server = await startRegistry("mutual");
+    const certificates = path.join(dir, server.name);
+    await mkdir(certificates);
+    await writeFile(path.join(certificates, "ca.crt"), server.ca);
+    const ping = async () => {
+      await using registry = registryOf(await config(""));
+      await registry.ping(server.name);
+    };
+    await expect(ping()).rejects.toMatchObject({ code: "unavailable" });
+    await writeFile(path.join(certificates, "me.cert"), server.client.certificate);
+    await writeFile(path.join(certificates, "me.key"), server.client.key);
+    await ping();
+  });
+
   it("that speaks no TLS is reached all the same by who trusts anything", async () => {
     await using server = await startRegistry("plain");
     await server.put("app", "one", image);
