@@ -18,13 +18,19 @@ function sortedCopy(value: unknown): unknown {
     return items.includes(UNSORTABLE) ? UNSORTABLE : items;
   }
   const copy: Record<string, unknown> = {};
-  for (const key of Object.keys(value).sort()) {
+  for (const key of inOrder(Object.keys(value))) {
     if (!keepsItsPlace(key)) return UNSORTABLE;
     const member = sortedCopy((value as Readonly<Record<string, unknown>>)[key]);
     if (member === UNSORTABLE) return UNSORTABLE;
     copy[key] = member;
   }
   return copy;
+}
+
+/** Sorting takes memory even where nothing is to be moved. */
+function inOrder(keys: string[]): string[] {
+  for (let i = 1; i < keys.length; i++) if ((keys[i - 1] ?? "") > (keys[i] ?? "")) return keys.sort();
+  return keys;
 }
 
 /** Objects list numbers first, and `__proto__` is no member like others. */
