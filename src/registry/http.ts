@@ -106,6 +106,8 @@ async function load(host: HostOptions, proxy: ProxyOptions | undefined, authorit
     dispatcher: new EnvHttpProxyAgent({
       ...options,
       requestTls: tls,
+      // What is in the clear is asked of the proxy, as others do: many tunnel to the ports of TLS alone.
+      proxyTunnel: false,
       httpProxy: http,
       httpsProxy: https,
       noProxy: none,

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { type AddressInfo, connect } from "node:net";
+import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { digestOf, systemClock } from "../../src/base/index.js";
 import {
@@ -280,29 +280,33 @@ describe("redirects", () => {
   });
 });
 
-it("a registry is reached through the proxy, unless its host is exempt", async () => {
-  const host = await listen((_, response) => response.end(MANIFEST));
-  const tunnels: string[] = [];
-  const proxy = createServer().on("connect", (request, socket) => {
-    tunnels.push(request.url ?? "");
-    const [hostname = "", port = ""] = (request.url ?? "").split(":");
-    const upstream = connect(Number(port), hostname, () => socket.write("HTTP/1.1 200 OK\r\n\r\n"));
-    upstream.on("error", () => socket.destroy());
-    socket.on("error", () => upstream.destroy());
-    socket.pipe(upstream).pipe(socket);
+it("a registry is reached through the proxy, by a tunnel if by TLS, unless its host is exempt", async () => {
+  const asked: string[] = [];
+  const proxy = createServer((request, response) => {
+    asked.push(request.url ?? "");
+    response.end(MANIFEST);
+  }).on("connect", (request, socket) => {
+    asked.push(`CONNECT ${request.url}`);
+    socket.end("HTTP/1.1 403 Forbidden\r\n\r\n");
   });
   servers.push(proxy);
   await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
-  const http = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
-  for (const [none, expected] of [
-    ["", [host]],
-    ["127.0.0.1", []],
-  ] as const) {
-    tunnels.length = 0;
-    await using proxied = createRegistry({ clock: systemClock, proxy: { http, none }, retryDelaysMs: [] });
-    await proxied.repository(parseReference(`${host}/app`)).resolve({ tag: "one" });
-    expect(tunnels).toEqual(expected);
-  }
+  const address = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+  const host = await listen((_, response) => response.end(MANIFEST));
+  const resolve = async (registryName: string, none: string): Promise<string> => {
+    const hosts = new Map([["plain.test:5000", { scheme: "http" } as const]]);
+    const way = { http: address, https: address, none };
+    await using proxied = createRegistry({ clock: systemClock, hosts, proxy: way, retryDelaysMs: [] });
+    return (await proxied.repository(parseReference(`${registryName}/app`)).resolve({ tag: "one" })).digest;
+  };
+  expect(await resolve("plain.test:5000", "")).toBe(digestOf(MANIFEST));
+  expect(asked).toEqual(Array(2).fill("http://plain.test:5000/v2/app/manifests/one"));
+  asked.length = 0;
+  await expect(resolve("secure.test:5000", "")).rejects.toMatchObject({ code: "unavailable" });
+  expect(asked).toEqual(["CONNECT secure.test:5000"]);
+  asked.length = 0;
+  expect(await resolve(host, "127.0.0.1")).toBe(digestOf(MANIFEST));
+  expect(asked).toEqual([]);
 });
 
 describe("a registry in trouble", () => {
