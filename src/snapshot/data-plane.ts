@@ -125,7 +125,12 @@ class Threads implements DataPlane {
     if (!this.#outpost) throw new EngineError("internal", "nothing is attended to but in a user namespace");
     await this.#ground();
     const thread = this.#attendants.pop() ?? this.#start(this.#outpost.attendants);
-    await thread.job("attend", args, { signal, onProgress: onReady });
+    try {
+      await thread.job("attend", args, { signal, onProgress: onReady });
+    } catch (error) {
+      if (errorCode(error) === "canceled") this.#attendants.push(thread);
+      throw error;
+    }
     this.#attendants.push(thread);
   }
 

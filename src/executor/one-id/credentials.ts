@@ -24,6 +24,8 @@ export function rootIn(groups: readonly number[]): Credentials {
 
 /** Ancestors that are asked for their ids. */
 const GENERATIONS_MAX = 1000;
+/** As many threads are noted before the dead ones are looked for. */
+const SWEEP_MIN = 1024;
 
 interface Known {
   /** Together with the number it names one thread for good. */
@@ -38,6 +40,7 @@ interface Known {
 export class CredentialTable {
   readonly #initial: Credentials;
   readonly #known = new Map<number, Known>();
+  #sweepAt = SWEEP_MIN;
 
   constructor(initial: Credentials) {
     this.#initial = initial;
@@ -50,7 +53,7 @@ export class CredentialTable {
     if (known && known.startedAt === startedAt) return known.credentials;
     const credentials = this.#inherited(tid);
     // Noted as soon as it is seen: its parent may be gone the next time.
-    if (startedAt !== undefined) this.#known.set(tid, { startedAt, credentials });
+    if (startedAt !== undefined) this.#note(tid, { startedAt, credentials });
     return credentials;
   }
 
@@ -58,7 +61,14 @@ export class CredentialTable {
   set(tid: number, credentials: Credentials): void {
     if (JSON.stringify(credentials) === JSON.stringify(this.of(tid))) return;
     const startedAt = startOf(tid);
-    if (startedAt !== undefined) this.#known.set(tid, { startedAt, credentials });
+    if (startedAt !== undefined) this.#note(tid, { startedAt, credentials });
+  }
+
+  #note(tid: number, known: Known): void {
+    this.#known.set(tid, known);
+    if (this.#known.size < this.#sweepAt) return;
+    for (const [each, { startedAt }] of this.#known) if (startOf(each) !== startedAt) this.#known.delete(each);
+    this.#sweepAt = Math.max(SWEEP_MIN, 2 * this.#known.size);
   }
 
   #inherited(tid: number): Credentials {

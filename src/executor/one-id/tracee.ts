@@ -66,7 +66,7 @@ export class Tracee {
     const root = fs.openSync(`/proc/${this.tid}/root`, O_PATH | O_DIRECTORY);
     try {
       const base = dirfd === AT_FDCWD ? "cwd" : `fd/${dirfd}`;
-      return new Place(root, fs.openSync(`/proc/${this.tid}/${base}`, O_PATH));
+      return new Place(this.tid, root, fs.openSync(`/proc/${this.tid}/${base}`, O_PATH));
     } catch (error) {
       fs.closeSync(root);
       throw error;
@@ -85,17 +85,21 @@ export class Tracee {
 
 /** Where a thread's names are resolved. This thread's root and cwd must be its own (CLONE_FS unshared). */
 export class Place implements Disposable {
+  readonly #tid: number;
   readonly #root: number;
   /** The file itself, where a name is empty. */
   readonly base: number;
 
-  constructor(root: number, base: number) {
+  constructor(tid: number, root: number, base: number) {
+    this.#tid = tid;
     this.#root = root;
     this.base = base;
   }
 
   /** Opens what PATH means there, itself or what a link leads to, without looking into it (O_PATH). The caller closes it. */
   open(path: string, follow: boolean): number {
+    const own = OWN_FILE.exec(path)?.[1];
+    if (own !== undefined && follow) return fs.openSync(`/proc/${this.#tid}/${own}`, O_PATH);
     return this.inside(() => fs.openSync(bytes(path), O_PATH | (follow ? 0 : O_NOFOLLOW)));
   }
 
@@ -129,6 +133,9 @@ export class Place implements Disposable {
     Place.#host = fs.openSync("/", O_RDONLY | O_DIRECTORY);
   }
 }
+
+/** Links of a process's to files of its own: by this name they would be the supervisor's. */
+const OWN_FILE = /^\/proc\/(?:thread-)?self\/(exe|cwd|root|fd\/\d+)$/;
 
 /** A path as Node's file calls take it. */
 export function bytes(path: string): Buffer {
