@@ -19,6 +19,8 @@ const common = { bundle: true, platform: "node", target: "node20", external, abs
 const PICKED = new Set(["fs", "path", "os"]);
 /** What these export as a whole is used itself. */
 const FUNCTIONS = new Set(["assert", "events", "module", "process", "stream"]);
+/** What they export only in later versions of Node than the one that may bundle. */
+const LATER = new Map([["zlib", ["createZstdCompress", "createZstdDecompress"]]]);
 const lazyBuiltins = {
   name: "lazy-builtins",
   setup(bundle) {
@@ -30,7 +32,7 @@ const lazyBuiltins = {
       const picked = PICKED.has(name) && kind === "import-statement";
       return { path: name, namespace: picked ? "picked-builtin" : "lazy-builtin", sideEffects: !picked };
     });
-    const exportsOf = (name) => Object.keys(load(`node:${name}`));
+    const exportsOf = (name) => [...new Set([...Object.keys(load(`node:${name}`)), ...(LATER.get(name) ?? [])])];
     bundle.onLoad({ filter: /.*/, namespace: "lazy-builtin" }, ({ path: name }) => ({
       contents: [
         "let loaded;",
