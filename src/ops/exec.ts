@@ -120,7 +120,9 @@ async function runStep(op: ExecOp, inputs: readonly FileResult[], step: Step): P
 function splitMounts(op: ExecOp): { readonly root: ExecMount; readonly others: readonly ExecMount[] } {
   const root = op.mounts.find(({ dest }) => dest === "/");
   if (!root) throw new EngineError("invalid", "an exec op has no root file system");
-  return { root, others: op.mounts.filter((mount) => mount !== root) };
+  const others = op.mounts.filter((mount) => mount !== root);
+  // Runtimes take `/a/` and `/a` for two places.
+  return { root, others: others.map((mount) => ({ ...mount, dest: mount.dest.replace(/(?<=.)\/+$/, "") })) };
 }
 
 /** What the devices that the step names bring with them. */

@@ -35,7 +35,7 @@ export function convertRun(build: StageBuild, step: StepScope<RunInstruction>): 
 }
 
 /** Where scripts of heredocs with a `#!` line are, for the time of the step. */
-const SCRIPTS = "/dev/pipes";
+const SCRIPTS = "/dev/pipes/";
 const SCRIPT_MODE = 0o755;
 const SSH_SOCKET_VARIABLE = "SSH_AUTH_SOCK";
 const HOSTNAME_ARG = "BUILDKIT_SANDBOX_HOSTNAME";
@@ -68,8 +68,8 @@ function runCommand(build: StageBuild, { command, heredocs }: RunInstruction): R
     timestamp: -1,
   } as const;
   const from = fileState(scratch, [file], { metadata: { name: "[internal] preparing inline document" } });
-  const script: MountSpec = { type: "bind", from, dest: SCRIPTS, readonly: true };
-  return { args: shell(`${SCRIPTS}/${first.name}`), script };
+  const script: MountSpec = { type: "bind", from, dest: SCRIPTS, selector: "/", readonly: true };
+  return { args: shell(SCRIPTS + first.name), script };
 }
 
 function execMeta(build: StageBuild, args: readonly string[], sshSocket: string | undefined): ExecOp["meta"] {
