@@ -16,7 +16,14 @@ import {
 import { cacheMigrations, cacheMountMigrations, createCacheMounts } from "../cache/index.js";
 import type { Executor } from "../executor/index.js";
 import type { FileResult } from "../ops/index.js";
-import { createDataPlane, createLayerStore, createOwner, layerMigrations, type Ownership } from "../snapshot/index.js";
+import {
+  createDataPlane,
+  createLayerStore,
+  createOwner,
+  isInUserNamespace,
+  layerMigrations,
+  type Ownership,
+} from "../snapshot/index.js";
 import { createRunning } from "../solver/index.js";
 import { createImageSource, httpEntityMigrations } from "../sources/index.js";
 import {
@@ -123,7 +130,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     const { createExecutor, findRuntime, readCgroups, runtimeRunner, sandboxRunner } = await import(
       "../executor/index.js"
     );
-    const userNamespace = ownership.kind !== "machine";
+    const userNamespace = ownership.kind !== "machine" || isInUserNamespace();
     const runner =
       options.isolation === "sandbox"
         ? sandboxRunner({ node: process.execPath, entry: bundleFile("sandbox") }, process.arch)

@@ -1,3 +1,4 @@
+import fs from "node:fs";
 import { unreachable } from "../base/index.js";
 import type { IdRange } from "./subordinate-ids.js";
 
@@ -65,3 +66,11 @@ export function describeOwnership(ownership: Ownership): string {
       return unreachable(ownership);
   }
 }
+
+/** Whether this process is root of a user namespace only, and not of the machine (user_namespaces(7)). */
+export function isInUserNamespace(): boolean {
+  const [inside, outside, count] = fs.readFileSync("/proc/self/uid_map", "latin1").trim().split(/\s+/).map(Number);
+  return !(inside === 0 && outside === 0 && count === MAPPED_ALL);
+}
+
+const MAPPED_ALL = 2 ** 32 - 1;

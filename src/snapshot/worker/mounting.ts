@@ -13,6 +13,7 @@ import {
 } from "../../base/index.js";
 import type { StateDirs } from "../state-dirs.js";
 import type { LayerId, Tree } from "../tree.js";
+import { isInUserNamespace } from "../user-namespace.js";
 import { fromText } from "./bytes.js";
 import type { JobContext } from "./context.js";
 import { mountFuseStack } from "./fuse-overlay.js";
@@ -142,14 +143,6 @@ function stackingWorks({ layers }: StateDirs, mountAt: (options: string, target:
     removeTree(fromText(probe));
   }
 }
-
-/** Whether this process is root of a user namespace only, and not of the machine (user_namespaces(7)). */
-function isInUserNamespace(): boolean {
-  const [inside, outside, count] = fs.readFileSync("/proc/self/uid_map", "latin1").trim().split(/\s+/).map(Number);
-  return !(inside === 0 && outside === 0 && count === MAPPED_ALL);
-}
-
-const MAPPED_ALL = 2 ** 32 - 1;
 
 /** The directory of a layer. */
 export function layerDir(context: JobContext, id: LayerId): string {
