@@ -20,7 +20,7 @@ export function answerCheck(report: CheckReport): CallAnswer {
     })),
     sources: [{ filename: source.file, data: sourceData(source), language: "Dockerfile" }],
     ...(error ? { buildError: { message: error.message, location: locationJson(error) } } : {}),
-    diagnostics: diagnostics.map((diagnostic) => diagnosticJson(diagnostic, source)),
+    diagnostics: diagnostics.map((diagnostic) => diagnosticJson(diagnostic, source.text)),
   };
   return {
     json,

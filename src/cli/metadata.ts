@@ -20,7 +20,7 @@ export function metadataOf(result: BuildResult, told: readonly ToldWarning[]): M
     ...(result.names.length === 0 ? {} : { "image.name": result.names.join(",") }),
     "ashlar.outputs": result.outputs,
     "ashlar.steps": result.steps,
-    "ashlar.diagnostics": result.warnings.map((warning) => diagnosticJson(warningDiagnostic(warning))),
+    "ashlar.diagnostics": result.warnings.map(warningJson),
   };
 }
 
@@ -31,30 +31,15 @@ export function failureMetadata(error: unknown, warnings: readonly ToldWarning[]
   const message = messageOf(error);
   const mistakes: readonly BuildDiagnostic[] =
     diagnostics.length > 0 ? diagnostics : [{ severity: "error", message, ...(hint === undefined ? {} : { hint }) }];
-  const told = [...warnings.map(({ warning }) => warningDiagnostic(warning)), ...mistakes];
   return {
-    "ashlar.diagnostics": told.map((diagnostic) => diagnosticJson(diagnostic, source)),
+    "ashlar.diagnostics": [
+      ...warnings.map(({ warning }) => warningJson(warning)),
+      ...mistakes.map((diagnostic) => diagnosticJson(diagnostic, source?.text)),
+    ],
     "ashlar.failure": { code: errorCode(error), message, hint, step: step?.name, exitCode: step?.exitCode },
   };
 }
 
-function warningDiagnostic({
-  rule,
-  message,
-  description,
-  url,
-  file,
-  startLine,
-  endLine,
-}: BuildWarning): BuildDiagnostic {
-  return {
-    severity: "warning",
-    ...(rule === undefined ? {} : { rule }),
-    message,
-    ...(description === undefined ? {} : { description }),
-    ...(url === undefined ? {} : { url }),
-    ...(file === undefined ? {} : { file }),
-    ...(startLine === undefined ? {} : { startLine }),
-    ...(endLine === undefined ? {} : { endLine }),
-  };
+function warningJson({ text, ...warning }: BuildWarning): object {
+  return diagnosticJson({ severity: "warning", ...warning }, text);
 }

@@ -40,13 +40,15 @@ export class BuildReport implements ProgressSink {
   }
 
   /** A finding of the build checks about the Dockerfile that TEXT is. */
-  warn({ rule, message, description, url, location }: Diagnostic, text: string): void {
+  warn({ rule, message, description, url, location, culprit, suggestion }: Diagnostic, text: string): void {
     const warning: Warning = {
       message,
       ...(rule === undefined ? {} : { rule }),
       ...(description === undefined ? {} : { description }),
       ...(url === undefined ? {} : { url }),
       ...(location ? { file: location.file, startLine: location.startLine, endLine: location.endLine, text } : {}),
+      ...(culprit === undefined ? {} : { culprit }),
+      ...(suggestion === undefined ? {} : { suggestion }),
     };
     this.warnings.push(warning);
     this.emit({ type: "warning", vertex: definitionVertex().digest, warning });

@@ -137,6 +137,11 @@ export interface BuildWarning {
   readonly file?: string;
   readonly startLine?: number;
   readonly endLine?: number;
+  /** The very words, and what to write in their place: as of a BuildDiagnostic. */
+  readonly culprit?: NonNullable<BuildDiagnostic["culprit"]>;
+  readonly suggestion?: string;
+  /** The whole text of the file. */
+  readonly text?: string;
 }
 
 /** A mistake or a warning, where it has one with its place in the Dockerfile. */

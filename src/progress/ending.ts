@@ -67,8 +67,9 @@ function warningsBlock(warnings: readonly Warning[], options: RendererOptions): 
 function warningText(warning: Warning, debug: boolean | undefined): string {
   const line = ` - ${warningSentence(warning)}\n`;
   if (!debug) return line;
-  const { description, url, file, startLine = 0, endLine = startLine, text } = warning;
-  const place = file !== undefined && text !== undefined ? sourceExcerpt({ file, text, startLine, endLine }) : "";
+  const { description, url, file, startLine = 0, endLine = startLine, culprit, text } = warning;
+  const isPlaced = file !== undefined && text !== undefined;
+  const place = isPlaced ? sourceExcerpt({ file, text, startLine, endLine, culprit }) : "";
   return `${line}${description ? `${description}\n` : ""}${url ? `More info: ${url}\n` : ""}${place}\n`;
 }
 

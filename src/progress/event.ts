@@ -48,8 +48,18 @@ export interface Warning {
   readonly file?: string;
   readonly startLine?: number;
   readonly endLine?: number;
+  /** The very words, where they are known: lines from 1, characters (UTF-16 units) from 0, the end not included. */
+  readonly culprit?: { readonly start: TextPosition; readonly end: TextPosition };
+  /** What to write in place of the culprit, where that is likely. */
+  readonly suggestion?: string;
   /** The whole text of the file. */
   readonly text?: string;
+}
+
+/** A line, from 1, and a UTF-16 unit in it, from 0. */
+export interface TextPosition {
+  readonly line: number;
+  readonly character: number;
 }
 
 /** Where events go. `emit` never throws and never blocks. */

@@ -1,5 +1,5 @@
 import type { Clock } from "../base/index.js";
-import type { ProgressSink } from "./event.js";
+import type { ProgressSink, TextPosition } from "./event.js";
 
 /** Shows a build. After `finish` nothing more is written, no timer is left, and further events are dropped. */
 export interface Renderer extends ProgressSink {
@@ -67,11 +67,6 @@ export interface SourceExcerpt {
   readonly endLine: number;
   /** The very words in those lines, where they are known: lines from 1, characters (UTF-16 units) from 0, the end not included. */
   readonly culprit?: { readonly start: TextPosition; readonly end: TextPosition } | undefined;
-}
-
-interface TextPosition {
-  readonly line: number;
-  readonly character: number;
 }
 
 /** A mistake that is told after the first one of a file. */

@@ -56,6 +56,16 @@ test("a check of a file with several mistakes lists them all, with what to write
   ]);
 });
 
+test("the warnings in the metadata file of a build are those of a check, to the character", async () => {
+  const context = world.files({ Dockerfile: "FROM scratch as x\nENV a=$b \\\n  c=d\n" });
+  const file = path.join(context, "meta.json");
+  expect((await world.build(["--metadata-file", file, context])).code).toBe(0);
+  const checked = JSON.parse((await world.build(["--call=check,format=json", context])).stdout);
+  const built = JSON.parse(fs.readFileSync(file, "utf8"));
+  expect(built["ashlar.diagnostics"]).toEqual(checked.diagnostics);
+  expect(built["ashlar.diagnostics"]).toHaveLength(2);
+});
+
 test("the metadata file of a failed build says what failed, where and how", async () => {
   const context = world.files({ Dockerfile: "FROM base as x\nRUN exit 42\n" });
   const file = path.join(context, "meta.json");
