@@ -1,5 +1,5 @@
 import type { Attestation } from "../attest/index.js";
-import { type Clock, digestOf, EngineError, forAll, unreachable } from "../base/index.js";
+import { type Clock, EngineError, forAll, unreachable } from "../base/index.js";
 import {
   createImageWriter,
   type ExportedImage,
@@ -17,13 +17,13 @@ import {
   type WrittenImages,
 } from "../exporters/index.js";
 import type { ImageConfig, Platform } from "../oci/index.js";
-import type { ProgressSink, VertexInfo } from "../progress/index.js";
+import type { ProgressSink } from "../progress/index.js";
 import type { Registry } from "../registry/index.js";
 import type { DataPlane, FetchLayer, LayerStore, StateDirs, Tree } from "../snapshot/index.js";
 import type { ContentStore, ImageStore } from "../store/index.js";
 import { checkAttestations } from "./attestations.js";
-import { shownAs } from "./bridge.js";
 import { isLocalOrigin } from "./catalog.js";
+import { exporting } from "./exporting.js";
 import { checkStoreOutput, pushOutput, storeOutput } from "./image-output.js";
 import type { BuildRequest, BuildResult, OutputSpec } from "./request.js";
 import { squashOwn } from "./squash.js";
@@ -279,37 +279,5 @@ function squashed(
 ): Promise<readonly ExportedImage[]> {
   return exporting("squashing layers", writing, ({ signal }) =>
     forAll(images, (image, one) => squashOwn(outputs, image, { signal: one }), { signal }),
-  );
-}
-
-/** Shows an export as a step, its parts as statuses. */
-async function exporting<T>(
-  name: string,
-  { progress, signal, clock }: Writing,
-  work: (options: ExportOptions) => Promise<T>,
-): Promise<T> {
-  const vertex: VertexInfo = { digest: digestOf(name), name, inputs: [] };
-  const started = new Map<string, number>();
-  return shownAs(vertex, { progress, clock }, () =>
-    work({
-      signal,
-      onProgress({ id, current = 0, total, done }) {
-        const at = clock.now();
-        const startedAt = started.get(id) ?? at;
-        started.set(id, startedAt);
-        const unit = current > 0 || total !== undefined ? ("bytes" as const) : ("none" as const);
-        progress.emit({
-          type: "status",
-          vertex: vertex.digest,
-          id,
-          at,
-          current,
-          ...(total === undefined ? {} : { total }),
-          unit,
-          startedAt,
-          done,
-        });
-      },
-    }),
   );
 }

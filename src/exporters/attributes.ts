@@ -2,8 +2,8 @@ import { EngineError } from "../base/index.js";
 import { parsePlatform } from "../oci/index.js";
 import type { Annotation, AnnotationPlace } from "./annotations.js";
 import { parseBoolean, parseInteger, withDefault } from "./attribute-values.js";
-import type { Compression } from "./image-writer.js";
 import type { MediaTypes } from "./layer-descriptor.js";
+import type { Compression } from "./packing.js";
 
 /** An --output's attributes other than type and dest, as texts. */
 export type Attributes = Readonly<Record<string, string>>;

@@ -1,5 +1,5 @@
 import type { Attestation } from "../attest/index.js";
-import { type AbortOptions, type Digest, digestOf, EngineError, forAll, unreachable } from "../base/index.js";
+import { type AbortOptions, type Digest, digestOf, EngineError, forAll } from "../base/index.js";
 import {
   type Descriptor,
   encodeImageConfig,
@@ -15,16 +15,9 @@ import { type Annotation, annotationsAt, checkAnnotations } from "./annotations.
 import { attestationDocuments } from "./attestation-manifest.js";
 import { finishConfig } from "./finish-config.js";
 import type { ExportedImage, WrittenAttestations, WrittenImage, WrittenImages } from "./image.js";
-import {
-  type BlobForm,
-  createLayerBlobs,
-  DEFAULT_GZIP_LEVEL,
-  DEFAULT_ZSTD_LEVEL,
-  type ImageWriterOptions,
-  type LayerBlobs,
-  PLAIN,
-} from "./layer-blobs.js";
+import { createLayerBlobs, type ImageWriterOptions, type LayerBlobs, PLAIN } from "./layer-blobs.js";
 import { listedLayer, type MediaTypes } from "./layer-descriptor.js";
+import { formOf, ownForm, type PackingOptions } from "./packing.js";
 import { type ExportOptions, reported } from "./progress.js";
 
 /** What is the same however an image's layers are packed. */
@@ -43,16 +36,7 @@ export interface DocumentOptions extends ExportOptions {
   readonly ociArtifact?: boolean | undefined;
 }
 
-/** How a layer can be packed. */
-export type Compression = "gzip" | "zstd" | "estargz" | "uncompressed";
-
-export interface WriteOptions extends DocumentOptions {
-  readonly compression: Compression;
-  /** 0 to 9, of zstd to 22. */
-  readonly level?: number | undefined;
-  /** Whether base images' layers are packed anew where they are packed otherwise. */
-  readonly forceCompression?: boolean | undefined;
-  readonly rewriteTimestamp?: boolean | undefined;
+export interface WriteOptions extends DocumentOptions, PackingOptions {
   /** Whether the blobs of base images' layers must be in the content store, too. */
   readonly complete: boolean;
 }
@@ -251,26 +235,6 @@ function statedOnes(
   const makeIndex =
     images.length > 1 || multiPlatform || all.flat().some(({ inlineOnly }) => inlineAttestations || !inlineOnly);
   return makeIndex && all.some((each) => each.length > 0) ? all : [];
-}
-
-function formOf({ compression, level, forceCompression }: WriteOptions): BlobForm {
-  const force = forceCompression === true;
-  switch (compression) {
-    case "uncompressed":
-      return { compression: { kind: "none" }, force };
-    case "zstd":
-      return { compression: { kind: "zstd", level: level ?? DEFAULT_ZSTD_LEVEL }, force };
-    case "gzip":
-    case "estargz":
-      return { compression: { kind: compression, level: level ?? DEFAULT_GZIP_LEVEL }, force };
-    default:
-      return unreachable(compression);
-  }
-}
-
-/** How layers of our own are packed. */
-function ownForm(form: BlobForm, { rewriteTimestamp, sourceDateEpoch }: WriteOptions): BlobForm {
-  return { ...form, sourceDateEpoch: rewriteTimestamp ? sourceDateEpoch : undefined };
 }
 
 function documentTypes(types: MediaTypes): {
