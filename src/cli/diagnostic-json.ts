@@ -2,9 +2,9 @@ import type { BuildDiagnostic } from "../engine/index.js";
 
 /** A diagnostic for editors and other tools; docs/checks.md describes it. TEXT is that of its file, where it is known. */
 export function diagnosticJson(diagnostic: BuildDiagnostic, text?: string): object {
-  const { severity, rule, message, description, url, hint, suggestion, file } = diagnostic;
+  const { severity, rule, message, description, url, hint, suggestion, omitted, file } = diagnostic;
   const range = rangeOf(diagnostic, text);
-  return { severity, rule, message, description, url, hint, suggestion, file, range };
+  return { severity, rule, message, description, url, hint, suggestion, omitted, file, range };
 }
 
 /** The very words, or all lines of the instruction. */

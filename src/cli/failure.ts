@@ -10,7 +10,7 @@ export function failureOf(error: unknown, debug: boolean): Extract<Summary, { ki
     message: messageOf(error),
     hint: error instanceof EngineError ? error.hint : undefined,
     source: sourceOf(error),
-    further: furtherOf(error),
+    ...furtherOf(error),
     causes: debug ? causesOf(error) : [],
   };
 }
@@ -21,8 +21,7 @@ export function mistakesSummary(
   source: SourceText,
 ): Extract<Summary, { kind: "failed" }> {
   const { message, hint } = first;
-  const further = others.flatMap((mistake) => furtherMistake(mistake, source));
-  return { kind: "failed", message, hint, source: excerptOf(first, source), further };
+  return { kind: "failed", message, hint, source: excerptOf(first, source), ...furtherMistakes(others, source) };
 }
 
 /** More causes than this are left out: a chain may be a circle. */
@@ -45,11 +44,18 @@ function causesOf(error: unknown): readonly string[] {
 }
 
 /** The other mistakes of the file that the error is about: its `diagnostics` are all of them, the first included. */
-function furtherOf(error: unknown): readonly FurtherMistake[] {
+function furtherOf(error: unknown): Further {
   const source = sourceOf(error);
-  if (!source) return [];
-  const { diagnostics = [] } = error as { diagnostics?: BuildFailure["diagnostics"] };
-  return diagnostics.slice(1).flatMap((mistake) => furtherMistake(mistake, source));
+  const { diagnostics = [] } = (error ?? {}) as { diagnostics?: BuildFailure["diagnostics"] };
+  return source ? furtherMistakes(diagnostics.slice(1), source) : { further: [] };
+}
+
+type Further = Pick<Extract<Summary, { kind: "failed" }>, "further" | "omitted">;
+
+function furtherMistakes(mistakes: readonly BuildDiagnostic[], source: SourceText): Further {
+  const omitted = mistakes.reduce((sum, mistake) => sum + (mistake.omitted ?? 0), 0);
+  const further = mistakes.flatMap((mistake) => (mistake.omitted ? [] : furtherMistake(mistake, source)));
+  return { further, ...(omitted === 0 ? {} : { omitted }) };
 }
 
 function furtherMistake(mistake: BuildDiagnostic, source: SourceText): readonly FurtherMistake[] {

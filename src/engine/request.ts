@@ -156,6 +156,8 @@ export interface BuildDiagnostic {
   readonly hint?: string;
   /** What to write in place of `culprit`, where that is likely. */
   readonly suggestion?: string;
+  /** It stands for so many mistakes that are not listed. */
+  readonly omitted?: number;
   readonly file?: string;
   /** The lines of the instruction, from 1, both included. */
   readonly startLine?: number;

@@ -104,4 +104,6 @@ export interface Diagnostic {
   readonly culprit?: Range;
   /** What to write in place of `culprit`, where that is likely; `message` names it too. */
   readonly suggestion?: string;
+  /** It stands for so many mistakes that are not listed. */
+  readonly omitted?: number;
 }

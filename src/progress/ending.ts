@@ -1,6 +1,6 @@
 import { unreachable } from "../base/index.js";
 import type { Warning } from "./event.js";
-import { sourceExcerpt } from "./excerpt.js";
+import { briefExcerpt, sourceExcerpt } from "./excerpt.js";
 import { formatBytes } from "./format.js";
 import type { BuiltImage, FurtherMistake, Place, RendererOptions, Summary } from "./renderer.js";
 import { paint } from "./style.js";
@@ -25,23 +25,23 @@ export function endingText(trace: Trace, summary: Summary, options: RendererOpti
 
 /** The lines of the Dockerfile around a mistake, `ERROR: …`, what is known of its causes, and the file's other mistakes. */
 export function failureText(summary: Extract<Summary, { kind: "failed" }>, options: RendererOptions): string {
-  const { message, hint, source, causes = [], further = [] } = summary;
+  const { message, hint, source, causes = [], further = [], omitted = 0 } = summary;
   const excerpt = source ? sourceExcerpt(source) : "";
   const error = paint("red", `ERROR: ${message}`, options.color);
   const reasons = causes.map((cause) => `  caused by: ${cause}\n`).join("");
-  return `${excerpt}${error}\n${reasons}${hint ? `${hint}\n` : ""}${furtherText(further, options)}`;
+  return `${excerpt}${error}\n${reasons}${hint ? `${hint}\n` : ""}${furtherText(further, omitted, options)}`;
 }
 
 /** How many mistakes are told after the first one of a file. */
 const MAX_FURTHER_MISTAKES = 9;
 
 /** None of these lines begins with `ERROR`: scripts take the last that does for the reason. */
-function furtherText(mistakes: readonly FurtherMistake[], options: RendererOptions): string {
+function furtherText(mistakes: readonly FurtherMistake[], omitted: number, options: RendererOptions): string {
   const told = mistakes.slice(0, MAX_FURTHER_MISTAKES).map(({ message, hint, source }) => {
     const also = paint("red", `also: ${message}`, options.color);
-    return `\n${sourceExcerpt(source)}${also}\n${hint ? `${hint}\n` : ""}`;
+    return `\n${briefExcerpt(source)}${also}\n${hint ? `${hint}\n` : ""}`;
   });
-  const left = mistakes.length - told.length;
+  const left = mistakes.length - told.length + omitted;
   return `${told.join("")}${left > 0 ? `\nalso: ${left} more ${left === 1 ? "mistake" : "mistakes"}\n` : ""}`;
 }
 

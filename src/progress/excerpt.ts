@@ -15,14 +15,35 @@ export function sourceExcerpt({ file, text, startLine, endLine, culprit }: Sourc
   const shown: string[] = [];
   let previous = from - 1;
   for (const number of shownNumbers(from, to, culprit?.start.line ?? from)) {
-    if (number > previous + 1) shown.push("     |     …\n");
+    if (number > previous + 1) shown.push(GAP);
     previous = number;
-    const line = lines[number - 1] ?? "";
-    const mark = number >= startLine && number <= last ? ">>>" : "   ";
-    shown.push(` ${String(number).padStart(3)} | ${mark} ${printable(line)}\n`);
-    if (culprit?.start.line === number) shown.push(caretLine(line, culprit));
+    const isMarked = number >= startLine && number <= last;
+    shown.push(shownLine(lines[number - 1] ?? "", number, { isMarked, culprit }));
   }
   return `${file}:${startLine}\n${RULE}\n${shown.join("")}${RULE}\n`;
+}
+
+/** The one line of the place that says most: that of the culprit, or else the first. Empty as `sourceExcerpt` is. */
+export function briefExcerpt({ file, text, startLine, endLine, culprit }: SourceExcerpt): string {
+  const number = culprit?.start.line ?? startLine;
+  const line = number < 1 ? undefined : text.split("\n", number)[number - 1];
+  if (line === undefined) return "";
+  const more = culprit === undefined && endLine > startLine ? GAP : "";
+  return `${file}:${number}\n${shownLine(line, number, { isMarked: true, culprit })}${more}`;
+}
+
+/** Stands for lines that are left out. */
+const GAP = "     |     …\n";
+
+interface LineLook {
+  readonly isMarked: boolean;
+  readonly culprit: SourceExcerpt["culprit"];
+}
+
+/** A line with its number, and the carets below it where the culprit begins there. */
+function shownLine(line: string, number: number, { isMarked, culprit }: LineLook): string {
+  const carets = culprit?.start.line === number ? caretLine(line, culprit) : "";
+  return ` ${String(number).padStart(3)} | ${isMarked ? ">>>" : "   "} ${printable(line)}\n${carets}`;
 }
 
 const RULE = "--------------------";

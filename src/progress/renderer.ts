@@ -37,6 +37,8 @@ export type Summary =
       readonly source?: SourceExcerpt | undefined;
       /** What else is wrong with the same file, in its order. */
       readonly further?: readonly FurtherMistake[] | undefined;
+      /** How many more there are than `further` holds. Default: 0. */
+      readonly omitted?: number;
       /** The sentences of the errors behind it, the nearest first; empty unless asked for. */
       readonly causes?: readonly string[];
     }

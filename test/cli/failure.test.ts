@@ -36,6 +36,22 @@ describe("a build that was refused", () => {
     ]);
   });
 
+  it("says how many mistakes were not listed, as no mistake itself", () => {
+    const { source, diagnostics } = failure();
+    const omitted = {
+      severity: "error" as const,
+      file: "Dockerfile",
+      startLine: 3,
+      message: "2000 more",
+      omitted: 2000,
+    };
+    const told = failureOf(
+      new BuildFailure("invalid", "first", { source, diagnostics: [...diagnostics, omitted] }),
+      false,
+    );
+    expect(told).toMatchObject({ further: [{ message: "second" }], omitted: 2000 });
+  });
+
   it("has no more than its own words where it is no mistake of a file", () => {
     expect(failureOf(new Error("broken"), false)).toMatchObject({ message: "broken", further: [] });
     expect(failureOf(undefined, false)).toMatchObject({ kind: "failed", further: [] });

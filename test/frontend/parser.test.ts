@@ -74,11 +74,32 @@ describe("a file", () => {
   });
 
   it("of nothing but errors has a bounded number of them reported", () => {
-    expect(errors("x\n".repeat(5000))).toHaveLength(1000);
+    const told = parseDockerfile("x\n".repeat(5000), "Dockerfile").diagnostics;
+    expect(told).toHaveLength(1001);
+    expect(told.at(-1)).toMatchObject({
+      message: "4000 more mistakes are not listed",
+      omitted: 4000,
+      location: { startLine: 1001, endLine: 1001 },
+    });
   });
 
   it("may begin with a byte order mark", () => {
     expect(parse("\ufeff# escape=`\nFROM base\nLABEL a=x\\y\n").at(1)).toMatchObject({ pairs: [{ value: "x\\y" }] });
+  });
+
+  it("says nothing else of an instruction with a line that is too long", () => {
+    const tooLong = (line: number) => `${line}: dockerfile line greater than max allowed size of 65535`;
+    const pairs = Array.from({ length: 8000 }, (_, n) => `a${n}=$b`).join(" ");
+    expect(errors(`FROM base\nENV ${pairs}\n`)).toEqual([tooLong(2)]);
+    expect(errors(`FROM base\nENV a=b \\\n  ${pairs} \\\n  c\nENV d\n`)).toEqual([
+      tooLong(3),
+      "5: ENV must have two arguments",
+    ]);
+    expect(errors(`FROM base\nRUN <<A cat ${"x".repeat(65_536)} <<B\nFOO\nA\nBAR\nB\nBAZ\n`)).toEqual([
+      tooLong(2),
+      "7: dockerfile parse error on line 7: unknown instruction: BAZ",
+    ]);
+    expect(errors(`${"x".repeat(65_536)}\n`)).toEqual([tooLong(1)]);
   });
 
   it("may have lines up to 65535 bytes", () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { briefExcerpt } from "../../src/progress/excerpt.js";
 import { createQuietRenderer, type Summary, sourceExcerpt } from "../../src/progress/index.js";
 
 /** What is shown between the rules. */
@@ -53,7 +54,7 @@ describe("an excerpt", () => {
 
 describe("further mistakes", () => {
   const source = { file: "D", text: "FRM a\nRNU b", startLine: 2, endLine: 2 };
-  const told = (count: number) => {
+  const told = (count: number, omitted = 0) => {
     const written: string[] = [];
     const out = { write: (text: string) => written.push(text) };
     const clock = { now: () => 0, after: () => () => {} };
@@ -63,6 +64,7 @@ describe("further mistakes", () => {
       message: "first",
       source: { ...source, startLine: 1, endLine: 1 },
       further,
+      omitted,
     };
     createQuietRenderer(out, { clock }).finish(summary);
     return written.join("");
@@ -76,10 +78,20 @@ describe("further mistakes", () => {
     expect(text.match(/^ERROR/gm)).toHaveLength(1);
   });
 
+  it("have one line each: that of the very words, or the first", () => {
+    const file = "FROM a\nRUN --x \\\n --yy\nRNU b";
+    const long = { file: "D", text: file, startLine: 2, endLine: 3 };
+    expect(briefExcerpt(long)).toBe("D:2\n   2 | >>> RUN --x \\\n     |     …\n");
+    const culprit = { start: { line: 3, character: 1 }, end: { line: 3, character: 5 } };
+    expect(briefExcerpt({ ...long, culprit })).toBe("D:3\n   3 | >>>  --yy\n     |      ^^^^\n");
+    expect(briefExcerpt({ ...long, startLine: 9, endLine: 9 })).toBe("");
+  });
+
   it("are only counted where there are many", () => {
     expect(told(9)).not.toContain("more");
     expect(told(10).endsWith("\nalso: 1 more mistake\n")).toBe(true);
     expect(told(500).match(/^also: mistake/gm)).toHaveLength(9);
     expect(told(500).endsWith("\nalso: 491 more mistakes\n")).toBe(true);
+    expect(told(999, 2000).endsWith("\nalso: 2990 more mistakes\n")).toBe(true);
   });
 });

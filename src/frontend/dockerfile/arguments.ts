@@ -30,7 +30,7 @@ export function parseArguments(raw: RawInstruction): ParsedArguments {
   const parsed = parseForm(raw);
   if (!("form" in parsed)) return { ok: false, ...parsed };
   if (parsed.form !== "trigger") {
-    const takesHeredocs = HEREDOC_INSTRUCTIONS.has(raw.name) && parsed.form !== "json";
+    const takesHeredocs = mayTakeHeredocs(raw.name) && parsed.form !== "json";
     return { ok: true, arguments: parsed, takesHeredocs };
   }
   // A trigger within a trigger is refused whatever it says, and they may be many.
@@ -41,6 +41,11 @@ export function parseArguments(raw: RawInstruction): ParsedArguments {
 }
 
 const ONBUILD = "ONBUILD";
+
+/** Whether the instruction NAME may have heredocs. */
+export function mayTakeHeredocs(name: string): boolean {
+  return HEREDOC_INSTRUCTIONS.has(name);
+}
 
 const HEREDOC_INSTRUCTIONS: ReadonlySet<string> = new Set(["ADD", "COPY", "RUN"]);
 

@@ -15,10 +15,12 @@ export interface Mistake {
   readonly hint?: string | undefined;
 }
 
-/** Collects the errors of a file. */
+/** Collects the errors of a file: so many that none is lost of what a person wrote, and of the others their number. */
 export class DiagnosticCollector {
   readonly #file: string;
   readonly #diagnostics: Diagnostic[] = [];
+  #omitted = 0;
+  #firstOmitted: Range | undefined;
 
   constructor(file: string) {
     this.#file = file;
@@ -26,7 +28,11 @@ export class DiagnosticCollector {
 
   /** Notes a mistake in the instruction that stands at RANGE. */
   report({ message, culprit, suggestion, hint }: Mistake, range: Range): void {
-    if (this.isFull) return;
+    if (this.isFull) {
+      this.#omitted++;
+      this.#firstOmitted ??= range;
+      return;
+    }
     this.#diagnostics.push({
       severity: "error",
       message,
@@ -36,7 +42,7 @@ export class DiagnosticCollector {
     });
   }
 
-  /** Whether there are so many that reading on is no use. */
+  /** Whether no more are listed. */
   get isFull(): boolean {
     return this.#diagnostics.length >= MAX_DIAGNOSTICS;
   }
@@ -45,9 +51,14 @@ export class DiagnosticCollector {
     return this.#diagnostics.length === 0;
   }
 
-  /** All that was noted, in the order of the file. */
+  /** All that was noted, in the order of the file; last, where some were too many, that there are more. */
   finish(): readonly Diagnostic[] {
-    return this.#diagnostics.toSorted((a, b) => (a.location?.startLine ?? 0) - (b.location?.startLine ?? 0));
+    const noted = this.#diagnostics.toSorted((a, b) => (a.location?.startLine ?? 0) - (b.location?.startLine ?? 0));
+    if (this.#firstOmitted === undefined) return noted;
+    const mistakes = this.#omitted === 1 ? "mistake is" : "mistakes are";
+    const message = `${this.#omitted} more ${mistakes} not listed`;
+    const omitted = this.#omitted;
+    return [...noted, { severity: "error", message, omitted, ...locate(this.#file, this.#firstOmitted) }];
   }
 }
 

@@ -19,6 +19,8 @@ export interface LogicalLine {
   readonly hasEmptyContinuation: boolean;
   /** It goes on further than instructions may; TEXT is its beginning. */
   readonly isTooLong: boolean;
+  /** One of its physical lines is longer than is allowed, which was reported. */
+  readonly hasLongLine: boolean;
 }
 
 /** Hands out the lines of a file: an instruction's, or a heredoc's. */
@@ -26,8 +28,10 @@ export class LineReader {
   readonly #lines: Iterator<PhysicalLine, undefined>;
   readonly #onTooLong: (line: number) => void;
   #line = 0;
+  /** The line beyond the allowed length that was taken last. */
+  #lastLong = 0;
 
-  /** A line beyond the allowed length is reported to ONTOOLONG, and read as far as is allowed. */
+  /** A line beyond the allowed length is reported to ONTOOLONG. */
   constructor(text: string, onTooLong: (line: number) => void) {
     this.#lines = lexLines(text);
     this.#onTooLong = onTooLong;
@@ -40,8 +44,14 @@ export class LineReader {
 
   /** The next line as it is, taken. */
   take(): PhysicalLine | undefined {
-    const line = this.#pull();
-    if (line) this.#line = line.number;
+    const next = this.#lines.next();
+    if (next.done) return undefined;
+    const line = next.value;
+    this.#line = line.number;
+    if (isTooLong(line)) {
+      this.#lastLong = line.number;
+      this.#onTooLong(line.number);
+    }
     return line;
   }
 
@@ -50,9 +60,10 @@ export class LineReader {
     const source = new SourceMap();
     const indent = leadingSpace(first.text);
     let hasEmptyContinuation = false;
-    let isTooLong = false;
+    let hasLongLine = this.#isLong(first);
     let part = continued(withoutLineEnd(first.text).slice(indent), escapeCharacter);
     const parts = [part.text];
+    let isTooLong = part.text.length > MAX_JOINED_UNITS;
     source.add(part.text.length, { line: first.number, character: indent });
     while (part.continues) {
       const line = this.take();
@@ -62,6 +73,7 @@ export class LineReader {
         hasEmptyContinuation = true;
         continue;
       }
+      hasLongLine ||= this.#isLong(line);
       part = continued(withoutLineEnd(line.text), escapeCharacter);
       isTooLong ||= source.length + part.text.length > MAX_JOINED_UNITS;
       if (isTooLong) continue;
@@ -69,19 +81,20 @@ export class LineReader {
       source.add(part.text.length, { line: line.number, character: 0 });
     }
     const text = parts.join("");
-    return { text, source, startLine: first.number, endLine: this.#line, hasEmptyContinuation, isTooLong };
+    const lines = { startLine: first.number, endLine: this.#line };
+    return { text, source, ...lines, hasEmptyContinuation, isTooLong, hasLongLine };
   }
 
-  #pull(): PhysicalLine | undefined {
-    const next = this.#lines.next();
-    if (next.done) return undefined;
-    const line = next.value;
-    // No UTF-16 unit takes more than three bytes.
-    const isLong = line.text.length * 3 > MAX_LINE_BYTES;
-    if (!isLong || Buffer.byteLength(line.text) - (line.text.endsWith("\n") ? 1 : 0) <= MAX_LINE_BYTES) return line;
-    this.#onTooLong(line.number);
-    return { ...line, text: line.text.slice(0, MAX_LINE_BYTES) };
+  #isLong({ number }: PhysicalLine): boolean {
+    return number === this.#lastLong;
   }
+}
+
+/** Whether LINE is longer than is allowed, its line end aside. */
+function isTooLong({ text }: PhysicalLine): boolean {
+  // No UTF-16 unit takes more than three bytes.
+  if (text.length * 3 <= MAX_LINE_BYTES) return false;
+  return Buffer.byteLength(text) - (text.endsWith("\n") ? 1 : 0) > MAX_LINE_BYTES;
 }
 
 /** The message for a line that is too long. */

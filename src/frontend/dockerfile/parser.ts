@@ -1,5 +1,5 @@
 import type { Diagnostic } from "../frontend.js";
-import { parseArguments } from "./arguments.js";
+import { mayTakeHeredocs, parseArguments } from "./arguments.js";
 import type {
   ArgInstruction,
   DockerfileNode,
@@ -33,7 +33,7 @@ export function parseDockerfile(text: string, name: string): ParsedDockerfile {
   const errors = new DiagnosticCollector(name);
   const reader = new DockerfileReader(text, errors, (line) => `dockerfile parse error on line ${line}: `);
   const file = new FileBuilder(errors);
-  for (let item = reader.next(); item && !errors.isFull; item = reader.next()) file.add(item);
+  for (let item = reader.next(); item; item = reader.next()) file.add(item);
   if (text === "") errors.report({ message: "the Dockerfile cannot be empty" }, LINE_ONE);
   else if (!reader.hasInstructions) errors.report({ message: "file with no instructions" }, LINE_ONE);
   const dockerfile = file.finish(reader);
@@ -130,6 +130,10 @@ class DockerfileReader {
     const comments = this.#comments;
     this.#comments = [];
     const joined = lineRange(line.startLine, line.endLine, line);
+    if (line.hasLongLine) {
+      this.#skipHeredocs(line, raw.name);
+      return { name: raw.name, range: joined, instruction: undefined };
+    }
     if (line.isTooLong) {
       const message = this.#prefix(line.startLine) + INSTRUCTION_TOO_LONG;
       this.#errors.report({ message, culprit: raw.keyword.range }, joined);
@@ -144,6 +148,11 @@ class DockerfileReader {
     const last = heredocs?.at(-1);
     const range = last ? { start: joined.start, end: last.range.end } : joined;
     if (!heredocs) return { name: raw.name, range, instruction: undefined };
+    if (this.#errors.isFull && !isInstruction(raw.name)) {
+      // It is only counted: to look for the words it was meant to be takes long where there are so many.
+      this.#errors.report({ message: "" }, range);
+      return { name: raw.name, range, instruction: undefined };
+    }
     const complete: CompleteInstruction = { ...raw, heredocs, comments, range };
     const built = buildInstruction(complete, parsed.arguments);
     if (built.ok) return { name: raw.name, range, instruction: built.instruction };
@@ -174,6 +183,14 @@ class DockerfileReader {
       heredocs.push(heredoc);
     }
     return heredocs;
+  }
+
+  /** Takes the bodies of the heredocs that LINE begins, of an instruction that is not looked at otherwise. */
+  #skipHeredocs(line: LogicalLine, name: string): void {
+    if (line.isTooLong || !mayTakeHeredocs(name)) return;
+    const found = findHeredocs(line.text);
+    const whole = new RawText(line.text, line.source, 0);
+    for (const marker of found.ok ? found.markers : []) this.#heredoc(marker, whole);
   }
 
   #malformed(mistake: Mistake, range: Range): void {
