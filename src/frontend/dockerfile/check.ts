@@ -3,6 +3,7 @@ import { DiagnosticError } from "../diagnostic-error.js";
 import type { Diagnostic, FrontendBridge, FrontendRequest } from "../frontend.js";
 import { convertDockerfile } from "./convert.js";
 import { createFacts } from "./facts.js";
+import { foreseeing, withForeseen } from "./foreseen.js";
 import { refuseTooLong } from "./length.js";
 import { lintBuild } from "./lint-build.js";
 import { type ParsedDockerfile, parseDockerfile } from "./parser.js";
@@ -31,8 +32,14 @@ export async function checkDockerfile(
     return { diagnostics: diagnosticsOf(error) };
   }
   const parsed = parseDockerfile(text, name);
-  if (parsed.diagnostics.length > 0) {
-    return { diagnostics: [...lintBuild(request, parsed, undefined), ...parsed.diagnostics] };
+  const [first, ...others] = parsed.diagnostics;
+  if (first !== undefined) {
+    return {
+      diagnostics: [
+        ...lintBuild(request, parsed, undefined),
+        ...withForeseen([first, ...others], parsed.dockerfile, name),
+      ],
+    };
   }
   return { diagnostics: await checkStages(request, bridge, parsed, options) };
 }
@@ -51,7 +58,7 @@ async function checkStages(
     await convertDockerfile({ request, dockerfile: parsed.dockerfile, bridge, platform, allStages, facts }, options);
     return lintBuild(request, parsed, facts);
   } catch (error) {
-    const failures = diagnosticsOf(error);
+    const failures = diagnosticsOf(foreseeing(error, parsed.dockerfile, request.dockerfile.name));
     // What ended the conversion is the error; that a check would have refused the file too is no second one.
     return [...lintBuild(request, parsed, facts).filter(({ severity }) => severity === "warning"), ...failures];
   }

@@ -9,8 +9,10 @@ import {
 } from "../../llb/index.js";
 import type { CopyInstruction, Heredoc } from "./ast.js";
 import { copyMode, type Permissions } from "./copy-mode.js";
-import { type GitSource, gitSourceOp, parseGitSource } from "./git-source.js";
-import { httpSource, isHttpAddress } from "./http-source.js";
+import { isLocal, refuseChecksum, refuseDownload } from "./copy-sources.js";
+import { findFlag, valueRange } from "./flags.js";
+import { type GitSource, gitSourceOp } from "./git-source.js";
+import { httpSource } from "./http-source.js";
 import { originFiles } from "./origins.js";
 import { parseOwner } from "./owner.js";
 import { destination, rooted } from "./paths.js";
@@ -21,11 +23,11 @@ import {
   addHistory,
   expanded,
   expandedHeredoc,
-  invalid,
   type StageBuild,
   type StepScope,
   stepMetadata,
   stepText,
+  within,
 } from "./stage-build.js";
 
 /** COPY and ADD: one file op with an action for each source. */
@@ -37,8 +39,13 @@ export function convertCopy(build: StageBuild, step: StepScope<CopyInstruction>)
   const files = sourceFiles(build, step);
   const metadata = stepMetadata(build, step, name, true);
   const download = { name, location: sourceRange(build.scope.request.dockerfile.name, step.instruction.range) };
+  const atChecksum = <T>(work: () => T) => withinFlag(build, step.instruction, "checksum", work);
   const steps = [
-    ...copy.sources.map((source) => sourceStep(copy, source, { files, download })),
+    ...copy.sources.map((source, index) =>
+      within(build, step.instruction, step.instruction.sources[index]?.range, () =>
+        sourceStep(copy, source, { files, download, atChecksum }),
+      ),
+    ),
     ...copy.heredocs.map((heredoc) => heredocStep(copy, heredoc)),
   ];
   if (step.instruction.link && copy.chmod === "") {
@@ -77,6 +84,8 @@ interface CopyFrom {
   readonly files: SourceFiles;
   /** How what it downloads is shown. */
   readonly download: OpMetadata;
+  /** Gives what is wrong with the checksum its place. */
+  readonly atChecksum: <T>(work: () => T) => T;
 }
 
 function expandedCopy(build: StageBuild, { instruction }: StepScope<CopyInstruction>): ExpandedCopy {
@@ -88,14 +97,20 @@ function expandedCopy(build: StageBuild, { instruction }: StepScope<CopyInstruct
   const { text, range } = instruction.destination;
   const written = expanded(build, instruction, text, range);
   const heredocs = instruction.heredocs.map((heredoc) => heredocFile(build, instruction, heredoc));
-  if (checksum !== undefined) refuseChecksum(sources);
+  if (checksum !== undefined) withinFlag(build, instruction, "checksum", () => refuseChecksum(sources));
   const common = {
     dest: destination(build.config.config.WorkingDir, written),
-    ...copyMode(chmod),
+    ...withinFlag(build, instruction, "chmod", () => copyMode(chmod)),
     ...(chown === "" ? {} : { owner: parseOwner(chown) }),
     ...(instruction.excludes.length === 0 ? {} : { excludePatterns: instruction.excludes }),
   };
   return { instruction, chown, chmod, checksum, sources, heredocs, destination: written, common };
+}
+
+/** What WORK gives; what it throws stands at the value of the flag NAME. */
+function withinFlag<T>(build: StageBuild, instruction: CopyInstruction, name: string, work: () => T): T {
+  const flag = findFlag(instruction.flags, name);
+  return within(build, instruction, flag && valueRange(flag), work);
 }
 
 function heredocFile(build: StageBuild, instruction: CopyInstruction, { name, content, expand }: Heredoc) {
@@ -106,23 +121,16 @@ function sourceFiles(build: StageBuild, { instruction, sources: [origin] }: Step
   if (origin === undefined) return build.scope.sources.context;
   const from = JSON.stringify(instruction.from?.value ?? "");
   const here = JSON.stringify(build.stage.label);
-  return originFiles(
-    build,
-    origin,
-    () => `cannot copy from stage ${from}, it needs to be defined before current stage ${here}`,
-  );
+  const late = () => `cannot copy from stage ${from}, it needs to be defined before current stage ${here}`;
+  const culprit = instruction.from && valueRange(instruction.from);
+  return within(build, instruction, culprit, () => originFiles(build, origin, late));
 }
 
 function sourceStep(copy: ExpandedCopy, source: string, from: CopyFrom): FileStep {
-  const isAdd = copy.instruction.kind === "add";
-  const git = parseGitSource(source);
-  if (git !== undefined) {
-    if (!isAdd) throw invalid("source can't be a git ref for COPY");
-    return gitStep(copy, git, from.download);
-  }
-  if (!isHttpAddress(source)) return localStep(copy, source, from.files);
-  if (!isAdd) throw invalid("source can't be a URL for COPY");
-  const { op, fileName } = httpSource(source, copy.checksum);
+  const read = refuseDownload(copy.instruction.kind, source);
+  if (read.kind === "git") return gitStep(copy, read.git, from.download);
+  if (read.kind === "local") return localStep(copy, source, from.files);
+  const { op, fileName } = from.atChecksum(() => httpSource(source, copy.checksum));
   const state = sourceState(() => op, { metadata: from.download });
   const attemptUnpack = copy.instruction.unpack ?? false;
   return { ...PLAIN_COPY, ...copy.common, from: state, src: rooted(fileName), attemptUnpack };
@@ -175,15 +183,6 @@ function withParents(
 
 function hasWildcards(path: string): boolean {
   return /[*?[]/.test(path.replace(/\\./gs, ""));
-}
-
-function refuseChecksum([source, ...others]: readonly string[]): void {
-  if (source === undefined || others.length > 0) throw invalid("checksum can't be specified for multiple sources");
-  if (isLocal(source)) throw invalid("checksum requires HTTP(S) or Git sources");
-}
-
-function isLocal(source: string): boolean {
-  return !isHttpAddress(source) && parseGitSource(source) === undefined;
 }
 
 function historyText({ instruction, chown, chmod, sources, heredocs, destination: written }: ExpandedCopy): string {

@@ -7,7 +7,7 @@ import { originFiles } from "./origins.js";
 import { destination, rooted } from "./paths.js";
 import { mistake } from "./place.js";
 import type { SourceFiles } from "./source-states.js";
-import { invalid, noteUndefined, type StageBuild, type StepScope } from "./stage-build.js";
+import { invalid, noteUndefined, type StageBuild, type StepScope, within } from "./stage-build.js";
 
 /** What the mounts of a RUN add to its exec. */
 export interface RunMounts {
@@ -23,7 +23,7 @@ export function convertMounts(build: StageBuild, step: StepScope<RunInstruction>
   const mounts: MountSpec[] = [];
   const secrets = resolved.filter((mount) => mount.type === "secret");
   const sockets: MountSpec[] = [];
-  for (const [index, mount] of resolved.entries()) {
+  const add = (mount: ResolvedMount, index: number) => {
     switch (mount.type) {
       case "secret":
         if (mount.target !== undefined) mounts.push(secretMount(mount, mountTarget(build, mount.target)));
@@ -34,6 +34,10 @@ export function convertMounts(build: StageBuild, step: StepScope<RunInstruction>
       default:
         mounts.push(fileMount(build, step, mount, index));
     }
+  };
+  for (const [index, mount] of resolved.entries()) {
+    const culprit = step.instruction.mounts[index]?.flag.range;
+    within(build, step.instruction, culprit, () => add(mount, index));
   }
   const secretEnv = secrets.flatMap(({ env, id, required }) =>
     env === undefined ? [] : [{ id, name: env, optional: !required }],

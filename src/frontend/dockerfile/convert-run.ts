@@ -4,14 +4,14 @@ import { convertMounts } from "./convert-mounts.js";
 import { commandArgs } from "./convert-settings.js";
 import { Expansion } from "./expansion.js";
 import { rooted } from "./paths.js";
-import { addHistory, invalid, type StageBuild, type StepScope, stepMetadata } from "./stage-build.js";
+import { addHistory, invalidAt, type StageBuild, type StepScope, stepMetadata } from "./stage-build.js";
 import { capitalized } from "./vertex-names.js";
 
 /** RUN: a process in the file system so far, of which it keeps what it changed. */
 export function convertRun(build: StageBuild, step: StepScope<RunInstruction>): void {
   const { instruction } = step;
   const { args, script } = runCommand(build, instruction);
-  if (args.length === 0) throw invalid("arguments are required");
+  if (args.length === 0) throw invalidAt(build, instruction, instruction.keyword.range, "arguments are required");
   // A process may read any file.
   build.used.add("/");
   const { mounts, secretEnv, sshSocket } = convertMounts(build, step);

@@ -14,7 +14,7 @@ import { expandWords } from "./expand.js";
 import { healthcheckText, plainList, quotedList } from "./history.js";
 import type { DraftConfig } from "./imageconfig.js";
 import { exposedPorts } from "./ports.js";
-import { addHistory, expanded, HIDDEN_ARGS, invalid, type StageBuild } from "./stage-build.js";
+import { addHistory, expanded, HIDDEN_ARGS, invalid, invalidAt, type StageBuild, within } from "./stage-build.js";
 import { isSignal } from "./stopsignal.js";
 
 /** What a shell command of an image for Linux is run with unless SHELL says otherwise. */
@@ -82,13 +82,16 @@ export function commandArgs({ config: { Shell: shell = [] } }: DraftConfig, comm
 /** EXPOSE, its words in order: the history shows them so. */
 export function convertExpose(build: StageBuild, instruction: ExposeInstruction): void {
   const sorted = instruction.ports.toSorted((a, b) => (a.text < b.text ? -1 : a.text > b.text ? 1 : 0));
-  const words = sorted.flatMap(({ text }) => {
-    const result = expandWords(text, build.variables, build.scope.escape);
-    if (!result.ok) throw invalid(result.error);
-    return result.words;
+  const words = sorted.flatMap(({ text: written, range }) => {
+    const result = expandWords(written, build.variables, build.scope.escape);
+    if (!result.ok) throw invalidAt(build, instruction, range, result.error);
+    return result.words.map((text) => ({ text, range }));
   });
-  build.facts.expanded.set(instruction, words);
-  const ports = words.flatMap(exposedPorts);
+  build.facts.expanded.set(
+    instruction,
+    words.map(({ text }) => text),
+  );
+  const ports = words.flatMap(({ text, range }) => within(build, instruction, range, () => exposedPorts(text)));
   for (const port of ports) build.config.config.ExposedPorts.add(port);
   addHistory(build, `EXPOSE ${plainList(ports)}`, "settings");
 }
@@ -102,7 +105,7 @@ export function convertVolume(build: StageBuild, instruction: VolumeInstruction)
 
 export function convertStopsignal(build: StageBuild, instruction: StopsignalInstruction): void {
   const signal = expanded(build, instruction, instruction.signal.text, instruction.signal.range);
-  if (!isSignal(signal)) throw invalid(`invalid signal: ${signal}`);
+  if (!isSignal(signal)) throw invalidAt(build, instruction, instruction.signal.range, `invalid signal: ${signal}`);
   build.config.config.StopSignal = signal;
   addHistory(build, `STOPSIGNAL ${signal}`, "settings");
 }

@@ -46,12 +46,16 @@ export function expandHeredoc(text: string, env: VariableSource): ExpandResult {
 
 const WORD: ExpanderMode = { escapeCharacter: "\\", quotes: "remove", keepEscapes: false, keepUnset: false };
 
-/** What no text has that means just what it says: most words of a file are such. */
+/** Whether TEXT means just what it says: most words of a file do. */
+export function isLiteral(text: string): boolean {
+  return !MEANINGFUL.test(text);
+}
+
 const MEANINGFUL = /[$'"\\`]|^\ufeff/;
 const NOTHING: readonly string[] = [];
 
 function expand(text: string, env: VariableSource, mode: ExpanderMode): ExpandResult {
-  if (!MEANINGFUL.test(text)) return { consulted: NOTHING, unset: NOTHING, ok: true, value: text };
+  if (isLiteral(text)) return { consulted: NOTHING, unset: NOTHING, ok: true, value: text };
   const expansion = new Expansion(text, env, mode);
   const result = expansion.word();
   const consulted = consultedBy(expansion);

@@ -11,6 +11,7 @@ import type {
 import { isMultiPlatform, refuseRemovedArguments } from "./builtin-args.js";
 import { convertDockerfile } from "./convert.js";
 import { createFacts, type FactsDraft } from "./facts.js";
+import { foreseeing, withForeseen } from "./foreseen.js";
 import { refuseTooLong } from "./length.js";
 import { lintBuild } from "./lint-build.js";
 import { type ParsedDockerfile, parseDockerfile } from "./parser.js";
@@ -29,7 +30,9 @@ export function readDockerfile(request: FrontendRequest): ParsedDockerfile {
   // What is written in another language has nothing but errors in this one.
   refuseOtherSyntax(request);
   const [first, ...others] = parsed.diagnostics;
-  if (first !== undefined) throw new DiagnosticError([first, ...others]);
+  if (first !== undefined) {
+    throw new DiagnosticError(withForeseen([first, ...others], parsed.dockerfile, request.dockerfile.name));
+  }
   return parsed;
 }
 
@@ -47,6 +50,8 @@ export async function convertFirst(
   let image: FrontendImage;
   try {
     image = await convertDockerfile({ request, dockerfile, bridge, platform, allStages: false, facts }, options);
+  } catch (error) {
+    throw foreseeing(error, dockerfile, request.dockerfile.name);
   } finally {
     // What the checks found before an error is worth knowing beside it.
     findings = lintBuild(request, parsed, facts);

@@ -9,7 +9,7 @@ import { type EscapeCharacter, type ExpandResult, expandHeredoc, expandWord } fr
 import type { StageFactsDraft } from "./facts.js";
 import { type Effect, historyEntry } from "./history.js";
 import type { DraftConfig } from "./imageconfig.js";
-import { mistake, sourceRange } from "./place.js";
+import { mistake, placed, sourceRange } from "./place.js";
 import type { SourceStates, UsedPaths } from "./source-states.js";
 import type { Origin, Stage } from "./stages.js";
 import { capitalized, type VertexNames } from "./vertex-names.js";
@@ -123,10 +123,34 @@ export function invalid(message: string): EngineError {
   return new EngineError("invalid", message);
 }
 
+/** The same at CULPRIT, in INSTRUCTION. */
+export function invalidAt(
+  build: StageBuild,
+  { range }: StageInstruction,
+  culprit: Range | undefined,
+  message: string,
+): EngineError {
+  return mistake(message, { file: build.scope.request.dockerfile.name, range, culprit });
+}
+
+/** What WORK gives; what it throws stands at CULPRIT, in INSTRUCTION. */
+export function within<T>(
+  build: StageBuild,
+  { range }: StageInstruction,
+  culprit: Range | undefined,
+  work: () => T,
+): T {
+  try {
+    return work();
+  } catch (error) {
+    throw placed(error, { file: build.scope.request.dockerfile.name, range, culprit });
+  }
+}
+
 function checked(build: StageBuild, instruction: StageInstruction, result: ExpandResult, culprit?: Range): string {
   noteUndefined(build, instruction, result);
   if (result.ok) return result.value;
-  throw mistake(result.error, { file: build.scope.request.dockerfile.name, range: instruction.range, culprit });
+  throw invalidAt(build, instruction, culprit, result.error);
 }
 
 function ignoresCache({ scope: { request }, stage }: StageBuild): boolean {

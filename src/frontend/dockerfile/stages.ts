@@ -1,6 +1,6 @@
 import { EngineError, messageOf } from "../../base/index.js";
 import { type Platform, parsePlatform } from "../../oci/index.js";
-import type { DockerfileNode, FromInstruction, Range, StageInstruction, StageNode } from "./ast.js";
+import type { DockerfileNode, Flag, FromInstruction, Range, StageInstruction, StageNode } from "./ast.js";
 import type { ContextNames, FoundContext } from "./contexts.js";
 import { expandWord } from "./expand.js";
 import { fullImageName } from "./image-name.js";
@@ -280,6 +280,7 @@ function refuseCircles(stages: readonly Stage[], file: string): void {
         throw mistake(`circular dependency detected on stage: ${root.label}`, {
           file,
           range: edge.step.instruction.range,
+          culprit: edge.culprit,
         });
       } else if (!done.has(edge.stage)) {
         path.add(edge.stage);
@@ -289,11 +290,25 @@ function refuseCircles(stages: readonly Stage[], file: string): void {
   }
 }
 
-/** The stages that STEPS take files from, and by which step. */
-function edgesOf({ steps }: Stage): readonly { readonly stage: Stage; readonly step: Step }[] {
+/** A stage that a step takes files from, and the words of the step that say so. */
+interface Edge {
+  readonly stage: Stage;
+  readonly step: Step;
+  readonly culprit: Range | undefined;
+}
+
+function edgesOf({ steps }: Stage): readonly Edge[] {
   return steps.flatMap((step) =>
-    step.sources.flatMap((source) => (source?.kind === "stage" ? [{ stage: source.stage, step }] : [])),
+    step.sources.flatMap((source, index) =>
+      source?.kind === "stage" ? [{ stage: source.stage, step, culprit: namingFlag(step, index)?.range }] : [],
+    ),
   );
+}
+
+/** The flag that names the source INDEX. */
+function namingFlag({ instruction }: Step, index: number): Flag | undefined {
+  if (instruction.kind === "run") return instruction.mounts[index]?.flag;
+  return instruction.kind === "copy" || instruction.kind === "add" ? instruction.from : undefined;
 }
 
 /** TARGET and all stages that it needs; TRIGGERS are the steps that bases add. */
