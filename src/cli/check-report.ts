@@ -41,7 +41,7 @@ function checkText(warnings: readonly BuildDiagnostic[], isBroken: boolean, repo
 
 function warningText({ rule, url, message, ...place }: BuildDiagnostic, { source }: CheckReport): string {
   const title = [rule, url].filter((part) => part !== undefined).join(" - ");
-  const { startLine, endLine = startLine } = place;
+  const { startLine, endLine = startLine, culprit } = place;
   const hasPlace = startLine !== undefined && endLine !== undefined;
-  return `\nWARNING: ${title}\n${message}\n${hasPlace ? sourceExcerpt({ ...source, startLine, endLine }) : ""}`;
+  return `\nWARNING: ${title}\n${message}\n${hasPlace ? sourceExcerpt({ ...source, startLine, endLine, culprit }) : ""}`;
 }

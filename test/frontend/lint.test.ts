@@ -55,6 +55,60 @@ async function buildWarnings(text: string, known: Known = {}): Promise<readonly 
   return bridge.warnings.map(({ rule, location }) => `${location?.startLine} ${rule}`);
 }
 
+/** The rules' findings as `Rule: the words they point at => suggestion`. */
+async function words(text: string, known: Known = {}): Promise<readonly string[]> {
+  return (await check(text, known)).map(({ rule, culprit, suggestion }) => {
+    const line = text.split("\n")[(culprit?.start.line ?? 0) - 1] ?? "";
+    const last = culprit?.start.line === culprit?.end.line ? culprit?.end.character : undefined;
+    const meant = suggestion === undefined ? "" : ` => ${suggestion}`;
+    return `${rule}: ${culprit && line.slice(culprit.start.character, last)}${meant}`;
+  });
+}
+
+it("a finding points at the words it is about", async () => {
+  const text = [
+    "ARG VERSION=1",
+    "FROM base AS Scratch",
+    "FROM --platform=linux/amd64 base$VERSIN as two",
+    "FROM --platform=$TARGETPLATFORM base AS two",
+    "MAINTAINER me",
+    "env SRCDIR /x",
+    "ENV b=/x \\",
+    "  # $SRCDR",
+    "  c=${SRCDR:+x}",
+    "ENV e=$nothing",
+    "ARG A=1 API_KEY=x",
+    "EXPOSE 1 2/TCP 3:4",
+    "WORKDIR sub",
+    "COPY ok bad .",
+    "CMD a",
+    'CMD ["b"]',
+  ].join("\n");
+  expect((await words(text, { dockerignore: ["bad"] })).toSorted()).toEqual(
+    [
+      "ConsistentInstructionCasing: env",
+      "CopyIgnoredFile: bad",
+      "DuplicateStageName: two",
+      "ExposeInvalidFormat: 3:4",
+      "ExposeProtoCasing: 2/TCP",
+      "FromAsCasing: as",
+      "FromPlatformFlagConstDisallowed: linux/amd64",
+      "JSONArgsRecommended: CMD",
+      "LegacyKeyValueFormat: SRCDIR /x",
+      "MaintainerDeprecated: MAINTAINER",
+      "MultipleInstructionsDisallowed: CMD",
+      "RedundantTargetPlatform: $TARGETPLATFORM",
+      "SecretsUsedInArgOrEnv: API_KEY",
+      "StageNameCasing: Scratch",
+      "ReservedStageName: Scratch",
+      "UndefinedArgInFrom: $VERSIN => $VERSION",
+      "UndefinedVar: SRCDR => SRCDIR",
+      "UndefinedVar: $nothing",
+      "WorkdirRelativePath: sub",
+    ].toSorted(),
+  );
+});
+
 it("nothing is said of a Dockerfile as it should be", async () => {
   const text = [
     "# check=experimental=all",
@@ -287,6 +341,7 @@ describe("the checks of what the build finds out", () => {
     const [warning] = await check("FROM other\n", { images });
     expect(warning).toEqual({
       severity: "warning",
+      culprit: { start: { line: 1, character: 5 }, end: { line: 1, character: 10 } },
       rule: "InvalidBaseImagePlatform",
       message: 'Base image other was pulled with platform "linux/arm64", expected "linux/amd64" for current build',
       description: "Base image platform does not match expected target platform",
@@ -368,8 +423,9 @@ describe("the checks of what the build finds out", () => {
   });
 
   it("are left out where the file was only parsed", () => {
-    const parsed = parseDockerfile("FROM base AS One\nCMD run it\n", "Dockerfile");
-    const found = lintDockerfile({ name: "Dockerfile", parsed, facts: undefined, check: undefined });
+    const text = "FROM base AS One\nCMD run it\n";
+    const parsed = parseDockerfile(text, "Dockerfile");
+    const found = lintDockerfile({ name: "Dockerfile", text, parsed, facts: undefined, check: undefined });
     expect(found.map((warning) => warning.rule)).toEqual(["StageNameCasing"]);
   });
 });

@@ -15,14 +15,14 @@ export function lintBuild(
 ): readonly Diagnostic[] {
   const { buildArgs, dockerfile, buildPlatform } = request;
   const check = buildArgs.get(CHECK_ARG);
-  if (facts === undefined) return lintDockerfile({ name: dockerfile.name, parsed, facts, check });
+  if (facts === undefined) return lintDockerfile({ ...dockerfile, parsed, facts, check });
   const known = {
     buildArgs,
     platformArgs: predefinedArgs(request, parsed.dockerfile, request.platforms[0] ?? buildPlatform),
     dockerignore: matcherOf(request),
     ...facts,
   };
-  return lintDockerfile({ name: dockerfile.name, parsed, facts: known, check });
+  return lintDockerfile({ ...dockerfile, parsed, facts: known, check });
 }
 
 function matcherOf(request: FrontendRequest): PatternMatcher | undefined {

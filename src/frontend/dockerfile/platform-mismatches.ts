@@ -1,5 +1,5 @@
 import { formatPlatform, normalizePlatform, type Platform } from "../../oci/index.js";
-import type { Range } from "./ast.js";
+import type { FromInstruction, Range } from "./ast.js";
 import type { External, ResolvedBases } from "./bases.js";
 import { platformOf } from "./imageconfig.js";
 import type { PlatformMismatch } from "./lint/index.js";
@@ -19,6 +19,7 @@ export function platformMismatches(
 interface NamedImage {
   readonly name: string;
   readonly range: Range;
+  readonly culprit: Range | undefined;
   readonly external: External | undefined;
   readonly platform: Platform | undefined;
 }
@@ -26,17 +27,25 @@ interface NamedImage {
 function imagesOf(stage: Stage, bases: ResolvedBases): readonly NamedImage[] {
   const { base, node, platform, steps } = stage;
   const own: readonly NamedImage[] =
-    base.kind === "image" ? [{ name: base.name, range: node.from.range, external: bases.base(stage), platform }] : [];
+    base.kind === "image" ? [{ name: base.name, ...place(node.from), external: bases.base(stage), platform }] : [];
   const sources = [...(bases.triggers.get(stage) ?? []), ...steps].flatMap((step) => step.sources);
   const others = sources.flatMap((source): readonly NamedImage[] => {
     if (source?.kind !== "image") return [];
-    return [{ name: source.name, range: source.range, external: bases.image(source), platform: undefined }];
+    const { name, range, culprit } = source;
+    return [{ name, range, culprit, external: bases.image(source), platform: undefined }];
   });
   return [...own, ...others];
 }
 
+function place({ range, image }: FromInstruction): { readonly range: Range; readonly culprit: Range } {
+  return { range, culprit: image.range };
+}
+
 /** A named context is taken as it is, and an image without layers runs nothing. */
-function mismatch({ name, range, external, platform }: NamedImage, target: Platform): readonly PlatformMismatch[] {
+function mismatch(
+  { name, range, culprit, external, platform }: NamedImage,
+  target: Platform,
+): readonly PlatformMismatch[] {
   if (external?.kind !== "image" || external.context !== undefined) return [];
   const { config } = external;
   const { os, architecture } = platform ?? target;
@@ -45,5 +54,5 @@ function mismatch({ name, range, external, platform }: NamedImage, target: Platf
   const [expected = "", actual = ""] = [platform ?? target, platformOf(config)].map((each) =>
     formatPlatform(normalizePlatform(each)),
   );
-  return [{ image: name, expected, actual, range }];
+  return [{ image: name, expected, actual, range, culprit }];
 }

@@ -18,7 +18,7 @@ export const consistentInstructionCasing: Rule = {
       const keyword = instruction.keyword.text;
       if (keyword === (lower > upper ? keyword.toLowerCase() : keyword.toUpperCase())) continue;
       const message = `Command '${keyword}' should match the case of the command majority (${majority})`;
-      yield finding(instruction, message);
+      yield finding(instruction, message, { culprit: instruction.keyword.range });
     }
   },
 };

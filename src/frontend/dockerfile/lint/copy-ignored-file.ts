@@ -21,7 +21,9 @@ export const copyIgnoredFile: Rule = {
         for (const source of stage.facts.expanded.get(instruction) ?? []) {
           const path = cleanPath(source);
           if (!isIgnored(path, matcher)) continue;
-          yield finding(instruction, `Attempting to ${verb} file ${quote(path)} that is excluded by .dockerignore`);
+          const culprit = instruction.sources.find(({ text }) => text === source)?.range;
+          const message = `Attempting to ${verb} file ${quote(path)} that is excluded by .dockerignore`;
+          yield finding(instruction, message, { culprit });
         }
       }
     }

@@ -13,7 +13,8 @@ export const duplicateStageName: Rule = {
       const name = from.name?.text.toLowerCase();
       if (name === undefined) continue;
       if (seen.has(name)) {
-        yield finding(from, `Duplicate stage name ${quote(name)}, stage names should be unique`);
+        const message = `Duplicate stage name ${quote(name)}, stage names should be unique`;
+        yield finding(from, message, { culprit: from.name?.range });
       }
       seen.add(name);
     }

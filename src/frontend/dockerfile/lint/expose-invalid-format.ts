@@ -9,10 +9,10 @@ export const exposeInvalidFormat: Rule = {
   url: ruleUrl("expose-invalid-format"),
   phase: "convert",
   *check(context) {
-    for (const { instruction, text, index, hasMapping } of exposedPorts(context)) {
+    for (const { instruction, text, index, range, hasMapping } of exposedPorts(context)) {
       if (!hasMapping) continue;
       const rule = "EXPOSE instruction should not define an IP address or host-port mapping";
-      yield finding(instruction, `${rule}, found '${text}'`, index);
+      yield finding(instruction, `${rule}, found '${text}'`, { order: index, culprit: range });
     }
   },
 };

@@ -8,9 +8,10 @@ export const exposeProtoCasing: Rule = {
   url: ruleUrl("expose-proto-casing"),
   phase: "convert",
   *check(context) {
-    for (const { instruction, text, index, protocol } of exposedPorts(context)) {
+    for (const { instruction, text, index, range, protocol } of exposedPorts(context)) {
       if (protocol === protocol.toLowerCase()) continue;
-      yield finding(instruction, `Defined protocol '${text}' in EXPOSE instruction should be lowercase`, index);
+      const message = `Defined protocol '${text}' in EXPOSE instruction should be lowercase`;
+      yield finding(instruction, message, { order: index, culprit: range });
     }
   },
 };

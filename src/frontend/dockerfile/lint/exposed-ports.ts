@@ -1,10 +1,12 @@
-import type { ExposeInstruction } from "../ast.js";
+import type { ExposeInstruction, Range } from "../ast.js";
 import { converted, type LintContext } from "./rule.js";
 
 /** A word of EXPOSE: `[ip:][host:]container[/protocol]`. */
 export interface ExposedPort {
   readonly instruction: ExposeInstruction;
   readonly text: string;
+  /** Where it stands, if it is there as it is. */
+  readonly range: Range | undefined;
   /** Its place among the words of the instruction. */
   readonly index: number;
   /** Whether an address or a port of the host stands before the container's port. */
@@ -21,7 +23,8 @@ export function* exposedPorts(context: LintContext): Generator<ExposedPort> {
       const [, port = "", protocol = ""] = /^([^/]*)\/?(.*)$/s.exec(parts.pop() ?? "") ?? [];
       if (port === "" || !/^(tcp|udp|sctp|)$/i.test(protocol)) break;
       const host = parts.pop() ?? "";
-      yield { instruction, text, index, hasMapping: host !== "" || parts.join(":") !== "", protocol };
+      const range = instruction.ports.find((written) => written.text === text)?.range;
+      yield { instruction, text, range, index, hasMapping: host !== "" || parts.join(":") !== "", protocol };
     }
   }
 }

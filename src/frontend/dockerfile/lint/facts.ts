@@ -43,6 +43,7 @@ export interface PlatformMismatch {
   readonly image: string;
   readonly expected: string;
   readonly actual: string;
-  /** Where the file names it. */
+  /** Where the file names it: the instruction, and its words. */
   readonly range: Range;
+  readonly culprit: Range | undefined;
 }

@@ -11,7 +11,7 @@ export const fromAsCasing: Rule = {
       const as = from.as?.text;
       const keyword = from.keyword.text;
       if (as === undefined || matches(keyword, as)) continue;
-      yield finding(from, `'${as}' and '${keyword}' keywords' casing do not match`);
+      yield finding(from, `'${as}' and '${keyword}' keywords' casing do not match`, { culprit: from.as?.range });
     }
   },
 };

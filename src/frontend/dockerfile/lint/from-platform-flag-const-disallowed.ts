@@ -1,3 +1,4 @@
+import { valueRange } from "../flags.js";
 import { quote } from "../quote.js";
 import { expandedFroms } from "./global-scope.js";
 import { finding, type Rule, ruleUrl } from "./rule.js";
@@ -13,7 +14,8 @@ export const fromPlatformFlagConstDisallowed: Rule = {
       if (!platform || !expanded?.ok || expanded.consulted.length > 0) continue;
       const stage = from.name?.text.toLowerCase() ?? "";
       if (stage.includes(platform.os) || stage.includes(platform.architecture)) continue;
-      yield finding(from, `FROM --platform flag should not use constant value ${quote(expanded.value)}`);
+      const message = `FROM --platform flag should not use constant value ${quote(expanded.value)}`;
+      yield finding(from, message, { culprit: from.platform && valueRange(from.platform) });
     }
   },
 };

@@ -24,6 +24,8 @@ export interface LintRequest {
   readonly parsed: ParsedDockerfile;
   /** Undefined where the file was only parsed. */
   readonly facts: LintFacts | undefined;
+  /** The file as it is written. */
+  readonly text: string;
   /** BUILDKIT_DOCKERFILE_CHECK, which takes the place of the file's own `check` directive. */
   readonly check: string | undefined;
 }
@@ -60,11 +62,12 @@ function readOptions(check: string | undefined, directives: Directives): CheckOp
   return { ok: false, error: `failed to parse ${what}: ${parsed.error}` };
 }
 
-function createContext({ parsed, facts }: LintRequest): LintContext {
+function createContext({ parsed, facts, text }: LintRequest): LintContext {
   const { dockerfile: file, diagnostics } = parsed;
   const end = Math.min(...diagnostics.map((error) => error.location?.startLine ?? 1), Number.MAX_SAFE_INTEGER);
   return {
     file,
+    lines: text.split("\n"),
     facts,
     instructions: file.instructions.filter((instruction) => instruction.range.start.line <= end),
     emptyContinuations: file.emptyContinuations,
@@ -112,9 +115,10 @@ function isWanted(rule: Rule, options: CheckOptions, { at }: Finding): boolean {
 }
 
 function warning({ name, description, url }: Rule, found: Finding, file: string): Diagnostic {
-  const { message, range } = found;
+  const { message, range, culprit, suggestion } = found;
+  const meant = suggestion === undefined ? {} : { suggestion };
   const page = url === undefined ? {} : { url };
-  return { severity: "warning", rule: name, message, description, ...page, ...locate(file, range) };
+  return { severity: "warning", rule: name, message, description, ...page, ...locate(file, range, culprit), ...meant };
 }
 
 function violation(warnings: readonly Diagnostic[]): Diagnostic {

@@ -8,9 +8,9 @@ export const invalidBaseImagePlatform: Rule = {
   url: undefined,
   phase: "resolve",
   *check({ facts }) {
-    for (const { image, actual, expected, range } of facts?.platformMismatches ?? []) {
+    for (const { image, actual, expected, range, culprit } of facts?.platformMismatches ?? []) {
       const found = `was pulled with platform ${quote(actual)}, expected ${quote(expected)} for current build`;
-      yield { message: `Base image ${image} ${found}`, range, at: undefined };
+      yield { message: `Base image ${image} ${found}`, range, culprit, at: undefined };
     }
   },
 };

@@ -17,7 +17,8 @@ export const invalidDefaultArgInFrom: Rule = {
       const expanded = expandWord(text, scope.variables, context.file.directives.escape);
       if (!expanded.ok) return;
       if (isReference(expanded.value)) continue;
-      yield finding(from, `Default value for ARG ${text} results in empty or invalid base image name`);
+      const message = `Default value for ARG ${text} results in empty or invalid base image name`;
+      yield finding(from, message, { culprit: from.image.range });
     }
   },
 };

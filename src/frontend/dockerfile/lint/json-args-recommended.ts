@@ -14,7 +14,9 @@ export const jsonArgsRecommended: Rule = {
         if (kind === "shell") hasShell = true;
         if ((kind !== "cmd" && kind !== "entrypoint") || hasShell || instruction.command.form === "exec") continue;
         const reason = "to prevent unintended behavior related to OS signals";
-        yield finding(instruction, `JSON arguments recommended for ${keyword.text} ${reason}`);
+        yield finding(instruction, `JSON arguments recommended for ${keyword.text} ${reason}`, {
+          culprit: keyword.range,
+        });
       }
     }
   },

@@ -10,7 +10,8 @@ export const legacyKeyValueFormat: Rule = {
     for (const instruction of stages.flatMap((stage) => stage.instructions)) {
       if ((instruction.kind !== "env" && instruction.kind !== "label") || !instruction.legacy) continue;
       const name = instruction.keyword.text;
-      yield finding(instruction, `"${name} key=value" should be used instead of legacy "${name} key value" format`);
+      const message = `"${name} key=value" should be used instead of legacy "${name} key value" format`;
+      yield finding(instruction, message, { culprit: instruction.pairs[0]?.range });
     }
   },
 };

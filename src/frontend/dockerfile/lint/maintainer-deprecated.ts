@@ -9,7 +9,8 @@ export const maintainerDeprecated: Rule = {
   *check({ instructions }) {
     for (const instruction of instructions) {
       if (instruction.kind !== "maintainer") continue;
-      yield finding(instruction, "Maintainer instruction is deprecated in favor of using label");
+      const culprit = instruction.keyword.range;
+      yield finding(instruction, "Maintainer instruction is deprecated in favor of using label", { culprit });
     }
   },
 };

@@ -19,7 +19,7 @@ export const multipleInstructionsDisallowed: Rule = {
         const reason = "should not be used in the same stage because only the last one will be used";
         const message = `Multiple ${keyword.text} instructions ${reason}`;
         // It is told of the one that has no effect, but the later one brings it about, and may skip it.
-        yield { message, range: earlier.range, at: instruction };
+        yield { message, range: earlier.range, culprit: earlier.keyword.range, at: instruction };
       }
     }
   },

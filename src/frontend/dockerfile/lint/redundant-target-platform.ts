@@ -1,3 +1,4 @@
+import { valueRange } from "../flags.js";
 import { expandedFroms } from "./global-scope.js";
 import { finding, type Rule, ruleUrl } from "./rule.js";
 
@@ -12,7 +13,9 @@ export const redundantTargetPlatform: Rule = {
       if (!platform?.ok || platform.value !== scope.variables.get("TARGETPLATFORM")) continue;
       if (platform.consulted.length !== 1 || platform.consulted[0] !== "TARGETPLATFORM") continue;
       const reason = "is redundant as this is the default behavior";
-      yield finding(from, `Setting platform to predefined ${from.platform?.value} in FROM ${reason}`);
+      yield finding(from, `Setting platform to predefined ${from.platform?.value} in FROM ${reason}`, {
+        culprit: from.platform && valueRange(from.platform),
+      });
     }
   },
 };

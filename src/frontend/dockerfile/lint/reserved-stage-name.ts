@@ -13,7 +13,8 @@ export const reservedStageName: Rule = {
     for (const from of froms(context)) {
       const name = from.name?.text.toLowerCase();
       if (name === undefined || !RESERVED.has(name)) continue;
-      yield finding(from, `Stage name should not use the same name as reserved stage ${quote(name)}`);
+      const message = `Stage name should not use the same name as reserved stage ${quote(name)}`;
+      yield finding(from, message, { culprit: from.name?.range });
     }
   },
 };

@@ -28,6 +28,10 @@ export interface Finding {
   readonly range: Range;
   /** The instruction at which it turns up, whose comments may skip it; undefined for what is about no instruction. */
   readonly at: Instruction | undefined;
+  /** The very words, where they are known. */
+  readonly culprit?: Range | undefined;
+  /** What to write in their place, where that is likely. */
+  readonly suggestion?: string | undefined;
   /** The place among the findings at that instruction, from the lowest; 0 unless it matters. */
   readonly order?: number;
 }
@@ -35,6 +39,8 @@ export interface Finding {
 /** What checks look at. */
 export interface LintContext {
   readonly file: DockerfileNode;
+  /** Its lines as they are written. */
+  readonly lines: readonly string[];
   /** The instructions to check, in order. */
   readonly instructions: readonly Instruction[];
   /** The lines with empty continuations. */
@@ -53,8 +59,12 @@ export interface ConvertedStage {
 }
 
 /** A finding about INSTRUCTION. */
-export function finding(instruction: Instruction, message: string, order = 0): Finding {
-  return { message, range: instruction.range, at: instruction, order };
+export function finding(
+  instruction: Instruction,
+  message: string,
+  more: Pick<Finding, "culprit" | "suggestion" | "order"> = {},
+): Finding {
+  return { message, range: instruction.range, at: instruction, ...more };
 }
 
 /** The address of a check's page. */

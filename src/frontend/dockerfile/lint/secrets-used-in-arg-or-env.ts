@@ -1,3 +1,4 @@
+import type { KeyValue, Range } from "../ast.js";
 import { quote } from "../quote.js";
 import { finding, type Rule, ruleUrl } from "./rule.js";
 
@@ -18,11 +19,25 @@ export const secretsUsedInArgOrEnv: Rule = {
         const keys = facts.expanded.get(instruction) ?? pairs.map((pair) => pair.key);
         // The name of an ARG is looked at before its default is expanded, that of an ENV after.
         const order = instruction.kind === "arg" ? -1 : 0;
-        for (const key of keys.filter((candidate) => SECRET.test(candidate) && !HARMLESS.test(candidate))) {
+        for (const [index, key] of keys.entries()) {
+          if (!SECRET.test(key) || HARMLESS.test(key)) continue;
           const where = `${instruction.kind.toUpperCase()} ${quote(key)}`;
-          yield finding(instruction, `Do not use ARG or ENV instructions for sensitive data (${where})`, order);
+          yield finding(instruction, `Do not use ARG or ENV instructions for sensitive data (${where})`, {
+            order,
+            culprit: keyRange(pairs[index]),
+          });
         }
       }
     }
   },
 };
+
+/** Where the name stands; the whole pair where quotes or line ends stand in the way. */
+function keyRange(pair: KeyValue | undefined): Range | undefined {
+  if (pair === undefined) return undefined;
+  const { key, value, range } = pair;
+  const length = key.length + (value === undefined ? 0 : value.length + 1);
+  const { line, character } = range.start;
+  if (range.end.line !== line || range.end.character - character !== length) return range;
+  return { start: range.start, end: { line, character: character + key.length } };
+}

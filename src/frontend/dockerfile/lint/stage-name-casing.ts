@@ -10,7 +10,7 @@ export const stageNameCasing: Rule = {
     for (const from of froms(context)) {
       const name = from.name?.text;
       if (name !== undefined && name !== name.toLowerCase()) {
-        yield finding(from, `Stage name '${name}' should be lowercase`);
+        yield finding(from, `Stage name '${name}' should be lowercase`, { culprit: from.name?.range });
       }
     }
   },

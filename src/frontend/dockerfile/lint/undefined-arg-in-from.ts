@@ -1,6 +1,7 @@
 import { nearest } from "../suggest.js";
 import { expandedFroms } from "./global-scope.js";
 import { finding, type Rule, ruleUrl } from "./rule.js";
+import { findVariable } from "./variable-place.js";
 
 /** A variable in FROM that no ARG ahead of it declares. */
 export const undefinedArgInFrom: Rule = {
@@ -14,7 +15,11 @@ export const undefinedArgInFrom: Rule = {
       for (const name of unset.filter((candidate) => !scope.names.has(candidate))) {
         const meant = nearest(name, scope.names);
         const hint = meant === undefined ? "" : ` (did you mean ${meant}?)`;
-        yield finding(from, `FROM argument '${name}' is not declared${hint}`);
+        const place = findVariable(context.lines, from.range, name);
+        yield finding(from, `FROM argument '${name}' is not declared${hint}`, {
+          culprit: place?.culprit,
+          suggestion: place && meant && place.sigil + meant,
+        });
       }
     }
   },

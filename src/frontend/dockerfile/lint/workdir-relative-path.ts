@@ -17,7 +17,7 @@ export const workdirRelativePath: Rule = {
         const path = facts.expanded.get(instruction)?.[0] ?? instruction.path.text;
         if (!hasWorkdir.has(node.index) && !path.startsWith("/")) {
           const reason = "can have unexpected results if the base image changes";
-          yield finding(instruction, `Relative workdir ${quote(path)} ${reason}`);
+          yield finding(instruction, `Relative workdir ${quote(path)} ${reason}`, { culprit: instruction.path.range });
         }
         hasWorkdir.add(node.index);
       }
