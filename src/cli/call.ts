@@ -24,6 +24,8 @@ export interface CallAnswer {
   readonly version: string;
   /** 1 where a check has found something, 0 otherwise; undefined for what is no check. */
   readonly statusCode?: 0 | 1;
+  /** Of a check: what it has found, as data. */
+  readonly diagnostics?: readonly object[];
   /** Why the Dockerfile can't be built. */
   readonly failure?: Extract<Summary, { kind: "failed" }>;
 }
@@ -81,9 +83,21 @@ export function callExitCode({ ignoreStatus }: Call, { statusCode = 0, failure }
 }
 
 /** The content of --metadata-file. */
-export function callMetadata({ json, text, statusCode, version }: CallAnswer): Readonly<Record<string, unknown>> {
+export function callMetadata({
+  json,
+  text,
+  statusCode,
+  version,
+  diagnostics,
+}: CallAnswer): Readonly<Record<string, unknown>> {
   const status = statusCode === undefined ? {} : { "result.statuscode": String(statusCode) };
-  return { "result.json": json, ...status, "result.txt": text, version };
+  return {
+    "result.json": json,
+    ...status,
+    "result.txt": text,
+    version,
+    ...(diagnostics ? { "ashlar.diagnostics": diagnostics } : {}),
+  };
 }
 
 function jsonText(json: object): string {

@@ -10,6 +10,7 @@ export function answerCheck(report: CheckReport): CallAnswer {
   const { diagnostics, source } = report;
   const warnings = diagnostics.filter(({ severity }) => severity === "warning");
   const [error, ...others] = diagnostics.filter(({ severity }) => severity === "error");
+  const found = diagnostics.map((diagnostic) => diagnosticJson(diagnostic, source.text));
   const json = {
     warnings: warnings.map((warning) => ({
       ruleName: warning.rule,
@@ -20,12 +21,13 @@ export function answerCheck(report: CheckReport): CallAnswer {
     })),
     sources: [{ filename: source.file, data: sourceData(source), language: "Dockerfile" }],
     ...(error ? { buildError: { message: error.message, location: locationJson(error) } } : {}),
-    diagnostics: diagnostics.map((diagnostic) => diagnosticJson(diagnostic, source.text)),
+    diagnostics: found,
   };
   return {
     json,
     text: checkText(warnings, error !== undefined, report),
     version: "1.0.0",
+    diagnostics: found,
     statusCode: diagnostics.length > 0 ? 1 : 0,
     ...(error ? { failure: mistakesSummary([error, ...others], source) } : {}),
   };

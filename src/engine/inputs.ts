@@ -109,7 +109,10 @@ function readFirst(file: string, asked: string | undefined, within?: string): Fo
     const text = readText(candidate, within);
     if (text !== undefined) return { name: path.basename(candidate), text, path: candidate };
   }
-  const hint = "name the Dockerfile with -f; a relative path starts from the current directory, not from the context";
+  const hint =
+    within === undefined
+      ? "name the Dockerfile with -f; a relative path starts from the current directory, not from the context"
+      : "the archive on standard input has no such file; what -f names is looked up there, from its root";
   throw noDockerfile(asked ?? path.basename(file), hint);
 }
 

@@ -17,8 +17,9 @@ import type { BuildRequest, CheckReport, OutlineReport, TargetsReport } from "./
 
 /** Runs the build checks; nothing is built. What would stop a build is part of the report. */
 export function checkBuild(engine: BuildEngine, request: BuildRequest): Promise<CheckReport> {
-  const unheard = () => {};
-  return inspect(engine, { request, onWarning: unheard }, async (asked, bridge, signal) => {
+  const report = new BuildReport(engine.clock, request.onProgress);
+  const onWarning = (diagnostic: Diagnostic, text: string) => report.warn(diagnostic, text);
+  return inspect(engine, { request, onWarning }, async (asked, bridge, signal) => {
     const { diagnostics } = await checkDockerfile(asked, bridge, { signal });
     return { diagnostics: diagnostics.map(diagnosticOf), source: sourceOf(asked) };
   });

@@ -1,4 +1,6 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: variables of a Dockerfile, no templates
 import { expect, it } from "vitest";
+import { EngineError } from "../../src/base/index.js";
 import {
   checkDockerfile,
   createDockerfileFrontend,
@@ -118,4 +120,30 @@ it("what only the conversion finds has its words too", async () => {
   expect(await first("FROM scratch AS a", "COPY --from=b x y", "FROM scratch AS b", "COPY --from=a x y")).toMatch(
     /^\d circular dependency detected on stage: a \[--from=.\]$/,
   );
+});
+
+it("a brace that is never closed is said to be missing", async () => {
+  const { diagnostics } = await checkDockerfile(requestFor("FROM scratch\nENV a=${b\n"), fakeBridge({}));
+  expect(diagnostics.at(-1)).toMatchObject({ hint: expect.stringContaining("a } is missing") });
+});
+
+it("the stage that was probably meant stands first in the hint of an image that is not there", async () => {
+  const bridge = {
+    ...fakeBridge({}),
+    resolveImageConfig: () => Promise.reject(new EngineError("denied", "denied", { hint: "Log in." })),
+  };
+  const { diagnostics } = await checkDockerfile(requestFor("FROM scratch AS build\nFROM biuld\n"), bridge);
+  expect(diagnostics[0]).toMatchObject({
+    message: "biuld: denied (did you mean build?)",
+    hint: "The stage build was probably meant. Log in.",
+  });
+});
+
+it("a check tells of misspelt build arguments beside its answer", async () => {
+  const bridge = fakeBridge({});
+  const request = requestFor("FROM scratch\nARG VERSION\n", { buildArgs: new Map([["VERSON", "1"]]) });
+  expect((await checkDockerfile(request, bridge)).diagnostics).toEqual([]);
+  expect(bridge.warnings.map(({ message }) => message)).toEqual([
+    "build argument VERSON is not used (did you mean VERSION?)",
+  ]);
 });

@@ -20,7 +20,7 @@ export async function dumpLlbCommand(
   contextPath: string | undefined,
   surroundings: Surroundings,
 ): Promise<number> {
-  const { env, cwd, platform, stdout } = surroundings;
+  const { env, cwd, platform, stdout, stderr } = surroundings;
   const form = parseChoice(format ?? "json", "--format", FORMATS);
   if (form === "protobuf" && stdout.isTTY) throw new UsageError("refusing to write protobuf to a terminal");
   const proxyArgs = loadProxyArgs(surroundings);
@@ -29,7 +29,15 @@ export async function dumpLlbCommand(
   return untilStopped(surroundings, async (signal) => {
     const request = await completeRequest(invocation, surroundings, signal);
     await using engine = await surroundings.openEngine(invocation.engine);
-    const graphs = await engine.graphs({ ...request, signal });
+    const graphs = await engine.graphs({
+      ...request,
+      signal,
+      onProgress: (event) => {
+        // What the build checks say is for --check to tell.
+        const isOwn = event.type === "warning" && event.warning.rule === undefined;
+        if (isOwn) stderr.write(`WARNING: ${event.warning.message}\n`);
+      },
+    });
     if (!stdout.write(dumped(graphs, form))) await once(stdout, "drain", { signal });
     return 0;
   });

@@ -10,7 +10,7 @@ import { fullImageName } from "./image-name.js";
 import { parseInstructionText } from "./parser.js";
 import { placed } from "./place.js";
 import { type Origin, reachableStages, type Stage, type StagePlan, type Step } from "./stages.js";
-import { didYouMean } from "./suggest.js";
+import { didYouMean, suggest } from "./suggest.js";
 
 /** What a name outside of the file stands for. */
 export type External =
@@ -172,7 +172,12 @@ class Resolver {
     const known = [...this.#scope.plan.stages.map((stage) => stage.label), ...COMMON_IMAGES];
     // Whatever went wrong: the name of a stage that is not there may be asked for without a network too.
     const message = `${name}: ${error.message}${didYouMean(name, known)}`;
-    return new EngineError(code, message, { cause: error, ...(hint === undefined ? {} : { hint }) });
+    const stage = suggest(
+      name.toLowerCase(),
+      this.#scope.plan.stages.map(({ label }) => label),
+    );
+    const hints = [...(stage === undefined ? [] : [`The stage ${stage} was probably meant.`]), ...(hint ? [hint] : [])];
+    return new EngineError(code, message, { cause: error, ...(hints.length === 0 ? {} : { hint: hints.join(" ") }) });
   }
 
   async #placed<T>(range: Range, ask: () => Promise<T>, culprit: Range | undefined): Promise<T> {

@@ -8,6 +8,7 @@ import { refuseTooLong } from "./length.js";
 import { lintBuild } from "./lint-build.js";
 import { type ParsedDockerfile, parseDockerfile } from "./parser.js";
 import { refuseOtherSyntax } from "./syntax.js";
+import { misspeltArguments } from "./unused-args.js";
 
 /** What `--check` says of a Dockerfile. */
 export interface CheckResult {
@@ -61,6 +62,9 @@ async function checkStages(
     const failures = diagnosticsOf(foreseeing(error, parsed.dockerfile, request.dockerfile.name));
     // What ended the conversion is the error; that a check would have refused the file too is no second one.
     return [...lintBuild(request, parsed, facts).filter(({ severity }) => severity === "warning"), ...failures];
+  } finally {
+    // No rule has a name for these; they are told beside the answer, as a build tells them.
+    for (const warning of misspeltArguments(request, parsed.dockerfile, facts)) bridge.warn(warning);
   }
 }
 

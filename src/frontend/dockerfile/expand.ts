@@ -14,13 +14,19 @@ interface Consulted {
   readonly unset: readonly string[];
 }
 
+interface FailedExpansion {
+  readonly ok: false;
+  readonly error: string;
+  /** What can be done about it, where that is not plain. */
+  readonly hint?: string | undefined;
+}
+
 /** An expanded text, or why it is none: `failed to process "…": …`. */
-export type ExpandResult = Consulted &
-  ({ readonly ok: true; readonly value: string } | { readonly ok: false; readonly error: string });
+export type ExpandResult = Consulted & ({ readonly ok: true; readonly value: string } | FailedExpansion);
 
 /** The words of an expanded text, or why there are none. */
 export type ExpandWordsResult = Consulted &
-  ({ readonly ok: true; readonly words: readonly string[] } | { readonly ok: false; readonly error: string });
+  ({ readonly ok: true; readonly words: readonly string[] } | FailedExpansion);
 
 /** The character that escapes: `\` or what the `escape` directive chose. */
 export type EscapeCharacter = "\\" | "`";
@@ -35,7 +41,7 @@ export function expandWords(text: string, env: VariableSource, escapeCharacter: 
   const expansion = new Expansion(text, env, { ...WORD, escapeCharacter });
   const result = expansion.words();
   const consulted = consultedBy(expansion);
-  if (!result.ok) return { ...consulted, ok: false, error: wrap(text, result.error) };
+  if (!result.ok) return { ...consulted, ok: false, error: wrap(text, result.error), hint: expansion.hint };
   return { ...consulted, ok: true, words: result.value.map((word) => word.text) };
 }
 
@@ -59,7 +65,7 @@ function expand(text: string, env: VariableSource, mode: ExpanderMode): ExpandRe
   const expansion = new Expansion(text, env, mode);
   const result = expansion.word();
   const consulted = consultedBy(expansion);
-  if (!result.ok) return { ...consulted, ok: false, error: wrap(text, result.error) };
+  if (!result.ok) return { ...consulted, ok: false, error: wrap(text, result.error), hint: expansion.hint };
   return { ...consulted, ok: true, value: result.value };
 }
 

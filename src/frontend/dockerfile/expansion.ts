@@ -37,6 +37,8 @@ const NAME = /\p{Nd}+|[@*#?\-$!]|[\p{L}_][\p{L}\p{Nd}_]*/uy;
 export class Expansion {
   /** The variables asked for, with their values, in the order of first use. */
   readonly consulted = new Map<string, string | undefined>();
+  /** What can be done about the error, where that is not plain from it. */
+  hint: string | undefined;
   readonly #text: string;
   readonly #env: VariableSource;
   readonly #mode: ExpanderMode;
@@ -280,6 +282,8 @@ export class Expansion {
   }
 
   #unsupported(modifier: string): undefined {
+    const isUnclosed = this.#at >= this.#text.length && modifier.endsWith(END_OF_TEXT);
+    if (isUnclosed) this.hint = "The text ends within the braces of a variable: a } is missing.";
     return this.#fail(`unsupported modifier (${modifier}) in substitution`);
   }
 

@@ -12,10 +12,11 @@ export interface Place {
   readonly culprit?: Range | undefined;
 }
 
-/** A mistake of the user's at PLACE; MEANT is what to write in place of the culprit, where that is likely. */
-export function mistake(message: string, place: Place, meant?: string): DiagnosticError {
+/** A mistake of the user's at PLACE; MEANT is what to write in place of the culprit, where that is likely, HINT what to do. */
+export function mistake(message: string, place: Place, meant?: string, hint?: string): DiagnosticError {
+  const suggestion = meant === undefined ? {} : { suggestion: meant };
   return new DiagnosticError([
-    { ...diagnosticAt(message, place), ...(meant === undefined ? {} : { suggestion: meant }) },
+    { ...diagnosticAt(message, place), ...suggestion, ...(hint === undefined ? {} : { hint }) },
   ]);
 }
 
@@ -23,7 +24,8 @@ export function mistake(message: string, place: Place, meant?: string): Diagnost
 export function placed(error: unknown, place: Place): unknown {
   if (!(error instanceof EngineError) || error instanceof DiagnosticError || error.code === "canceled") return error;
   const { code, hint, cause } = error;
-  return new DiagnosticError([diagnosticAt(error.message, place)], { code, hint, cause });
+  const diagnostic = { ...diagnosticAt(error.message, place), ...(hint === undefined ? {} : { hint }) };
+  return new DiagnosticError([diagnostic], { code, hint, cause });
 }
 
 /** The lines of RANGE. */

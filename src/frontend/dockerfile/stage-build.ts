@@ -150,7 +150,8 @@ export function within<T>(
 function checked(build: StageBuild, instruction: StageInstruction, result: ExpandResult, culprit?: Range): string {
   noteUndefined(build, instruction, result);
   if (result.ok) return result.value;
-  throw invalidAt(build, instruction, culprit, result.error);
+  const place = { file: build.scope.request.dockerfile.name, range: instruction.range, culprit };
+  throw mistake(result.error, place, undefined, result.hint);
 }
 
 function ignoresCache({ scope: { request }, stage }: StageBuild): boolean {

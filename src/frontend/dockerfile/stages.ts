@@ -217,7 +217,7 @@ class StagePlan {
     const { fileName, globals, dockerfile } = this.#scope;
     const place = { file: fileName, range: from.range, culprit: from.image.range };
     const expanded = expandWord(from.image.text, globals, dockerfile.directives.escape);
-    if (!expanded.ok) throw mistake(expanded.error, place);
+    if (!expanded.ok) throw mistake(expanded.error, place, undefined, expanded.hint);
     const hint = this.#meantBy(expanded.unset);
     if (expanded.value === "") throw mistake(`base name (${from.image.text}) should not be blank${hint}`, place);
     return { image: expanded.value, hint };
