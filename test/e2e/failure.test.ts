@@ -136,15 +136,3 @@ test("a full state directory ends the build with a sentence", async (context) =>
     await run(["umount", world.root]);
   }
 });
-
-test("nobody but root is told so in one sentence", async (context) => {
-  needs(context, "setpriv");
-  const directory = world.files({ Dockerfile: "FROM base\n" });
-  fs.chmodSync(world.dir, 0o755);
-  const under = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
-  const probe = await run([process.execPath, "-e", "require('fs').readFileSync(process.argv[1])", BASE_LAYOUT], {
-    under,
-  });
-  if (probe.stderr.includes("EACCES")) context.skip("another user can't read this directory");
-  expectSentence(await world.build([directory], { under }), /needs to be root/);
-});
