@@ -144,6 +144,7 @@ describe("--call=check", () => {
       "result.statuscode": "1",
       "result.txt": expect.stringContaining("WARNING: InvalidBaseImagePlatform"),
       version: "1.0.0",
+      "ashlar.diagnostics": [{ severity: "warning", rule: "InvalidBaseImagePlatform" }],
     });
   });
 });
