@@ -157,11 +157,28 @@ export class VertexTask<R extends Result> {
         const digest = input?.contentDigest;
         if (!digest) return part(await identity(task), { index }, input);
         const wanted = { index, selector: input.selector ?? WHOLE };
+        if (await task.#mustRun()) this.#startInputs();
         return { content: await this.#blamed(() => task.contentOf(wanted, (result) => digest(result, this.#context))) };
       }),
     );
     return explainedKey({ v: 1, op, inputs: parts });
   }
+
+  /** Whether only running the op can tell what it makes. */
+  readonly #mustRun: () => Promise<boolean> = lazy(
+    async () => (await this.cacheMap()).kept && (await this.locate()) === undefined,
+  );
+
+  /**
+   * Once one input has to run for this vertex to be looked up, the others that have to run do so beside it: they are needless only if this
+   * vertex is found although they were not.
+   */
+  readonly #startInputs: () => void = lazy(() => {
+    for (const { task } of this.#inputs) {
+      const started = task.#mustRun().then((runs) => (runs ? task.results() : undefined));
+      this.#scope.track(started).catch(() => {}); // whoever needs the results hears of it
+    }
+  });
 
   /** The digest of a part of the result: from the record if it is noted there, else from the result itself. */
   contentOf(wanted: ContentPart, compute: (result: R) => Promise<Digest>): Promise<Digest> {

@@ -122,6 +122,32 @@ test("two builds at once run a step once", async () => {
   expect(ran(world)).toEqual(["copy", "make", "strip", "final"]);
 });
 
+test("what a step stands on runs beside the stage that it copies from, though the copy may still be found", async () => {
+  const world = new World();
+  const started = new Map<string, () => void>();
+  const waits = new Map(["stage", "ground"].map((name) => [name, new Promise<void>((go) => started.set(name, go))]));
+  const step = (name: string, other: string): Toy => ({
+    name,
+    key: name,
+    inputs: [],
+    by: [],
+    compute: () => name,
+    until: async () => {
+      started.get(name)?.();
+      await waits.get(other);
+    },
+  });
+  const copy: Toy = {
+    name: "copy",
+    key: "copy",
+    inputs: [step("ground", "stage"), step("stage", "ground")],
+    by: ["definition", "content"],
+    compute: (all) => all.join("+"),
+  };
+  expect(await world.build(copy)).toBe("ground+stage");
+  expect(ran(world).sort()).toEqual(["copy", "ground", "stage"]);
+});
+
 test("the first failure cancels what runs beside it and is the one reported", async () => {
   const world = new World();
   const failing: Toy = {

@@ -35,6 +35,8 @@ export interface Toy {
   readonly compute: (inputs: readonly string[]) => string;
   readonly ignoreCache?: boolean;
   readonly kept?: boolean;
+  /** What its run waits for. */
+  readonly until?: () => Promise<void>;
 }
 
 interface Stored {
@@ -119,6 +121,7 @@ export class World {
       }),
       exec: async (inputs) => {
         this.log.push(`run ${toy.name}`);
+        await toy.until?.();
         return [new Text(toy.compute(inputs.map(({ text }) => text)))];
       },
     };
