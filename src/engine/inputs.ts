@@ -141,7 +141,11 @@ function readText(file: string, within?: string): string | undefined {
   try {
     if (within !== undefined && !`${fs.realpathSync(file)}/`.startsWith(`${fs.realpathSync(within)}/`))
       return undefined;
-    const { size } = fs.statSync(file);
+    const stat = fs.statSync(file);
+    const { size } = stat;
+    // A pipe that is open already has a writer (`-f <(…)`, `-f /dev/stdin`); to open one by its name could wait for ever.
+    if (!stat.isFile() && !stat.isDirectory() && !(stat.isFIFO() && /^\/(dev|proc)\//.test(file)))
+      throw new EngineError("invalid", `${file} is not a regular file`);
     if (size > DOCKERFILE_MAX_BYTES)
       throw new EngineError("invalid", `${file} is too large: ${size} bytes of at most ${DOCKERFILE_MAX_BYTES}`);
     return fs.readFileSync(file, "utf8");

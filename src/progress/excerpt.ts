@@ -43,7 +43,8 @@ interface LineLook {
 /** A line with its number, and the carets below it where the culprit begins there. */
 function shownLine(line: string, number: number, { isMarked, culprit }: LineLook): string {
   const carets = culprit?.start.line === number ? caretLine(line, culprit) : "";
-  return ` ${String(number).padStart(3)} | ${isMarked ? ">>>" : "   "} ${printable(line)}\n${carets}`;
+  const text = line.length > MAX_LINE_CHARACTERS ? `${line.slice(0, MAX_LINE_CHARACTERS)}…` : line;
+  return ` ${String(number).padStart(3)} | ${isMarked ? ">>>" : "   "} ${printable(text)}\n${carets}`;
 }
 
 const RULE = "--------------------";
@@ -56,6 +57,8 @@ const MAX_LINES = 30;
 const HEAD_LINES = 12;
 const TAIL_LINES = 4;
 const CULPRIT_LINES = 3;
+/** Of a longer line only the beginning is shown. */
+const MAX_LINE_CHARACTERS = 1000;
 /** Carets further right than this are left out: terminals wrap such lines. */
 const MAX_CARET_COLUMN = 200;
 

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import { beforeEach, expect, test } from "vitest";
@@ -135,4 +136,10 @@ test("a full state directory ends the build with a sentence", async (context) =>
   } finally {
     await run(["umount", world.root]);
   }
+});
+
+test("a Dockerfile that is a pipe nobody writes to is refused, not waited for", async () => {
+  const directory = world.files({});
+  execFileSync("mkfifo", [world.path("pipe")]);
+  expectSentence(await world.build(["-f", world.path("pipe"), directory]), /pipe is not a regular file/);
 });

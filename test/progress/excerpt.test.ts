@@ -36,6 +36,12 @@ describe("an excerpt", () => {
     ]);
   });
 
+  it("shows the beginning of a line without end", () => {
+    const [line = ""] = shown(`RUN ${"x".repeat(100_000)}`, [1, 1]);
+    expect(line).toMatch(/^ {3}1 \| >>> RUN x+…$/);
+    expect(line.length).toBeLessThan(1100);
+  });
+
   it("points at nothing where that is empty or far to the right", () => {
     expect(shown("FROM a", [1, 1], [1, 6, 1, 6])).toEqual(["   1 | >>> FROM a"]);
     expect(shown(`RUN ${"x".repeat(300)} --y`, [1, 1], [1, 305, 1, 308])).toHaveLength(1);
