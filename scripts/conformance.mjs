@@ -16,15 +16,20 @@ const SHOWN_DIFFERENCES = 8;
 
 /** Other ways to the same images: what they run of the cases, each under another umask of the caller. */
 export const WAYS = [
-  { name: "crun, umask 077", env: { ASHLAR_RUNTIME: "crun" }, umask: "077", cases: ["exec-", "fs-"] },
+  { name: "crun, umask 077", env: { ASHLAR_RUNTIME: "crun" }, umask: "077", cases: ["exec-", "fs-run-"] },
   {
     name: "native snapshotter, umask 000",
     env: { ASHLAR_SNAPSHOTTER: "native" },
     umask: "000",
-    cases: ["exec-", "fs-"],
+    cases: ["exec-mount-", "exec-stage-", "fs-"],
   },
   { name: "cgroup version 2", env: {}, umask: "022", under: "with-cgroup2.sh", cases: ["exec-run-"] },
-  { name: "built-in sandbox", env: { ASHLAR_ISOLATION: "sandbox" }, umask: "022", cases: ["exec-", "fs-run-"] },
+  {
+    name: "built-in sandbox",
+    env: { ASHLAR_ISOLATION: "sandbox" },
+    umask: "022",
+    cases: ["exec-run-", "exec-mount-", "fs-run-"],
+  },
 ];
 const USUAL_WAY = { name: "", env: {}, umask: "022", cases: [""] };
 

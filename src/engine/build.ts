@@ -65,13 +65,6 @@ export async function runBuild(engine: BuildEngine, request: BuildRequest): Prom
   }
 }
 
-/** A caller without types may have sent anything. */
-function checkRequest({ context }: BuildRequest): void {
-  const isStream = typeof context === "object" && context !== null && Symbol.asyncIterator in Object(context.stdin);
-  if (typeof context === "string" || isStream) return;
-  throw new EngineError("invalid", "a build needs a context: the path of a directory, or { stdin } with a stream");
-}
-
 async function runOnce(engine: BuildEngine, request: BuildRequest): Promise<BuildResult> {
   await using build = new Build(engine, request);
   return await build.run();
@@ -104,7 +97,6 @@ class Build implements AsyncDisposable {
 
   async run(): Promise<BuildResult> {
     if (this.#signal.aborted) throw canceled(this.#signal);
-    checkRequest(this.#request);
     checkOutputs(this.#request);
     const prepared = await this.#prepare();
     try {

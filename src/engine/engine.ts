@@ -58,6 +58,7 @@ import {
   type RunRequest,
   type TargetsReport,
 } from "./request.js";
+import { checkRequest } from "./request-check.js";
 import { runImage } from "./run.js";
 import { createStepNetworks, type StepNetworks, sweepStepNetworks } from "./step-networks.js";
 import { sweepDeadOwners } from "./sweep.js";
@@ -254,7 +255,8 @@ class OpenEngine implements Engine {
     this.#sync = lazy(sync);
   }
 
-  build(request: BuildRequest): Promise<BuildResult> {
+  async build(request: BuildRequest): Promise<BuildResult> {
+    checkRequest(request);
     const closable = this.#closable(request);
     return this.#track(this.#cancelable(this.#build(closable), closable.signal));
   }
