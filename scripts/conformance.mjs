@@ -22,6 +22,8 @@ export const WAYS = [
     env: { ASHLAR_SNAPSHOTTER: "native" },
     umask: "000",
     cases: ["exec-mount-", "exec-stage-", "fs-"],
+    // Overlay copies a name up and leaves the other as it was; in a copy both stay one file.
+    leaves: ["fs-run-hardlink-lower-modified"],
   },
   { name: "cgroup version 2", env: {}, umask: "022", under: "with-cgroup2.sh", cases: ["exec-run-"] },
   {
@@ -54,16 +56,20 @@ export async function runConformance(only = "", way = USUAL_WAY) {
   const state = fs.mkdtempSync(path.join(os.tmpdir(), "ashlar-conformance-"));
   try {
     const run = { state: path.join(state, "root"), way };
-    const names = caseNames().filter(
+    const wanted = caseNames().filter(
       (name) => name.includes(only) && way.cases.some((family) => name.startsWith(family)),
     );
+    const left = wanted.filter((name) => way.leaves?.includes(name));
+    for (const name of left) console.log(`skipped: ${name}: can't agree with the reference in this way`);
+    const names = wanted.filter((name) => !left.includes(name));
     const failures = [];
     for (const text of only ? [only] : way.cases) failures.push(...(await runCases(text, run)).failures);
-    return compare(
+    const counts = compare(
       failures.filter(({ name }) => names.includes(name)),
       names,
       known,
     );
+    return { ...counts, skipped: counts.skipped + left.length };
   } catch (error) {
     console.log(`conformance: ${error.message}`);
     return { passed: 0, failed: 1, skipped: 0 };
