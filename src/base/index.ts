@@ -7,6 +7,7 @@ export * from "./flight.js";
 export { forAll } from "./for-all.js";
 export * from "./json.js";
 export * from "./lazy.js";
+export { cLibrary } from "./libc.js";
 export * from "./limiter.js";
 export * from "./netlink.js";
 export { compileWildcard, type PathWildcard } from "./path-wildcards.js";

@@ -1,6 +1,5 @@
-import type koffiModule from "koffi";
-import { loadAddon } from "./addon.js";
 import { lazy } from "./lazy.js";
+import { cLibrary } from "./libc.js";
 import { closeDescriptor, SystemCallError } from "./syscalls.js";
 
 /**
@@ -33,11 +32,7 @@ const NLMSG_ERROR = 2;
 const NLMSG_DONE = 3;
 
 const library = lazy(() => {
-  const koffi = loadAddon({
-    name: "koffi",
-    file: `@koromix/koffi-linux-${process.arch}/linux_${process.arch}/koffi.node`,
-  }) as typeof koffiModule;
-  const libc = koffi.load(null);
+  const { koffi, libc } = cLibrary();
   const call = (name: string, type: string, ...args: string[]) =>
     libc.func(name, type, args) as (...values: unknown[]) => number | bigint;
   return {

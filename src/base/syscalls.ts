@@ -1,8 +1,7 @@
 import os from "node:os";
-import type koffiModule from "koffi";
-import { loadAddon } from "./addon.js";
 import { EngineError } from "./errors.js";
 import { lazy } from "./lazy.js";
+import { cLibrary } from "./libc.js";
 
 /**
  * The system calls Node lacks, through libc. All act on the calling thread's root, cwd, umask and mount namespace.
@@ -66,11 +65,7 @@ export const S_IFBLK = 0o060000;
 export const S_IFIFO = 0o010000;
 
 const library = lazy(() => {
-  const koffi = loadAddon({
-    name: "koffi",
-    file: `@koromix/koffi-linux-${process.arch}/linux_${process.arch}/koffi.node`,
-  }) as typeof koffiModule;
-  const libc = koffi.load(null);
+  const { koffi, libc } = cLibrary();
   const int = (name: string, ...args: string[]) => libc.func(name, "int", args) as (...values: unknown[]) => number;
   return {
     errno: () => koffi.errno(),

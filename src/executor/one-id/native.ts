@@ -1,5 +1,5 @@
 import type koffiModule from "koffi";
-import { closeDescriptor, loadAddon, SystemCallError } from "../../base/index.js";
+import { cLibrary, closeDescriptor, SystemCallError } from "../../base/index.js";
 import { syscallNumber } from "../seccomp-bpf.js";
 
 /** A file by a descriptor, which may be O_PATH: what of it only descriptors can be asked for. */
@@ -58,11 +58,7 @@ const EMPTY = Buffer.from("\0");
 
 /** Looks the functions up in the C library. All throw SystemCallError. */
 export function loadNative(): Native {
-  const koffi = loadAddon({
-    name: "koffi",
-    file: `@koromix/koffi-linux-${process.arch}/linux_${process.arch}/koffi.node`,
-  }) as typeof koffiModule;
-  const libc = koffi.load(null);
+  const { koffi, libc } = cLibrary();
   const call = (name: string, ...args: string[]) => {
     const func = libc.func(name, "int64", args) as (...values: unknown[]) => number | bigint;
     return (detail: string, ...values: unknown[]): number => {

@@ -1,6 +1,4 @@
-import { createRequire } from "node:module";
-import type koffiModule from "koffi";
-import { SystemCallError } from "../../base/index.js";
+import { cLibrary, SystemCallError } from "../../base/index.js";
 import { syscallNumber } from "../seccomp-bpf.js";
 
 /**
@@ -56,8 +54,7 @@ const IFF_UP_RUNNING = 0x41;
 
 /** Looks every function up in the C library. */
 export function loadNative(): Native {
-  const koffi = createRequire(import.meta.url)("koffi") as typeof koffiModule;
-  const libc = koffi.load(null);
+  const { koffi, libc } = cLibrary();
   const int = (name: string, ...args: string[]) => libc.func(name, "int", args) as (...values: unknown[]) => number;
   const check = (value: number, call: string, detail: string): number => {
     if (value < 0) throw new SystemCallError(call, koffi.errno(), detail);
