@@ -2,6 +2,7 @@ import { createEngine } from "./engine.js";
 import type { BuildRequest, BuildResult, EngineOptions } from "./request.js";
 
 export { EngineError, type ErrorCode } from "../base/index.js";
+export type { StepResources } from "../executor/index.js";
 export type { ProgressEvent } from "../progress/index.js";
 export { createEngine } from "./engine.js";
 export { type LoginRequest, login, logout } from "./registries.js";

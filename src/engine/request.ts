@@ -1,4 +1,5 @@
 import { EngineError, type ErrorCode } from "../base/index.js";
+import type { StepResources } from "../executor/index.js";
 import type { Outline, TargetInfo } from "../frontend/index.js";
 import type { ProgressSink, SourceExcerpt } from "../progress/index.js";
 
@@ -60,21 +61,6 @@ export interface SshSpec {
   readonly id: string;
   /** One socket, or one key file or more. */
   readonly paths: readonly string[];
-}
-
-/** As `docker run` has them. */
-export interface StepResources {
-  readonly memoryBytes?: number;
-  /** Memory and swap together; -1 is no limit. */
-  readonly memorySwapBytes?: number;
-  readonly cpuShares?: number;
-  /** Microseconds. */
-  readonly cpuPeriod?: number;
-  /** Microseconds of each period; -1 is no limit. */
-  readonly cpuQuota?: number;
-  /** `0-3,7` */
-  readonly cpusetCpus?: string;
-  readonly cpusetMems?: string;
 }
 
 /** Where a result goes. A `dest` that is a stream is written and ended by the engine. */

@@ -70,7 +70,9 @@ export interface StepResources {
   readonly cpuShares?: number;
   /** Microseconds. */
   readonly cpuPeriod?: number;
+  /** Microseconds of each period; -1 is no limit. */
   readonly cpuQuota?: number;
+  /** `0-3,7` */
   readonly cpusetCpus?: string;
   readonly cpusetMems?: string;
 }

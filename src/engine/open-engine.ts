@@ -1,0 +1,176 @@
+import { canceled, EngineError, errorCode, firstError, lazy, messageOf, type Scope } from "../base/index.js";
+import type { Ownership } from "../snapshot/index.js";
+import { type BuildEngine, runBuild } from "./build.js";
+import { coreCount } from "./ground.js";
+import { listImages } from "./images.js";
+import { loadImages } from "./load.js";
+import type { Notices } from "./notices.js";
+import { namespaceFact } from "./ownership.js";
+import { diskUsage, type PruneEngine, prune } from "./prune.js";
+import {
+  BuildFailure,
+  type BuildRequest,
+  type BuildResult,
+  type CheckReport,
+  type Engine,
+  type OutlineReport,
+  type RunRequest,
+  type TargetsReport,
+} from "./request.js";
+import { checkRequest } from "./request-check.js";
+import { runImage } from "./run.js";
+import type { StepNetworks } from "./step-networks.js";
+
+/** What an open engine is made of. It owns `scope`, which holds whatever must be closed. */
+export interface EngineParts {
+  readonly parts: BuildEngine;
+  readonly pruning: PruneEngine;
+  readonly scope: Scope;
+  readonly notices: Notices;
+  /** Notes what has reached the disk. */
+  readonly sync: () => Promise<void>;
+  readonly snapshotter: string;
+  readonly ownership: Ownership;
+  readonly networks: StepNetworks;
+}
+
+/** The doors of an engine whose parts are wired: work is tracked until the engine is closed, and ends when it is. */
+export class OpenEngine implements Engine {
+  readonly #parts: BuildEngine;
+  readonly #pruning: PruneEngine;
+  readonly #scope: Scope;
+  readonly #snapshotter: string;
+  readonly #ownership: Ownership;
+  readonly #networks: StepNetworks;
+  readonly #closing = new AbortController();
+  readonly #working = new Set<Promise<unknown>>();
+  readonly #notices: Notices;
+  readonly #sync: () => Promise<void>;
+
+  constructor({ parts, pruning, scope, notices, sync, snapshotter, ownership, networks }: EngineParts) {
+    this.#parts = parts;
+    this.#pruning = pruning;
+    this.#scope = scope;
+    this.#notices = notices;
+    this.#snapshotter = snapshotter;
+    this.#ownership = ownership;
+    this.#networks = networks;
+    this.#sync = lazy(sync);
+  }
+
+  async build(request: BuildRequest): Promise<BuildResult> {
+    checkRequest(request);
+    const closable = this.#closable(request);
+    return this.#track(this.#cancelable(this.#build(closable), closable.signal));
+  }
+
+  async #build(request: BuildRequest): Promise<BuildResult> {
+    using _ = this.#notices.listen(request.onProgress);
+    this.#track(this.#sync()).catch(() => {}); // the next engine tries again
+    return await runBuild(this.#parts, request);
+  }
+
+  check(request: BuildRequest): Promise<CheckReport> {
+    return this.#inspect(request, ({ checkBuild }, parts, closable) => checkBuild(parts, closable));
+  }
+
+  outline(request: BuildRequest): Promise<OutlineReport> {
+    return this.#inspect(request, ({ outlineBuild }, parts, closable) => outlineBuild(parts, closable));
+  }
+
+  targets(request: BuildRequest): Promise<TargetsReport> {
+    return this.#inspect(request, ({ listBuildTargets }, parts, closable) => listBuildTargets(parts, closable));
+  }
+
+  #inspect<T>(
+    request: BuildRequest,
+    ask: (inspect: typeof import("./inspect.js"), parts: BuildEngine, request: BuildRequest) => Promise<T>,
+  ): Promise<T> {
+    const closable = this.#closable(request);
+    const asked = async () => {
+      using _ = this.#notices.listen(request.onProgress);
+      return await ask(await import("./inspect.js"), this.#parts, closable);
+    };
+    return this.#track(this.#cancelable(asked(), closable.signal));
+  }
+
+  graphs(request: BuildRequest): ReturnType<Engine["graphs"]> {
+    const closable = this.#closable(request);
+    const graphs = async () => (await import("./graph-dump.js")).buildGraphs(this.#parts, closable);
+    return this.#track(this.#cancelable(graphs(), closable.signal));
+  }
+
+  run(request: RunRequest): Promise<number> {
+    const closable = this.#closable(request);
+    return this.#track(this.#cancelable(runImage(this.#parts, closable), closable.signal));
+  }
+
+  images(): ReturnType<Engine["images"]> {
+    return listImages(this.#pruning);
+  }
+
+  prune(options: Parameters<Engine["prune"]>[0]): ReturnType<Engine["prune"]> {
+    return this.#track(prune(this.#pruning, options));
+  }
+
+  diskUsage(): ReturnType<Engine["diskUsage"]> {
+    return diskUsage(this.#pruning);
+  }
+
+  load(path: string, name?: string): Promise<string> {
+    return this.#track(loadImages(this.#parts, this.#pruning, { path, name }));
+  }
+
+  async info(): Promise<Readonly<Record<string, string>>> {
+    return {
+      Root: this.#parts.dirs.root,
+      Snapshotter: this.#snapshotter,
+      ...(this.#ownership.kind === "machine" ? {} : { "User namespace": namespaceFact(this.#ownership) }),
+      Cores: String(coreCount()),
+      Network: await this.#network(),
+    };
+  }
+
+  async #network(): Promise<string> {
+    const driver = await (await this.#networks.open()).driver();
+    return driver ? `${driver.name} (${driver.description})` : "host (steps share the network of this machine)";
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort(new EngineError("canceled", "the engine is closed"));
+    await Promise.allSettled(this.#working);
+    await this.#scope[Symbol.asyncDispose]();
+  }
+
+  /** The end of what SIGNAL has canceled is a cancellation, whatever was thrown on the way. */
+  async #cancelable<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    try {
+      return await work;
+    } catch (error) {
+      throw signal?.aborted ? canceled(signal) : error;
+    }
+  }
+
+  #closable<R extends { readonly signal?: AbortSignal }>(request: R): R {
+    const signal = request.signal ? AbortSignal.any([request.signal, this.#closing.signal]) : this.#closing.signal;
+    return { ...request, signal };
+  }
+
+  #track<T>(started: Promise<T>): Promise<T> {
+    const work = started.catch((error) => {
+      throw advised(firstError(error), this.#parts.dirs.root);
+    });
+    this.#working.add(work);
+    const done = () => this.#working.delete(work);
+    work.then(done, done);
+    return work;
+  }
+}
+
+/** ERROR, with what can be done where the disk is full. */
+function advised(error: unknown, root: string): unknown {
+  if (errorCode(error) !== "no-space" || (error instanceof EngineError && error.hint !== undefined)) return error;
+  const hint = `make room (the state directory is ${root}; ashlar prune --all empties its cache), or name another place with --root`;
+  if (error instanceof BuildFailure) return new BuildFailure(error.code, error.message, error, { cause: error, hint });
+  return new EngineError("no-space", messageOf(error), { cause: error, hint });
+}
