@@ -37,8 +37,13 @@ const TOOLS = {
   "fuse-overlayfs": "fuse-overlayfs",
   protoc: "protobuf-compiler",
 };
-/** Other engines that take our images, and an emulator; large, so only a CI machine gets them. */
-const PEERS = { dockerd: "docker.io", podman: "podman", "qemu-aarch64-static": "qemu-user-static" };
+/** Other engines that take our images, an emulator and a server: large, or not to be left on anybody's own machine. */
+const PEERS = {
+  dockerd: "docker.io",
+  podman: "podman",
+  "qemu-aarch64-static": "qemu-user-static",
+  sshd: "openssh-server",
+};
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const bin = (name) => path.join(root, "node_modules/.bin", name);
