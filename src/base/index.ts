@@ -1,5 +1,6 @@
 export * from "./addon.js";
 export * from "./clock.js";
+export { attachDeviceProgram } from "./device-program.js";
 export * from "./digest.js";
 export * from "./errors.js";
 export * from "./file-changes.js";

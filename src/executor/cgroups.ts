@@ -75,6 +75,12 @@ export async function removeCgroup({ mounts }: Cgroups, name: string): Promise<v
   }
 }
 
+/** Where the cgroup NAME of version 2 is. */
+export function cgroupDirectory({ mounts: [mount] }: Cgroups, name: string): string {
+  if (mount === undefined) throw new EngineError("internal", "no control groups");
+  return inside(mount, name);
+}
+
 /** Kills every process in the cgroup NAME and below. */
 export function killCgroup({ mounts }: Cgroups, name: string): void {
   const pids = new Set(mounts.flatMap((mount) => processesIn(inside(mount, name))));

@@ -13,6 +13,8 @@ export interface StepRunner {
   readonly name: string;
   /** Where it makes cgroups; absent: it makes none. */
   readonly cgroups?: Cgroups | undefined;
+  /** It is not asked to keep steps from devices: whoever makes their cgroups does. */
+  readonly leavesDevices?: boolean;
   command(step: StepDirectory, process: StepProcess): RunnerCommand;
 }
 
@@ -29,6 +31,8 @@ export function runtimeRunner(runtime: Runtime, cgroups: Cgroups, { userNamespac
   return {
     name: runtime.kind,
     cgroups: userNamespace ? undefined : cgroups,
+    // With version 2 crun wants RLIMIT_MEMLOCK lifted first, which takes CAP_SYS_RESOURCE, although kernels no longer count by it.
+    leavesDevices: runtime.kind === "crun" && cgroups.version === 2 && !userNamespace,
     command(step) {
       // runc finds out by itself what it may do.
       const manager = runtime.kind === "crun" && userNamespace ? ["--cgroup-manager", "disabled"] : [];

@@ -4,6 +4,7 @@ import { type AbortOptions, EngineError, lazy } from "../base/index.js";
 import type { Attendants, ProcessExit, Spawner, StateDirs } from "../snapshot/index.js";
 import { parseCapabilityMask } from "./capabilities.js";
 import { ranOutOfMemory, removeCgroup, type StepCgroup, stepCgroup } from "./cgroups.js";
+import { guardDevices } from "./device-guard.js";
 import type { Executor, Exit, RunOptions, StepProcess } from "./executor.js";
 import { startFailure } from "./failure.js";
 import { insecureDevices } from "./insecure-devices.js";
@@ -75,7 +76,8 @@ class StepExecutor implements Executor {
       const terminal = process.tty && options.interactive === true;
       await using _ = this.#attendants && (await this.#supervise(this.#attendants, step, process, options));
       const spec = this.#spec(process, step, { rootfs, etc: step.etc, cgroupsPath: cgroup?.path }, terminal);
-      fs.writeFileSync(step.config, JSON.stringify(spec), { flag: "wx", mode: 0o600 });
+      fs.writeFileSync(step.config, JSON.stringify(this.#forRunner(spec)), { flag: "wx", mode: 0o600 });
+      if (cgroup) this.#guard(cgroup, spec);
       const exit = await this.#spawn(step, process, { ...options, network: connection.entry });
       return cgroup ? this.#explained(exit, cgroup) : exit;
     } finally {
@@ -88,6 +90,16 @@ class StepExecutor implements Executor {
     const spec = runtimeSpec(process, place, this.#host(), terminal);
     const architectures = seccompArchitectures(this.#host().arch);
     return this.#attendants ? oneIdSpec(spec, { directory, architectures }) : spec;
+  }
+
+  #forRunner(spec: RuntimeSpec): RuntimeSpec {
+    if (!this.#runner.leavesDevices) return spec;
+    return { ...spec, linux: { ...spec.linux, resources: { ...spec.linux.resources, devices: [] } } };
+  }
+
+  #guard({ own }: StepCgroup, { linux }: RuntimeSpec): void {
+    const { cgroups, leavesDevices } = this.#runner;
+    if (cgroups && leavesDevices) guardDevices(cgroups, own, linux.resources.devices);
   }
 
   #supervise(attendants: Attendants, { path: directory }: StepDirectory, process: StepProcess, options: AbortOptions) {

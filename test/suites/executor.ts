@@ -354,14 +354,14 @@ export function executorSuite(
       const resources = { memoryBytes: 32 << 20, cpuShares: 512, cpuPeriod: 50_000, cpuQuota: 25_000, cpusetCpus: "0" };
       const read =
         "for f in memory/memory.limit_in_bytes cpu/cpu.cfs_quota_us cpu/cpu.shares memory.max cpu.max cpuset.cpus; do cat /sys/fs/cgroup/$f 2> /dev/null; done; grep Cpus_allowed_list /proc/self/status";
-      it.runIf(traits.cgroups)("of memory and CPU are those of the step's control group", async () => {
+      it.runIf(traits.cgroups && canBound)("of memory and CPU are those of the step's control group", async () => {
         const said = (await out(read, { resources })).trim().split("\n");
         expect(said).toEqual([
           ...(said.length === 4 ? ["33554432", "25000", "512"] : ["33554432", "25000 50000", "0"]),
           "Cpus_allowed_list:\t0",
         ]);
       });
-      it.runIf(traits.cgroups)("of memory kill what wants more, and the step fails", async () => {
+      it.runIf(traits.cgroups && canBound)("of memory kill what wants more, and the step fails", async () => {
         const { exit } = await script("tail /dev/zero; exit $?", { resources: { memoryBytes: 16 << 20 } });
         expect(exit).toMatchObject({ kind: "exited", code: 137 });
       });
@@ -477,6 +477,12 @@ export function processesNaming(text: string): string[] {
     }
   });
 }
+
+/** Version 2 mounted beside a version 1 that has the controllers bounds nothing. */
+const canBound = (() => {
+  const controllers = "/sys/fs/cgroup/cgroup.controllers";
+  return !fs.existsSync(controllers) || fs.readFileSync(controllers, "utf8").includes("memory");
+})();
 
 function commandOf(pid: string): string {
   return fs.readFileSync(`/proc/${pid}/cmdline`, "latin1").split("\0").join(" ").trim();
