@@ -1,9 +1,9 @@
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import { beforeEach, describe, expect, test } from "vitest";
-import { addSubmodule, commit, git, makeRepository } from "../sources/git-server.js";
+import { addSubmodule, commit, git, makeRepository, startGitServer } from "../sources/git-server.js";
 import { makeKey, type SshServer, startSshd, startSshServer } from "../sources/ssh-server.js";
-import { buildAs, needsUser } from "./user.js";
+import { buildAs, needsUser, USER_ID } from "./user.js";
 import { findProgram, needs, needsPeer, World } from "./world.js";
 
 let world: World;
@@ -130,15 +130,22 @@ describe("a host", () => {
 });
 
 for (const grant of ["subordinate ids", "no subordinate ids"] as const) {
-  test(`an ordinary user with ${grant} builds from it, too`, async (context) => {
+  test(`an ordinary user with ${grant} builds from it, too, and from one that is had by http`, async (context) => {
     needsUser(context, grant);
     await using own = await startSshServer(options());
+    await using web = await startGitServer(world.dir);
     server = own;
-    fs.chownSync(world.path("mine"), 1000, 1000);
-    fs.chmodSync(world.dir, 0o777);
-    const words = ["-o", "type=tar,dest=-", ...lend("mine"), address()];
+    const added = [`ADD ${address("?subdir=sub")} /ssh/`, `ADD --chown=7:8 --keep-git-dir ${web.url}/repo/.git /http/`];
+    commit(world.path("repo"), { Dockerfile: `FROM scratch\nCOPY file /\n${added.join("\n")}\n` });
+    fs.chownSync(world.path("mine"), USER_ID, USER_ID);
+    const archive = world.path(`ground-${USER_ID}`, "home/out.tar");
+    const words = ["-o", `type=tar,dest=${archive}`, ...lend("mine"), address()];
     const built = await buildAs(world, words, { grant, env: { SSH_AUTH_SOCK: undefined } });
     expect(built).toMatchObject({ code: 0 });
-    expect(built.stdout).toContain("by ssh");
+    const listed = execFileSync("tar", ["-tvf", archive, "--numeric-owner"], { encoding: "utf8" });
+    expect(listed).toMatch(/^-rw-r--r-- 0\/0 +6 .* file$/m);
+    expect(listed).toMatch(/^-rw-r--r-- 0\/0 +5 .* ssh\/x$/m);
+    expect(listed).toMatch(/^-rw-r--r-- 7\/8 +5 .* http\/sub\/x$/m);
+    expect(listed).toMatch(/^-rw-r--r-- 7\/8 .* http\/\.git\/HEAD$/m);
   });
 }
