@@ -97,7 +97,40 @@ describe("devices of the container device interface", () => {
     expect(await env(["vendor1.com/device=bar"])).toContain("BAR=1");
   });
 
-  it("in files that are wrong, or in YAML, are complained of when they are missed", async () => {
+  it("are described in YAML as well, whose numbers are text where a text belongs", async () => {
+    const text = `---
+cdiVersion: 0.5.0
+kind: yaml.com/gpu
+devices:
+- name: 0
+  containerEdits: &edits
+    env: [GPU=0, "T=12:30"]
+    deviceNodes:
+    - {path: /dev/made, type: c, major: 10, minor: 0x0a, fileMode: 0640, permissions: rw, uid: 0o17}
+- name: "1"
+  annotations: {org.mobyproject.buildkit.device.autoallow: true, at: 12:30, on: 2001-12-14}
+  containerEdits:
+    <<: *edits
+    mounts:
+containerEdits:
+  additionalGids: [7]
+`;
+    fs.writeFileSync(at("etc/gpu.yaml"), text);
+    fs.writeFileSync(at("etc/other.yml"), text.replace("yaml.com", "other.com"));
+    const first = await wanted(["yaml.com/gpu=0"]);
+    expect(first).toMatchObject({ env: ["GPU=0", "T=12:30"], groups: [7] });
+    expect(first.nodes).toMatchObject([{ type: "c", major: 10, minor: 10, fileMode: 0o640, access: "rw", uid: 0o17 }]);
+    expect((await wanted(["yaml.com/gpu=1"], [])).nodes).toHaveLength(1);
+    await expect(wanted(["other.com/gpu=0"])).rejects.toMatchObject({ code: "not-found" });
+  });
+
+  it("in YAML that repeats itself beyond all measure are complained of", async () => {
+    const grown = Array.from({ length: 12 }, (_, i) => `a${i + 1}: &a${i + 1} [${`*a${i},`.repeat(9)}]`).join("\n");
+    fs.writeFileSync(at("etc/bomb.yaml"), `a0: &a0 [x]\n${grown}\n`);
+    await expect(wanted(["bomb.com/gpu=0"])).rejects.toMatchObject({ hint: expect.stringContaining("bomb.yaml: ") });
+  });
+
+  it("in files that are wrong are complained of when they are missed", async () => {
     fs.writeFileSync(at("etc/broken.json"), "{");
     fs.writeFileSync(at("etc/nvidia.yaml"), "cdiVersion: 0.5.0\n");
     describeDevices("etc/unknown.json", { kind: "a.b/c", devices: [], containerEdits: { intelRdt: {} } });
@@ -109,7 +142,7 @@ describe("devices of the container device interface", () => {
     );
     for (const words of [
       "broken.json",
-      "nvidia.yaml is in YAML",
+      "nvidia.yaml: kind",
       "unknown.json: containerEdits.intelRdt",
       "no name of a device",
     ])

@@ -1,6 +1,6 @@
 import fs from "node:fs";
 import path from "node:path";
-import { EngineError, messageOf, readRegularFile, systemCode } from "../../base/index.js";
+import { messageOf, readRegularFile, systemCode } from "../../base/index.js";
 import { type CdiDevice, parseCdi } from "./spec.js";
 
 /** The devices that the files of this machine describe. */
@@ -47,15 +47,12 @@ export async function readCdi(directories: readonly string[]): Promise<CdiRegist
 }
 
 async function readFile(file: string): Promise<readonly CdiDevice[]> {
-  if (!file.endsWith(".json")) {
-    throw new EngineError("unsupported", `${file} is in YAML, which is not read: write it in JSON`);
-  }
   return parseCdi((await readRegularFile(file, FILE_BYTES_MAX)).toString(), file);
 }
 
 function filesIn(directory: string): string[] {
   try {
-    const names = fs.readdirSync(directory).filter((name) => /\.(json|ya?ml)$/.test(name));
+    const names = fs.readdirSync(directory).filter((name) => /\.(json|yaml)$/.test(name));
     return names.sort().map((name) => path.join(directory, name));
   } catch (error) {
     if (["ENOENT", "ENOTDIR", "EACCES"].includes(systemCode(error) ?? "")) return [];

@@ -82,11 +82,12 @@ const DOCUMENT = v.strictObject({
   containerEdits: v.optional(EDITS, {}),
 });
 
-/** The devices in the text of a CDI file in JSON. Throws EngineError `invalid`. */
-export function parseCdi(text: string, file: string): readonly CdiDevice[] {
+/** The devices in the text of a CDI file, in YAML where FILE's name says so, else in JSON. Throws EngineError `invalid`. */
+export async function parseCdi(text: string, file: string): Promise<readonly CdiDevice[]> {
   let document: v.InferOutput<typeof DOCUMENT>;
   try {
-    document = v.parse(DOCUMENT, JSON.parse(text));
+    const read = file.endsWith(".yaml") ? (await import("./yaml.js")).readCdiYaml(text) : JSON.parse(text);
+    document = v.parse(DOCUMENT, await read);
   } catch (cause) {
     const at = v.isValiError(cause) ? v.getDotPath(cause.issues[0]) : null;
     throw new EngineError("invalid", `${file}: ${at ? `${at}: ` : ""}${messageOf(cause)}`, { cause });
