@@ -20,6 +20,7 @@ const ALLOWED: ReadonlyMap<string, readonly string[]> = new Map([
   ["cache", ["base", "oci", "store", "snapshot", "registry", "solver"]],
   ["ops", ["base", "oci", "progress", "snapshot", "executor", "session", "sources", "llb", "solver", "cache"]],
   ["attest", ["base", "oci", "llb"]],
+  ["sign", ["base", "oci", "registry"]],
   ["exporters", ["base", "oci", "tar", "progress", "store", "snapshot", "registry", "session", "llb", "attest"]],
 ]);
 /** They wire: each may import every folder above and those before it here. */

@@ -24,6 +24,7 @@ export interface BuildFlags {
   readonly attest?: readonly string[];
   readonly provenance?: string;
   readonly sbom?: string;
+  readonly sign?: string;
   readonly secret?: readonly string[];
   readonly ssh?: readonly string[];
   readonly network?: string;

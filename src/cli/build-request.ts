@@ -8,6 +8,7 @@ import { isAddress, withLentAccess } from "./context-address.js";
 import { type OutputTarget, parseOutput, withAnnotations, withPush } from "./output-flag.js";
 import { parseResources } from "./resource-flags.js";
 import { parseSecret } from "./secret-flag.js";
+import { parseSign } from "./sign-flag.js";
 import { parseSsh } from "./ssh-flag.js";
 import { UsageError } from "./usage-error.js";
 import { parseBytes, parseChoice, parseCount, parseCsv, parseExtraHosts, parsePairs, parseUlimit } from "./values.js";
@@ -166,6 +167,7 @@ function parseRequest(
     ssh: (flags.ssh ?? []).map((ssh) => parseSsh(ssh, env, ambient.cwd)),
     ...(resources ? { resources } : {}),
     ...(attestations.length > 0 ? { attestations } : {}),
+    ...(flags.sign === undefined ? {} : { sign: parseSign(flags.sign, ambient) }),
     ...(flags.maxParallelism ? { maxParallelism: parseCount(flags.maxParallelism, "--max-parallelism") } : {}),
   };
 }

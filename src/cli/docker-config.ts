@@ -9,6 +9,12 @@ export function dockerConfigFile({ env, homeDirectory }: Home): string {
   return path.join(env.DOCKER_CONFIG || path.join(homeDirectory, ".docker"), "config.json");
 }
 
+/** What the engine knows of its surroundings where it only asks registries. */
+export function engineSurroundings(home: Home) {
+  const { env, homeDirectory } = home;
+  return { env: { HOME: homeDirectory, ...env }, dockerConfig: dockerConfigFile(home) };
+}
+
 /** The proxies of that configuration (`proxies.default`), as build arguments in both spellings. Empty without any. */
 export function loadProxyArgs(home: Home): Readonly<Record<string, string>> {
   let text: string;

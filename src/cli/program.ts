@@ -144,7 +144,8 @@ function addStepFlags(build: Command): void {
     .option("--isolation <kind>", "how steps run: oci or sandbox")
     .addOption(list("--attest <spec>", "say something of the image: type=provenance,mode=max or type=sbom"))
     .option("--provenance <value>", "say how it was made: true, false, mode=min|max ... (default: false)")
-    .option("--sbom <value>", "say what packages it holds: true or false (default: false)");
+    .option("--sbom <value>", "say what packages it holds: true or false (default: false)")
+    .option("--sign <spec>", "sign what is pushed: key=FILE[,passphrase-file=FILE|passphrase-env=NAME]");
   for (const flag of OLD_RESOURCES) build.addOption(new Option(flag).hideHelp());
 }
 

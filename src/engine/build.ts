@@ -15,6 +15,7 @@ import { createDockerfileFrontend, type FrontendImage } from "../frontend/index.
 import type { OpNode } from "../llb/index.js";
 import { createResult, type FileResult, type OpEnvironment } from "../ops/index.js";
 import type { HttpClient } from "../registry/index.js";
+import type { SigningKey } from "../sign/index.js";
 import type { DataPlane, LayerStore, StateDirs } from "../snapshot/index.js";
 import type { CacheKey, Job, Vertex } from "../solver/index.js";
 import type { GitSource, HttpEntities, ImageSource } from "../sources/index.js";
@@ -30,6 +31,7 @@ import { type BuiltImage, checkOutputs, type Outputs, writeOutputs } from "./out
 import { type Preparation, prepare } from "./preparation.js";
 import { BuildReport } from "./report.js";
 import type { BuildRequest, BuildResult } from "./request.js";
+import { openSigningKey } from "./signing.js";
 import type { RequestSolver } from "./solver.js";
 
 /** What all builds of an engine share. */
@@ -80,6 +82,7 @@ class Build implements AsyncDisposable {
   readonly #report: BuildReport;
   readonly #startedAt: number;
   #packing: EarlyPacking | undefined;
+  #signingKey: SigningKey | undefined;
 
   constructor(engine: BuildEngine, request: BuildRequest) {
     this.#engine = engine;
@@ -98,6 +101,8 @@ class Build implements AsyncDisposable {
   async run(): Promise<BuildResult> {
     if (this.#signal.aborted) throw canceled(this.#signal);
     checkOutputs(this.#request);
+    const { sign } = this.#request;
+    this.#signingKey = sign && (await openSigningKey(sign));
     const prepared = await this.#prepare();
     try {
       return await this.#build(prepared);
@@ -142,6 +147,7 @@ class Build implements AsyncDisposable {
       clock,
       sourceDateEpoch: epochOf(images),
       multiPlatform,
+      signingKey: this.#signingKey,
     });
     return { ...written, steps: this.#report.steps(job.steps), warnings: this.#report.warnings };
   }

@@ -2,11 +2,29 @@ import { createEngine } from "./engine.js";
 import type { BuildRequest, BuildResult, EngineOptions } from "./request.js";
 
 export { EngineError, type ErrorCode } from "../base/index.js";
-export type { StepResources } from "../executor/index.js";
+export type { StepResources, Terminal } from "../executor/index.js";
 export type { ProgressEvent } from "../progress/index.js";
 export { createEngine } from "./engine.js";
+export type { ImageReport, ListedManifest, ReportDetail, ReportedImage } from "./image-report.js";
+export {
+  type CreatedImage,
+  type CreateImageRequest,
+  createImage,
+  type InspectImageRequest,
+  inspectImage,
+} from "./image-tools.js";
+export type { ListEntry } from "./manifest-list-store.js";
+export {
+  type InspectedManifest,
+  type ManifestLists,
+  type ManifestOptions,
+  openManifestLists,
+  type PlatformChange,
+  type PushedList,
+} from "./manifest-lists.js";
 export { type LoginRequest, login, logout } from "./registries.js";
 export * from "./request.js";
+export { type SignRequest, type SignResult, signImages } from "./signing.js";
 
 /** One build with an engine of its own, opened before and closed after it. */
 export async function build(request: BuildRequest, options: EngineOptions = {}): Promise<BuildResult> {

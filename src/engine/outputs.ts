@@ -19,6 +19,7 @@ import {
 import type { ImageConfig, Platform } from "../oci/index.js";
 import type { ProgressSink } from "../progress/index.js";
 import type { Registry } from "../registry/index.js";
+import type { SigningKey } from "../sign/index.js";
 import type { DataPlane, FetchLayer, LayerStore, StateDirs, Tree } from "../snapshot/index.js";
 import type { ContentStore, ImageStore } from "../store/index.js";
 import { checkAttestations } from "./attestations.js";
@@ -26,6 +27,7 @@ import { isLocalOrigin } from "./catalog.js";
 import { exporting } from "./exporting.js";
 import { checkStoreOutput, pushOutput, storeOutput } from "./image-output.js";
 import type { BuildRequest, BuildResult, OutputSpec } from "./request.js";
+import { checkSigning, signPushed } from "./signing.js";
 import { squashOwn } from "./squash.js";
 
 /** What a build made for one platform. */
@@ -69,6 +71,8 @@ export interface Writing {
   readonly sourceDateEpoch: number | undefined;
   /** Whether the result is one for several platforms, even if there is but one. */
   readonly multiPlatform: boolean;
+  /** What is pushed is signed with it. */
+  readonly signingKey: SigningKey | undefined;
 }
 
 type Written = Omit<BuildResult, "steps" | "warnings">;
@@ -77,6 +81,7 @@ type Written = Omit<BuildResult, "steps" | "warnings">;
 export function checkOutputs(request: BuildRequest): void {
   fullNames(request.tags ?? []);
   checkAttestations(request);
+  checkSigning(request);
   for (const output of request.outputs ?? []) checkOutput(output, request.tags ?? []);
   if ((request.outputs ?? []).some(({ type }) => type === "docker") && new Set(request.platforms).size > 1) {
     throw new EngineError("unsupported", "docker exporter does not currently support exporting manifest lists");
@@ -262,8 +267,15 @@ async function writeStored(
   const digest = written.root.digest;
   if (!output.push) return { written, names, result: { type: "image", digest } };
   const push = { root: written.root, images, names: wanted, byDigest: output.pushByDigest };
-  const finish = () =>
-    exporting(`pushing ${wanted.join(", ")}`, writing, (options) => pushOutput(outputs, push, options));
+  const finish = async () => {
+    await exporting(`pushing ${wanted.join(", ")}`, writing, (options) => pushOutput(outputs, push, options));
+    const { signingKey: key } = writing;
+    if (key === undefined) return;
+    const signed = { root: written.root, names: wanted, key };
+    await exporting(`signing ${wanted.join(", ")}`, writing, ({ signal }) =>
+      signPushed(outputs.registry, signed, signal ? { signal } : {}),
+    );
+  };
   return { written, names, finish, result: { type: "image", digest, pushed: wanted } };
 }
 

@@ -67,6 +67,7 @@ const OPTIONS: Readonly<Record<keyof BuildRequest, readonly [what: string, fits:
     listOf((value) => isObject(value) && OUTPUT_TYPES.includes(String(value.type))),
   ],
   attestations: OBJECTS,
+  sign: ["an object with the path of a key", (value) => isObject(value) && isString(value.key)],
   maxParallelism: NUMBER,
   onProgress: ["a function", (value) => typeof value === "function"],
   signal: ["an AbortSignal", (value) => isObject(value) && "aborted" in value],

@@ -46,6 +46,8 @@ export interface BuildRequest {
   readonly outputs?: readonly OutputSpec[];
   /** Absent: nothing is said of the images. */
   readonly attestations?: readonly AttestationSpec[];
+  /** Whether what is pushed is signed, and by whom. */
+  readonly sign?: SigningSpec;
   /** RUN steps at once; unbounded when absent. */
   readonly maxParallelism?: number;
   readonly onProgress?: ProgressSink["emit"];
@@ -83,6 +85,13 @@ export type OutputSpec =
 export interface AttestationSpec {
   readonly type: "provenance" | "sbom";
   readonly attrs?: Readonly<Record<string, string>>;
+}
+
+/** A private key, and what opens it. Neither is kept anywhere, nor told. */
+export interface SigningSpec {
+  /** Path of the key: one of cosign's, or PEM. */
+  readonly key: string;
+  readonly passphrase?: string;
 }
 
 export interface BuildResult {

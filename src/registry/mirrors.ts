@@ -20,6 +20,7 @@ export function createMirrored(origin: Repository, mirrors: readonly Repository[
     read: (target, options = {}) => checked(target, readFirst([...mirrors, origin], target, options), options.offset),
     putBlob: (blob, source, options) => origin.putBlob(blob, source, options),
     putManifest: (document, bytes, name, options) => origin.putManifest(document, bytes, name, options),
+    referrers: (subject, options) => origin.referrers(subject, options),
   };
 }
 

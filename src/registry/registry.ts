@@ -24,6 +24,8 @@ export interface Registry extends AsyncDisposable {
 export interface RepositoryOptions {
   /** Trust any certificate, and speak in the clear where the server doesn't speak TLS. */
   readonly insecure?: boolean;
+  /** Read from the registry itself, not from its mirrors: what was read is to be written again. */
+  readonly direct?: boolean;
 }
 
 export interface RegistryOptions {
@@ -54,9 +56,9 @@ export function createRegistry(options: RegistryOptions): Registry {
     return createRepository(clientOf(host, { mirrorOf: registry }), place);
   };
   return {
-    repository(reference, { insecure = false } = {}) {
+    repository(reference, { insecure = false, direct = false } = {}) {
       const origin = createRepository(clientOf(reference.registry, insecure ? { insecure } : {}), reference);
-      const mirrors = hosts?.mirrors?.(reference.registry) ?? [];
+      const mirrors = direct ? [] : (hosts?.mirrors?.(reference.registry) ?? []);
       return createMirrored(
         origin,
         mirrors.map((mirror) => mirrorOf(mirror, reference)),

@@ -16,6 +16,7 @@ import {
 import { statusError, TransientError } from "./errors.js";
 import type { HttpResponse } from "./http.js";
 import { uploadManifest } from "./manifest-upload.js";
+import { listReferrers } from "./referrers.js";
 import type { Connection, RegistryClient, RegistryRequest } from "./registry-client.js";
 import { pause, retrying } from "./retries.js";
 import { type UploadOutcome, uploadBlob } from "./upload.js";
@@ -47,6 +48,8 @@ export interface Repository extends Provider {
     name: string,
     options?: AbortOptions,
   ): Promise<"present" | "uploaded">;
+  /** What refers to SUBJECT; undefined where the registry keeps no list of that. Errors: `denied`, `unavailable`, `failed`, `invalid`. */
+  referrers(subject: Digest, options?: AbortOptions): Promise<readonly Descriptor[] | undefined>;
 }
 
 export interface PutBlobOptions extends AbortOptions {
@@ -72,6 +75,9 @@ export function createRepository(client: RegistryClient, reference: Reference): 
     putManifest(document, bytes, name, options = {}) {
       const what = `uploading manifest ${name}`;
       return uploadManifest({ client, repository, document, bytes, name, what }, options);
+    },
+    referrers(subject, options = {}) {
+      return listReferrers(client, { repository, subject, what: `listing referrers of ${name}@${subject}` }, options);
     },
     async resolve(selector, options) {
       const digest = "digest" in selector ? selector.digest : undefined;

@@ -1,5 +1,5 @@
 import { EngineError, errorCode } from "../../base/index.js";
-import { dockerConfigFile } from "../docker-config.js";
+import { engineSurroundings } from "../docker-config.js";
 import { openPrompt } from "../prompt.js";
 import type { Surroundings } from "../surroundings.js";
 import { UsageError } from "../usage-error.js";
@@ -60,11 +60,6 @@ function registryName(server: string | undefined): string {
   if (!/^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(?::\d{1,5})?$/.test(name))
     throw new UsageError(`${JSON.stringify(server)} names no registry`);
   return name === "index.docker.io" || name === "registry-1.docker.io" ? DOCKER_HUB : name;
-}
-
-function engineSurroundings(surroundings: Surroundings) {
-  const { env, homeDirectory } = surroundings;
-  return { env: { HOME: homeDirectory, ...env }, dockerConfig: dockerConfigFile(surroundings) };
 }
 
 async function passwordOf(flags: LoginFlags, { stdin, stderr }: Surroundings): Promise<string | undefined> {
