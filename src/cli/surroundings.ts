@@ -11,7 +11,11 @@ export interface Surroundings {
   /** This machine's platform: `linux/amd64`. */
   readonly platform: string;
   /** A terminal can stop showing what is typed, and give each key as it is pressed (`setRawMode`). */
-  readonly stdin: AsyncIterable<Uint8Array> & { readonly isTTY?: boolean; setRawMode?(on: boolean): unknown };
+  readonly stdin: AsyncIterable<Uint8Array> &
+    Pick<NodeJS.ReadableStream, "on" | "off" | "pause" | "resume"> & {
+      readonly isTTY?: boolean;
+      setRawMode?(on: boolean): unknown;
+    };
   readonly stdout: Output;
   readonly stderr: Output;
   readonly clock: RendererClock;

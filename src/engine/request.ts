@@ -1,5 +1,5 @@
 import { EngineError, type ErrorCode } from "../base/index.js";
-import type { StepResources } from "../executor/index.js";
+import type { StepResources, Terminal } from "../executor/index.js";
 import type { Outline, TargetInfo } from "../frontend/index.js";
 import type { ProgressSink, SourceExcerpt } from "../progress/index.js";
 
@@ -306,8 +306,8 @@ export interface RunRequest {
   readonly env: readonly string[];
   /** `SRC:DST[:ro]`. */
   readonly volumes: readonly string[];
-  readonly interactive: boolean;
-  readonly tty: boolean;
+  /** It gets a terminal of its own, shown on this one. Absent: this process's input and outputs. */
+  readonly terminal?: Terminal;
   readonly user?: string;
   readonly workdir?: string;
   readonly entrypoint?: string;

@@ -42,7 +42,8 @@ export async function runImage(engine: RunEngine, request: RunRequest): Promise<
     hostname: id.replaceAll("-", "").slice(0, HOSTNAME_LENGTH),
   };
   const executor = await engine.executor();
-  const exit = await executor.run(process_, rootfs, { signal, interactive: true, onOutput: () => {} });
+  const stdio = request.terminal ?? "inherited";
+  const exit = await executor.run(process_, rootfs, { signal, stdio, onOutput: () => {} });
   if (exit.kind === "signaled") throw new EngineError("failed", `the container was killed by ${exit.signal}`);
   if (exit.reason !== undefined) throw new StartFailure(exit.reason);
   return exit.code > 255 ? SIGNALED_BASE : exit.code;
@@ -60,7 +61,7 @@ function processOf(config: RuntimeConfig, request: RunRequest): Omit<StepProcess
   if (args.length === 0)
     throw new EngineError("invalid", `${request.image} names no command: give one after the image`);
   const env = new Map(
-    [...(config.Env ?? []), ...(request.tty ? ["TERM=xterm"] : []), ...request.env].map((entry) => [
+    [...(config.Env ?? []), ...(request.terminal ? ["TERM=xterm"] : []), ...request.env].map((entry) => [
       entry.split("=", 1)[0],
       entry,
     ]),
@@ -74,7 +75,6 @@ function processOf(config: RuntimeConfig, request: RunRequest): Omit<StepProcess
     security: "sandbox",
     extraHosts: [],
     ulimits: [],
-    tty: request.tty,
   };
 }
 

@@ -1,4 +1,4 @@
-import type { AbortOptions } from "../base/index.js";
+import type { AbortOptions, TerminalSize } from "../base/index.js";
 import type { StepDevices } from "./cdi/index.js";
 
 /** Runs the process of one step on a root file system, and lets nothing of it live on. */
@@ -17,8 +17,17 @@ export interface RunOptions extends AbortOptions {
   readonly onOutput: (fd: 1 | 2, chunk: Uint8Array) => void;
   /** What the runtime complains of although the step ran. */
   readonly onWarning?: ((sentence: string) => void) | undefined;
-  /** The step gets the caller's own terminal instead of /dev/null and `onOutput`. */
-  readonly interactive?: boolean | undefined;
+  /** What the step gets instead of /dev/null and `onOutput`: this process's own three, or a terminal of its own that is shown on another. */
+  readonly stdio?: "inherited" | Terminal | undefined;
+}
+
+/** A terminal that somebody sits at. Whoever lends it gives keys as they are pressed (raw mode), and has it to himself again after. */
+export interface Terminal {
+  readonly input: Pick<NodeJS.ReadableStream, "on" | "off" | "pause" | "resume">;
+  readonly output: NodeJS.WritableStream;
+  size(): TerminalSize;
+  /** Calls LISTENER when the size has changed, until the returned function is called. */
+  onResize(listener: () => void): () => void;
 }
 
 /** How a step's process ended. A process killed by a signal is `exited` with 128 plus the signal, as runtimes tell it. */
@@ -58,8 +67,6 @@ export interface StepProcess {
   readonly resources?: StepResources | undefined;
   /** Beside the usual ones. */
   readonly devices?: Pick<StepDevices, "nodes" | "hooks"> | undefined;
-  /** A terminal of its own; only for interactive runs. */
-  readonly tty: boolean;
 }
 
 /** Bounds that a control group sets; they are those of linux.resources of the runtime spec, absent where there is none. */

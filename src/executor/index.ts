@@ -3,7 +3,16 @@ export { type Cgroups, readCgroups } from "./cgroups.js";
 export { checkDevices, devicesFor } from "./devices.js";
 export { type Emulation, emulationHint } from "./emulation.js";
 export { HOST_GATEWAY } from "./etc-files.js";
-export type { Executor, Exit, RunOptions, StepMount, StepMountFlag, StepProcess, StepResources } from "./executor.js";
+export type {
+  Executor,
+  Exit,
+  RunOptions,
+  StepMount,
+  StepMountFlag,
+  StepProcess,
+  StepResources,
+  Terminal,
+} from "./executor.js";
 export { exitMessage } from "./failure.js";
 export type { NetworkMode } from "./network.js";
 export { createNetworks, type Networks, type NetworksOptions, sweepNetworks } from "./networks.js";

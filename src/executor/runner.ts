@@ -19,7 +19,7 @@ export interface StepRunner {
 }
 
 /** A program and how to run it. */
-export type RunnerCommand = Pick<StepCommand, "argv" | "namespaces" | "first">;
+export type RunnerCommand = Pick<StepCommand, "argv" | "namespaces" | "first" | "ownSession">;
 
 export interface RuntimeOptions {
   /** It is started in a user namespace and has no say about cgroups: steps stay in the caller's. */
@@ -70,6 +70,7 @@ export function sandboxRunner({ node, entry }: SandboxPrograms, nodeArch: string
       return {
         argv: [node, entry, "--bundle", step.path, "--outside", fs.readlinkSync("/proc/self/ns/uts")],
         first: true,
+        ownSession: true,
         namespaces: ["--uts", "--ipc", "--cgroup", ...net],
       };
     },

@@ -1,4 +1,4 @@
-import { EngineError } from "../base/index.js";
+import { EngineError, type TerminalSize } from "../base/index.js";
 import { DEFAULT_CAPABILITIES } from "./capabilities.js";
 import type { StepHook } from "./cdi/index.js";
 import type { StepProcess } from "./executor.js";
@@ -12,6 +12,7 @@ export interface RuntimeSpec {
   readonly ociVersion: "1.0.2";
   readonly process: {
     readonly terminal: boolean;
+    readonly consoleSize?: { readonly height: number; readonly width: number };
     readonly user: {
       readonly uid: number;
       readonly gid: number;
@@ -86,8 +87,13 @@ const MASKED_PATHS: readonly string[] = [
 /** Paths of the host's kernel that a step must not write. */
 const READONLY_PATHS: readonly string[] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
-/** The runtime configuration of a step, as BuildKit makes it for a RUN. Throws EngineError `invalid` for an unknown ulimit. */
-export function runtimeSpec(step: StepProcess, place: StepPlace, host: SpecHost, terminal: boolean): RuntimeSpec {
+/** The runtime configuration of a step, as BuildKit makes it for a RUN; TERMINAL is the size of one it gets. Throws EngineError `invalid` for an unknown ulimit. */
+export function runtimeSpec(
+  step: StepProcess,
+  place: StepPlace,
+  host: SpecHost,
+  terminal: TerminalSize | undefined,
+): RuntimeSpec {
   const insecure = step.security === "insecure";
   return {
     ociVersion: "1.0.2",
@@ -120,11 +126,16 @@ function hooksOf(hooks: readonly StepHook[]): Pick<RuntimeSpec, "hooks"> {
   return hooks.length === 0 ? {} : { hooks: byName };
 }
 
-function processOf(step: StepProcess, capabilities: readonly string[], terminal: boolean): RuntimeSpec["process"] {
+function processOf(
+  step: StepProcess,
+  capabilities: readonly string[],
+  terminal: TerminalSize | undefined,
+): RuntimeSpec["process"] {
   const { uid, gid, groups } = step.user;
   const inherited = step.security === "insecure" ? capabilities : [];
   return {
-    terminal,
+    terminal: terminal !== undefined,
+    ...(terminal ? { consoleSize: { height: terminal.rows, width: terminal.columns } } : {}),
     // The primary group is always among the groups, or a process could drop it to pass a rule that denies it (CVE-2022-2990).
     user: { uid, gid, umask: UMASK, additionalGids: [...new Set([gid, ...groups])] },
     args: step.args,

@@ -5,11 +5,14 @@ import type { RunOptions } from "./executor.js";
 import type { NetworkEntry } from "./network.js";
 import { requireProgram } from "./programs.js";
 import { StepPipes, supervised } from "./step-pipes.js";
+import { isTerminal, StepTerminal } from "./step-terminal.js";
 
 /** The programs of util-linux that tie a step's life to the engine's. */
 export interface LifeLine {
   readonly setpriv: string;
   readonly unshare: string;
+  /** Only for steps with a terminal. Throws EngineError `unavailable` without it. */
+  readonly setsid: () => string;
 }
 
 /** What to run for a step, as a program of the host. */
@@ -21,6 +24,8 @@ export interface StepCommand {
   readonly first?: boolean;
   /** The network namespace to run it in; absent: this process's. */
   readonly network?: NetworkEntry | undefined;
+  /** It makes itself a session where it has a terminal. */
+  readonly ownSession?: boolean;
   /** Where its pipes may be made. */
   readonly directory: string;
   readonly user: { readonly uid: number; readonly gid: number };
@@ -35,7 +40,7 @@ const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /** Finds the programs. Throws EngineError `unavailable` without them. */
 export function findLifeLine(searchPath: string): LifeLine {
   const find = (name: string) => requireProgram(name, searchPath, "util-linux");
-  return { setpriv: find("setpriv"), unshare: find("unshare") };
+  return { setpriv: find("setpriv"), unshare: find("unshare"), setsid: () => find("setsid") };
 }
 
 /**
@@ -51,7 +56,8 @@ export async function spawnStep(
 ): Promise<ProcessExit> {
   const { signal } = options;
   if (signal?.aborted) throw canceled(signal);
-  using started = await start(spawner, lifeLine, command, options);
+  using terminal = isTerminal(options.stdio) ? StepTerminal.open(options.stdio) : undefined;
+  using started = await start(spawner, lifeLine, command, { ...options, terminal });
   const { child, outputs, complaint } = started;
   let killing: Promise<void> | undefined;
   const abort = () => {
@@ -78,23 +84,30 @@ interface Started extends Disposable {
   readonly complaint: () => string;
 }
 
+interface StartOptions extends RunOptions {
+  /** Made of `stdio`, where that is one. */
+  readonly terminal: StepTerminal | undefined;
+}
+
 async function start(
   spawner: Spawner,
   lifeLine: LifeLine,
   command: StepCommand,
-  { interactive, onOutput }: RunOptions,
+  { terminal, stdio: wanted, onOutput }: StartOptions,
 ): Promise<Started> {
   const pipes = StepPipes.make(command.directory, command.user);
   let complaint = "";
-  const argv = [...tied(lifeLine, command), ...supervised(command.argv, interactive ? "inherited" : "pipes")];
-  const stdio = interactive ? "inherit" : "pipe";
+  const session = terminal && !command.ownSession ? [lifeLine.setsid(), "--ctty", "--"] : [];
+  const outputsAre = wanted === undefined ? "pipes" : "inherited";
+  const argv = [...session, ...tied(lifeLine, command), ...supervised(command.argv, outputsAre)];
+  const stdio = terminal ? { terminal: terminal.path } : wanted === undefined ? "pipe" : "inherit";
   try {
     const network = command.network?.kind === "open" ? command.network.namespace : undefined;
     const request = { argv, env: { PATH }, cwd: "/", stdio, extraFiles: pipes.files, network } as const;
     const child = await spawner.spawn(request, (_, chunk) => {
       complaint = (complaint + Buffer.from(chunk).toString("utf8")).slice(0, COMPLAINT_MAX_CHARS);
     });
-    const outputs = interactive ? Promise.resolve() : pipes.read(onOutput);
+    const outputs = terminal ? terminal.relay() : wanted === undefined ? pipes.read(onOutput) : Promise.resolve();
     return { child, outputs, complaint: () => complaint.trim(), [Symbol.dispose]: () => pipes[Symbol.dispose]() };
   } catch (error) {
     pipes[Symbol.dispose]();

@@ -1,6 +1,6 @@
 import fs from "node:fs";
 import path from "node:path";
-import { type AbortOptions, EngineError, lazy } from "../base/index.js";
+import { type AbortOptions, EngineError, lazy, type TerminalSize } from "../base/index.js";
 import type { Attendants, ProcessExit, Spawner, StateDirs } from "../snapshot/index.js";
 import { parseCapabilityMask } from "./capabilities.js";
 import { ranOutOfMemory, removeCgroup, type StepCgroup, stepCgroup } from "./cgroups.js";
@@ -19,6 +19,7 @@ import { findLifeLine, type LifeLine, spawnStep } from "./spawn-step.js";
 import { isBounded } from "./spec-resources.js";
 import { removeStepDirectory, type StepDirectory, stepDirectories } from "./step-directory.js";
 import { connectStep } from "./step-network.js";
+import { isTerminal } from "./step-terminal.js";
 
 export interface StepExecutorOptions {
   readonly spawner: Spawner;
@@ -73,7 +74,7 @@ class StepExecutor implements Executor {
     const step = this.#directory(connection.files);
     const cgroup = this.#cgroup(process, step);
     try {
-      const terminal = process.tty && options.interactive === true;
+      const terminal = isTerminal(options.stdio) ? options.stdio.size() : undefined;
       await using _ = this.#attendants && (await this.#supervise(this.#attendants, step, process, options));
       const spec = this.#spec(process, step, { rootfs, etc: step.etc, cgroupsPath: cgroup?.path }, terminal);
       fs.writeFileSync(step.config, JSON.stringify(this.#forRunner(spec)), { flag: "wx", mode: 0o600 });
@@ -86,7 +87,12 @@ class StepExecutor implements Executor {
     }
   }
 
-  #spec(process: StepProcess, { path: directory }: StepDirectory, place: StepPlace, terminal: boolean): RuntimeSpec {
+  #spec(
+    process: StepProcess,
+    { path: directory }: StepDirectory,
+    place: StepPlace,
+    terminal?: TerminalSize,
+  ): RuntimeSpec {
     const spec = runtimeSpec(process, place, this.#host(), terminal);
     const architectures = seccompArchitectures(this.#host().arch);
     return this.#attendants ? oneIdSpec(spec, { directory, architectures }) : spec;

@@ -168,7 +168,6 @@ function processOf(
     cgroupParent: meta.cgroupParent,
     resources: environment.resources,
     devices,
-    tty: false,
   };
 }
 

@@ -5,8 +5,8 @@ export interface SpawnRequest {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
-  /** `pipe`: /dev/null as input, output to the caller's callback. `inherit`: the caller's own terminal. */
-  readonly stdio: "pipe" | "inherit";
+  /** `pipe`: /dev/null as input, output to the caller's callback. `inherit`: the caller's own three. Else a terminal, by its path. */
+  readonly stdio: "pipe" | "inherit" | { readonly terminal: string };
   /** Files opened for the child as descriptors 3, 4, …; `flags` as in fs.open. */
   readonly extraFiles?: readonly { readonly path: string; readonly flags: string }[];
   /** The network namespace it is started in, as the job `openNetwork` has given it; absent: this process's. */

@@ -363,8 +363,6 @@ describe("the commands of the store", () => {
         args: ["-c", "exit 3", "--rm"],
         env: ["A=1", "B=b"],
         volumes: ["/home/d:/d:ro"],
-        interactive: true,
-        tty: false,
         user: "app",
         workdir: "/w",
         entrypoint: "sh",

@@ -1,4 +1,4 @@
-import { Writable } from "node:stream";
+import { Readable, Writable } from "node:stream";
 import { runCli } from "../../src/cli/run-cli.js";
 import type { Output, StopSignal, Surroundings } from "../../src/cli/surroundings.js";
 import type {
@@ -110,13 +110,11 @@ class Sink extends Writable {
 }
 
 function input({ stdin = [], stdinIsTerminal = false }: World): Surroundings["stdin"] {
-  return {
-    isTTY: stdinIsTerminal,
-    async *[Symbol.asyncIterator]() {
-      if (stdin === "never") await new Promise(() => undefined);
-      else for (const chunk of stdin) yield Buffer.from(chunk);
-    },
+  const chunks = async function* () {
+    if (stdin === "never") await new Promise(() => undefined);
+    else for (const chunk of stdin) yield Buffer.from(chunk);
   };
+  return Object.assign(Readable.from(chunks()), { isTTY: stdinIsTerminal });
 }
 
 const NO_SOURCE = { file: "Dockerfile", text: "" };

@@ -189,7 +189,7 @@ containerEdits:
     ]);
     const host = { arch: "x64", capabilities: [], cgroupVersion: 1, userNamespace: false, devices: () => [] } as const;
     const place = { rootfs: "/r", etc: { hosts: "/h", resolvConf: "/c" } };
-    const spec = runtimeSpec(shell("true", { devices }), place, host, false);
+    const spec = runtimeSpec(shell("true", { devices }), place, host, undefined);
     expect(spec.linux.devices).toEqual([
       { path: "/dev/mine", hostPath: "/dev/zero", type: "c", major: 1, minor: 5, fileMode: 0o666, uid: 7, gid: 8 },
       { path: "/dev/null", hostPath: "/dev/null", type: "c", major: 1, minor: 3, fileMode: 0o666, uid: 7, gid: 8 },

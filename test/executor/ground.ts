@@ -11,7 +11,7 @@ export const directSpawner: Spawner = {
     const [command = "", ...args] = argv;
     const files = extraFiles.map((file) => fs.openSync(file.path, file.flags));
     const base =
-      stdio === "inherit" ? (["inherit", "inherit", "inherit"] as const) : (["ignore", "pipe", "pipe"] as const);
+      stdio !== "pipe" ? (["inherit", "inherit", "inherit"] as const) : (["ignore", "pipe", "pipe"] as const);
     const child = spawn(command, args, { env: { ...env }, cwd, stdio: [...base, ...files] });
     child.stdout?.on("data", (chunk: Buffer) => onOutput(1, chunk));
     child.stderr?.on("data", (chunk: Buffer) => onOutput(2, chunk));
@@ -75,7 +75,6 @@ export function shell(script: string, changes: Partial<StepProcess> = {}): StepP
     security: "sandbox",
     extraHosts: [],
     ulimits: [],
-    tty: false,
     ...changes,
   };
 }

@@ -12,8 +12,11 @@ const host: SpecHost = {
   devices: () => [],
 };
 const place = { rootfs: "/r", etc: { hosts: "/run/hosts", resolvConf: "/run/resolv.conf" }, cgroupsPath: "/ashlar/x" };
-const spec = (changes: Partial<StepProcess> = {}, on: Partial<SpecHost> = {}, terminal = false) =>
-  runtimeSpec(shell("true", changes), place, { ...host, ...on }, terminal);
+const spec = (
+  changes: Partial<StepProcess> = {},
+  on: Partial<SpecHost> = {},
+  terminal?: { columns: number; rows: number },
+) => runtimeSpec(shell("true", changes), place, { ...host, ...on }, terminal);
 
 describe("the runtime configuration of a step", () => {
   it("mounts what BuildKit mounts", () => {
@@ -74,9 +77,14 @@ describe("the runtime configuration of a step", () => {
     expect(linux.resources.devices).toEqual([]);
   });
   it("limits what it is told to and denies devices", () => {
-    const made = spec({ ulimits: [{ name: "nofile", soft: 1, hard: 2 }] }, {}, true);
+    const made = spec({ ulimits: [{ name: "nofile", soft: 1, hard: 2 }] }, {}, { columns: 90, rows: 25 });
     expect(made.process.rlimits).toEqual([{ type: "RLIMIT_NOFILE", soft: 1, hard: 2 }]);
-    expect(made.process).toMatchObject({ terminal: true, noNewPrivileges: false, user: { umask: 18 } });
+    expect(made.process).toMatchObject({
+      terminal: true,
+      consoleSize: { height: 25, width: 90 },
+      noNewPrivileges: false,
+      user: { umask: 18 },
+    });
     expect(made.linux.resources.devices).toEqual([{ allow: false, access: "rwm" }]);
   });
 });

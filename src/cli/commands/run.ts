@@ -2,6 +2,7 @@ import path from "node:path";
 import { parseEngine } from "../build-request.js";
 import { untilStopped } from "../stopping.js";
 import type { Surroundings } from "../surroundings.js";
+import { lendTerminal } from "../terminal.js";
 import { UsageError } from "../usage-error.js";
 import { parsePairs } from "../values.js";
 import { ambientOf } from "./engine-flags.js";
@@ -33,8 +34,6 @@ export async function runCommand(
     args,
     env: Object.entries(env).map(([key, value]) => `${key}=${value}`),
     volumes: (flags.volume ?? []).map((volume) => resolvedVolume(volume, surroundings.cwd)),
-    interactive: flags.interactive === true,
-    tty: flags.tty === true,
     ...(flags.user === undefined ? {} : { user: flags.user }),
     ...(flags.workdir === undefined ? {} : { workdir: flags.workdir }),
     ...(flags.entrypoint === undefined ? {} : { entrypoint: flags.entrypoint }),
@@ -42,7 +41,8 @@ export async function runCommand(
   const options = parseEngine(flags, ambientOf(surroundings));
   return untilStopped(surroundings, async (signal) => {
     await using engine = await surroundings.openEngine(options);
-    return await engine.run({ ...request, signal });
+    using terminal = flags.tty ? lendTerminal(surroundings, surroundings.stdout) : undefined;
+    return await engine.run({ ...request, ...(terminal ? { terminal } : {}), signal });
   });
 }
 

@@ -34,8 +34,12 @@ function becomeStep(spec: RuntimeSpec): never {
   // What follows changes the namespaces we are in: they must not be the machine's.
   if (!outside.startsWith("uts:") || fs.readlinkSync("/proc/self/ns/uts") === outside)
     throw new Error("the sandbox was started outside its namespaces");
-  // Signals to a process group know no namespaces: the step must not share the engine's. A terminal has one session only.
-  if (!spec.process.terminal) native.setSession();
+  // Signals to a process group know no namespaces: the step must not share the engine's.
+  native.setSession();
+  if (spec.process.terminal) {
+    native.takeTerminal();
+    giveTerminal(spec.process.user.uid);
+  }
   native.sethostname(spec.hostname);
   if (spec.linux.namespaces.some(({ type }) => type === "network")) native.raiseLoopback();
   native.umask(0);
@@ -64,6 +68,15 @@ function becomeStep(spec: RuntimeSpec): never {
           ? "no such file or directory"
           : messageOf(error);
     throw new StartFailure(`exec: ${JSON.stringify(program)}: ${reason}`);
+  }
+}
+
+/** Its user can open the terminal again, as with other runtimes. A user namespace may not know the group of terminals. */
+function giveTerminal(uid: number): void {
+  try {
+    fs.fchownSync(0, uid, fs.fstatSync(0).gid);
+  } catch (error) {
+    if (systemCode(error) !== "EPERM" && systemCode(error) !== "EINVAL") throw error;
   }
 }
 

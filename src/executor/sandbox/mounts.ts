@@ -35,7 +35,7 @@ const DEV_LINKS = [
  * Mounts everything of SPEC into its root, which becomes a mount of its own, and gives the open root. Without cgroups devices are kept from
  * the step by the mounts: none but the nodes bound in /dev works.
  */
-export function mountAll({ root, mounts, linux }: RuntimeSpec, native: Native): number {
+export function mountAll({ root, mounts, linux, process }: RuntimeSpec, native: Native): number {
   const insecure = linux.seccomp === undefined;
   const deviceFlag = insecure ? 0 : MS_NODEV;
   mount(root.path, root.path, "none", MS_BIND | MS_REC);
@@ -43,7 +43,9 @@ export function mountAll({ root, mounts, linux }: RuntimeSpec, native: Native): 
   remount(top, deviceFlag | (root.readonly ? MS_RDONLY : 0));
   for (const each of mounts) {
     mountOne(top, each, deviceFlag, native);
-    if (each.destination === "/dev") fillDev(top, linux, native);
+    if (each.destination !== "/dev") continue;
+    fillDev(top, linux, native);
+    if (process.terminal) showTerminal(top, native);
   }
   for (const file of linux.maskedPaths) mask(top, file);
   for (const file of linux.readonlyPaths) protect(top, file);
@@ -114,6 +116,16 @@ function fillDev(top: number, linux: RuntimeSpec["linux"], native: Native): void
   }
   fs.closeSync(dev);
 }
+
+/** The terminal's device is outside the step's /dev/pts: a place in its /dev gives it a name (ttyname(3)). */
+function showTerminal(top: number, native: Native): void {
+  fs.closeSync(openMountPoint(top, CONSOLE, "file", native));
+  // The descriptor is of another mount namespace, whose files can't be mounted here: the same path can.
+  const device = fs.readlinkSync("/proc/self/fd/0");
+  again(top, CONSOLE, (fd) => mount(device, pathOf(fd), "none", MS_BIND));
+}
+
+const CONSOLE = "/dev/console";
 
 /** Hides a file behind /dev/null, a directory behind an empty one. */
 function mask(top: number, file: string): void {

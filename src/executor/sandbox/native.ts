@@ -25,6 +25,8 @@ export interface Native {
   umask(mask: number): void;
   /** A session of its own, and a process group. */
   setSession(): void;
+  /** Makes standard input the terminal of the session. */
+  takeTerminal(): void;
   /** Brings the loopback device up. */
   raiseLoopback(): void;
   mkdirat(dirfd: number, name: string, mode: number): void;
@@ -50,6 +52,7 @@ const SIG_SETMASK_BYTES = 128;
 const AF_INET = 2;
 const SOCK_DGRAM = 2;
 const SIOCSIFFLAGS = 0x8914;
+const TIOCSCTTY = 0x540e;
 const IFF_UP_RUNNING = 0x41;
 
 /** Looks every function up in the C library. */
@@ -139,6 +142,7 @@ export function loadNative(): Native {
     },
     umask: (mask) => void umask(mask),
     setSession: () => void check(setsid(), "setsid", ""),
+    takeTerminal: () => void check(ioctl(0, TIOCSCTTY, null), "ioctl", "TIOCSCTTY"),
     raiseLoopback() {
       const fd = check(socket(AF_INET, SOCK_DGRAM, 0), "socket", "AF_INET");
       const request = Buffer.alloc(40);

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import fs from "node:fs";
-import { EngineError, messageOf } from "../../base/index.js";
+import { EngineError, messageOf, O_NOCTTY } from "../../base/index.js";
 import type { SpawnRequest } from "../spawn.js";
 import { inNetwork } from "./network.js";
 import type { FromWorker } from "./protocol.js";
@@ -22,16 +22,17 @@ export class Processes {
     const files = (request.extraFiles ?? []).map(({ path, flags }) => fs.openSync(path, flags));
     const [command, ...args] = request.argv;
     if (command === undefined) throw new EngineError("internal", "spawning nothing");
-    const base = request.stdio === "inherit" ? ([0, 1, 2] as const) : (["ignore", "pipe", "pipe"] as const);
+    const base = standardFiles(request.stdio);
+    const opened = typeof base[0] === "number" && base[0] > STDERR ? [...files, base[0]] : files;
     const start = () => spawn(command, args, { cwd: request.cwd, env: { ...request.env }, stdio: [...base, ...files] });
     const child = request.network === undefined ? start() : inNetwork(request.network, start);
     return new Promise((resolve, reject) => {
       child.once("error", (error) => {
-        for (const fd of files) fs.closeSync(fd);
+        for (const fd of opened) fs.closeSync(fd);
         reject(new EngineError("unavailable", `starting ${command}: ${messageOf(error)}`, { cause: error }));
       });
       child.once("spawn", () => {
-        for (const fd of files) fs.closeSync(fd);
+        for (const fd of opened) fs.closeSync(fd);
         this.#children.set(id, new Child(child, (message) => this.#post({ ...message, id } as FromWorker)));
         child.once("close", (code, signal) => {
           this.#children.delete(id);
@@ -83,4 +84,13 @@ class Child {
   #streams(act: (stream: NodeJS.ReadableStream) => void): void {
     for (const stream of [this.#process.stdout, this.#process.stderr]) if (stream) act(stream);
   }
+}
+
+const STDERR = 2;
+
+function standardFiles(stdio: SpawnRequest["stdio"]): readonly ("ignore" | "pipe" | number)[] {
+  if (stdio === "pipe") return ["ignore", "pipe", "pipe"];
+  if (stdio === "inherit") return [0, 1, STDERR];
+  const terminal = fs.openSync(stdio.terminal, fs.constants.O_RDWR | O_NOCTTY);
+  return [terminal, terminal, terminal];
 }
