@@ -45,7 +45,8 @@ function furtherText(mistakes: readonly FurtherMistake[], omitted: number, optio
   return `${told.join("")}${left > 0 ? `\nalso: ${left} more ${left === 1 ? "mistake" : "mistakes"}\n` : ""}`;
 }
 
-function failedSteps(trace: Trace): string {
+/** The last output of each step that failed. */
+export function failedSteps(trace: Trace): string {
   return trace.steps
     .filter((step) => step.state.kind === "error")
     .map(failedStep)

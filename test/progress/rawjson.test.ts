@@ -89,4 +89,16 @@ describe("quiet progress", () => {
     });
     expect(paper.text).toBe("ERROR: no\n  caused by: disk\n");
   });
+
+  it("shows the last output of the step that failed", () => {
+    const clock = new ManualClock();
+    const paper = new Paper();
+    const renderer = createQuietRenderer(paper, { clock });
+    const script = scriptOf((event) => renderer.emit(event), clock);
+    script.start("RUN make");
+    script.log("RUN make", "no rule\n");
+    script.fail("RUN make", "exit code: 2");
+    renderer.finish({ kind: "failed", message: "no" });
+    expect(paper.text).toBe("------\n > RUN make:\n0.000 no rule\n------\nERROR: no\n");
+  });
 });
