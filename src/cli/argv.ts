@@ -8,8 +8,8 @@ export interface FlagShape {
 }
 
 /**
- * Words in the form docker's flags allow, as commander reads them: `--pull=false` is no flag at all, `--pull=true` is
- * `--pull`, `-t=name` is `-t name`. The rest is left as it is, as are all words after `--` or, with `firstOnly`, after the
+ * Words in the form docker's flags allow, as commander reads them: `--pull=false` is no flag at all (or `--no-pull`, where there
+ * is such a flag), `--pull=true` is `--pull`, `-t=name` is `-t name`. The rest is left as it is, as are all words after `--` or, with `firstOnly`, after the
  * first word that is no flag.
  */
 export function normalizeWords(
@@ -27,7 +27,12 @@ export function normalizeWords(
     else if (flag.takesValue) {
       const given = value ?? words[++i];
       normal.push(name, ...(given === undefined ? [] : [given]));
-    } else if (value !== undefined && parseBoolean(value, name)) normal.push(name);
+    } else if (value !== undefined) {
+      const opposite = `--no-${name.slice(2)}`;
+      if (parseBoolean(value, name)) normal.push(name);
+      // A flag that is on by default.
+      else if (flags.some(({ long }) => long === opposite)) normal.push(opposite);
+    }
   }
   return normal;
 }

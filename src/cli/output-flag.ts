@@ -24,11 +24,16 @@ export function withPush(targets: readonly OutputTarget[]): readonly OutputTarge
 /** TARGETS, whose images get each --annotation: `KEY=VALUE` or `PLACE[PLATFORM],PLACE:KEY=VALUE`. */
 export function withAnnotations(targets: readonly OutputTarget[], words: readonly string[]): readonly OutputTarget[] {
   if (words.length === 0) return targets;
-  const given = Object.fromEntries(words.flatMap(parseAnnotation));
+  const given = annotationAttributes(words);
   return targets.map((target) => {
     const isImage = target.kind === "store" || target.kind === "load" || ("type" in target && isArchive(target.type));
     return isImage && "attrs" in target ? { ...target, attrs: { ...given, ...target.attrs } } : target;
   });
+}
+
+/** Each --annotation as an attribute of outputs. */
+export function annotationAttributes(words: readonly string[]): Attrs {
+  return Object.fromEntries(words.flatMap(parseAnnotation));
 }
 
 function isArchive(type: FileType | "local"): boolean {

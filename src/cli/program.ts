@@ -7,6 +7,7 @@ import type { ImagesFlags } from "./commands/images.js";
 import type { LoadFlags } from "./commands/load.js";
 import type { PruneFlags } from "./commands/prune.js";
 import type { RunFlags } from "./commands/run.js";
+import { addImageToolCommands } from "./image-tool-commands.js";
 import { addRegistryCommands } from "./registry-commands.js";
 import type { Surroundings } from "./surroundings.js";
 import { UsageError } from "./usage-error.js";
@@ -32,6 +33,7 @@ export function createProgram(surroundings: Surroundings, done: (code: number) =
   addRun(program, surroundings, done);
   addStoreCommands(program, surroundings, done);
   addRegistryCommands(program, surroundings, done);
+  addImageToolCommands(program, surroundings, done);
   addDebug(program, surroundings, done);
   program
     .command("version")

@@ -170,7 +170,8 @@ function abortOf({ signal }: AbortOptions): AbortOptions {
   return signal ? { signal } : {};
 }
 
-function progressOf(repository: string, { onProgress }: ExportOptions): (progress: PushProgress) => void {
+/** Shows what becomes of the parts of an image that is pushed to REPOSITORY. */
+export function progressOf(repository: string, { onProgress }: ExportOptions): (progress: PushProgress) => void {
   return (progress) => {
     const { target } = progress;
     const isDocument = isManifestType(target.mediaType) || isIndexType(target.mediaType);

@@ -13,7 +13,7 @@ export {
   type InspectImageRequest,
   inspectImage,
 } from "./image-tools.js";
-export type { ListEntry } from "./manifest-list-store.js";
+export { describeListEntry, type ListEntry } from "./manifest-list-store.js";
 export {
   type InspectedManifest,
   type ManifestLists,

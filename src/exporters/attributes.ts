@@ -98,6 +98,11 @@ export function parseStoreOutput(attributes: Attributes): StoreOutput {
   };
 }
 
+/** The `annotation-PLACE[PLATFORM].KEY` among ATTRIBUTES. Throws `invalid`. */
+export function parseAnnotations(attributes: Attributes): readonly Annotation[] {
+  return splitAnnotations(attributes).annotations;
+}
+
 function parseCommit(known: ReadonlyMap<string, string>, annotations: readonly Annotation[]): CommitOutput {
   const compression = parseCompression(known.get("compression"));
   const ociTypes = parseBoolean("oci-mediatypes", known.get("oci-mediatypes")) ?? true;

@@ -104,7 +104,8 @@ export function parseDescriptor(text: string): Descriptor {
   return parseDocument("descriptor", descriptorSchema, Buffer.from(text));
 }
 
-function descriptorJson(descriptor: Descriptor): ReadonlyMap<string, JsonValue> {
+/** DESCRIPTOR as a member of a document, in the order of the spec's Go struct. */
+export function descriptorJson(descriptor: Descriptor): ReadonlyMap<string, JsonValue> {
   return new Map<string, JsonValue>([
     ["mediaType", descriptor.mediaType],
     ["digest", descriptor.digest],
@@ -134,13 +135,15 @@ const platformSchema = v.pipe(
     architecture: v.optional(v.string(), ""),
     variant: optionalSchema(v.string()),
     "os.version": optionalSchema(v.string()),
+    "os.features": optionalSchema(v.array(v.string())),
   }),
   v.transform(
-    ({ os, architecture, variant, "os.version": osVersion }): Platform => ({
+    ({ os, architecture, variant, "os.version": osVersion, "os.features": osFeatures }): Platform => ({
       os,
       architecture,
       ...(variant ? { variant } : {}),
       ...(osVersion ? { osVersion } : {}),
+      ...(osFeatures?.length ? { osFeatures } : {}),
     }),
   ),
 );
@@ -201,6 +204,7 @@ function platformJson(platform: Platform): ReadonlyMap<string, JsonValue> {
     ["architecture", platform.architecture],
     ["os", platform.os],
     ["os.version", platform.osVersion],
+    ["os.features", platform.osFeatures],
     ["variant", platform.variant],
   ]);
 }

@@ -6,6 +6,8 @@ export interface Platform {
   readonly architecture: string;
   readonly variant?: string | undefined;
   readonly osVersion?: string | undefined;
+  /** What the operating system must have (`win32k`). Kept where descriptors are copied; no choice depends on it. */
+  readonly osFeatures?: readonly string[] | undefined;
 }
 
 /**
