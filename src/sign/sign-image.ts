@@ -1,4 +1,4 @@
-import { type AbortOptions, type Digest, digestOf } from "../base/index.js";
+import { type AbortOptions, type Digest, digestOf, EngineError } from "../base/index.js";
 import {
   type Descriptor,
   encodeManifest,
@@ -12,7 +12,7 @@ import type { Repository } from "../registry/index.js";
 import { BUNDLE_TYPE, createBundle, isBundleOf, SIGN_PREDICATE_TYPE, signStatement } from "./bundle.js";
 import { addReferrer, bytesProvider, referrersOf, resolveTag } from "./referrers.js";
 import type { SigningKey } from "./signing-key.js";
-import { isSigned, signatureTag, simplePayload, simpleSignature } from "./simple-signing.js";
+import { isSignatures, isSigned, signatureTag, simplePayload, simpleSignature } from "./simple-signing.js";
 
 /** What became of a signature: it is new, or this key's was there. */
 export type SignOutcome = "signed" | "present";
@@ -62,6 +62,8 @@ async function putSimple(
 ): Promise<SignOutcome> {
   const tag = signatureTag(subject);
   const previous = await manifestAt(repository, await resolveTag(repository, tag, options), options);
+  if (previous && !isSignatures(previous))
+    throw new EngineError("failed", `${repository.name}:${tag} should hold signatures, but is an image itself`);
   const payload = simplePayload(repository.name, subject);
   if (previous && isSigned(previous, payload, key)) return "present";
   const made = simpleSignature(payload, key, previous);

@@ -18,6 +18,11 @@ export function simplePayload(name: string, subject: Digest): Buffer {
   return Buffer.from(JSON.stringify({ critical, optional: null }));
 }
 
+/** Whether MANIFEST holds signatures and nothing else. */
+export function isSignatures({ layers }: Manifest): boolean {
+  return layers.every(({ mediaType }) => mediaType === PAYLOAD_TYPE);
+}
+
 /** Whether one of the signatures in MANIFEST is KEY's of PAYLOAD. */
 export function isSigned({ layers }: Manifest, payload: Buffer, key: SigningKey): boolean {
   const digest = digestOf(payload);
