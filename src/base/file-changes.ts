@@ -10,9 +10,9 @@ export interface CopyAction {
   readonly dest: string;
   readonly owner?: Chown;
   /** Octal permission bits (setuid, setgid and sticky too) for files and directories alike. */
-  readonly mode?: number;
+  readonly mode?: number | undefined;
   /** Symbolic mode (`u=rwX,go=rX`); wins over `mode`. */
-  readonly modeStr?: string;
+  readonly modeStr?: string | undefined;
   readonly followSymlink: boolean;
   /** A directory source gives its contents, not itself. */
   readonly dirCopyContents: boolean;
@@ -22,10 +22,10 @@ export interface CopyAction {
   readonly allowWildcard: boolean;
   readonly allowEmptyWildcard: boolean;
   readonly timestamp: number;
-  readonly includePatterns?: readonly string[];
-  readonly excludePatterns?: readonly string[];
+  readonly includePatterns?: readonly string[] | undefined;
+  readonly excludePatterns?: readonly string[] | undefined;
   /** Paths from the root of which something must have been selected. */
-  readonly requiredPaths?: readonly string[];
+  readonly requiredPaths?: readonly string[] | undefined;
   /** Replace what stands at the destination whatever its type. */
   readonly alwaysReplaceExistingDestPaths: boolean;
 }

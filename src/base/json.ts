@@ -3,52 +3,44 @@
  * are left out; in arrays they are null, as in JSON.stringify.
  */
 export function canonicalJson(value: unknown): string {
-  const copy = sortedCopy(value);
-  return copy === UNSORTABLE ? write(value) : (JSON.stringify(copy) ?? "null");
+  if (typeof value === "string") return quoted(value);
+  if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
+  return Array.isArray(value) ? list(value) : members(value as Readonly<Record<string, unknown>>);
 }
 
-/** Stands for a value that no object can hold in order. */
-const UNSORTABLE = Symbol("unsortable");
-
-/** VALUE with the members of objects in order, for JSON.stringify, which is faster than anything written here. */
-function sortedCopy(value: unknown): unknown {
-  if (value === null || typeof value !== "object") return value;
-  if (Array.isArray(value)) {
-    const items = value.map(sortedCopy);
-    return items.includes(UNSORTABLE) ? UNSORTABLE : items;
-  }
-  const copy: Record<string, unknown> = {};
-  for (const key of inOrder(Object.keys(value))) {
-    if (!keepsItsPlace(key)) return UNSORTABLE;
-    const member = sortedCopy((value as Readonly<Record<string, unknown>>)[key]);
-    if (member === UNSORTABLE) return UNSORTABLE;
-    copy[key] = member;
-  }
-  return copy;
+function list(items: readonly unknown[]): string {
+  let text = "[";
+  for (const item of items) text += (text === "[" ? "" : ",") + canonicalJson(item);
+  return `${text}]`;
 }
 
-/** Sorting takes memory even where nothing is to be moved. */
-function inOrder(keys: string[]): string[] {
-  for (let i = 1; i < keys.length; i++) if ((keys[i - 1] ?? "") > (keys[i] ?? "")) return keys.sort();
+function members(object: Readonly<Record<string, unknown>>): string {
+  let text = "{";
+  for (const key of sorted(Object.keys(object))) {
+    const member = object[key];
+    if (member !== undefined) text += `${text === "{" ? "" : ","}${quoted(key)}:${canonicalJson(member)}`;
+  }
+  return `${text}}`;
+}
+
+/** What JSON.stringify writes in another way than it is; of surrogates it does so with those that stand alone. */
+const ESCAPED = /["\\\u0000-\u001f\ud800-\udfff]/;
+
+function quoted(text: string): string {
+  return ESCAPED.test(text) ? JSON.stringify(text) : `"${text}"`;
+}
+
+/** From so many keys on, sorting costs less than moving each to its place. */
+const MANY_KEYS = 32;
+
+/** KEYS in order, in place. The built-in sort takes more memory than all else here, and objects have few members. */
+function sorted(keys: string[]): readonly string[] {
+  if (keys.length >= MANY_KEYS) return keys.sort();
+  for (let end = 1; end < keys.length; end++) {
+    const key = keys[end] ?? "";
+    let at = end;
+    for (let left = keys[at - 1]; left !== undefined && left > key; left = keys[at - 1]) keys[at--] = left;
+    keys[at] = key;
+  }
   return keys;
-}
-
-/** Objects list numbers first, and `__proto__` is no member like others. */
-function keepsItsPlace(key: string): boolean {
-  const first = key.charCodeAt(0);
-  return (first < DIGIT_0 || first > DIGIT_9 || Number.isNaN(first)) && key !== "__proto__";
-}
-
-const DIGIT_0 = 48;
-const DIGIT_9 = 57;
-
-function write(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(write).join()}]`;
-  if (value === null || typeof value !== "object") return JSON.stringify(value) ?? "null";
-  const members: string[] = [];
-  for (const key of Object.keys(value).sort()) {
-    const member: unknown = (value as Readonly<Record<string, unknown>>)[key];
-    if (member !== undefined) members.push(`${JSON.stringify(key)}:${write(member)}`);
-  }
-  return `{${members.join()}}`;
 }

@@ -1,5 +1,5 @@
 import { canonicalJson, type Digest, digestOf } from "../base/index.js";
-import type { Edge, OpNode } from "./op.js";
+import type { Edge, Op, OpNode } from "./op.js";
 
 /** A build as a value: every vertex the root needs, by digest. */
 export interface Definition {
@@ -14,10 +14,10 @@ export interface OpMetadata {
   /** The line shown to people: `[build 2/5] RUN make`. */
   readonly name: string;
   /** --no-cache: do not look for a result, but keep the new one. */
-  readonly ignoreCache?: boolean;
-  readonly location?: SourceRange;
+  readonly ignoreCache?: boolean | undefined;
+  readonly location?: SourceRange | undefined;
   /** The stage's name or number, the platform, and the place of the step in it: the same step in another build. */
-  readonly step?: { readonly stage: string; readonly ordinal: number };
+  readonly step?: { readonly stage: string; readonly ordinal: number } | undefined;
 }
 
 /** Lines of a source file, from 1, both included. */
@@ -32,15 +32,16 @@ const DIGEST_VERSION = 1;
 
 /** The digest of a vertex: sha256 of the canonical JSON of its op, inputs and platform; bytes stand in base64. */
 export function digestOfNode(node: OpNode): Digest {
-  return digestOf(canonicalJson({ v: DIGEST_VERSION, ...encodeBytes(node) }));
+  const { op, inputs, platform } = node;
+  return digestOf(canonicalJson({ v: DIGEST_VERSION, op: withTextForBytes(op), inputs, platform }));
 }
 
-function encodeBytes(node: OpNode): OpNode {
-  if (node.op.kind !== "file") return node;
-  const actions = node.op.actions.map((entry) =>
+function withTextForBytes(op: Op): unknown {
+  if (op.kind !== "file" || !op.actions.some(({ action }) => action.kind === "mkfile")) return op;
+  const actions = op.actions.map((entry) =>
     entry.action.kind === "mkfile"
       ? { ...entry, action: { ...entry.action, data: Buffer.from(entry.action.data).toString("base64") } }
       : entry,
   );
-  return { ...node, op: { kind: "file", actions } as unknown as OpNode["op"] };
+  return { kind: "file", actions };
 }

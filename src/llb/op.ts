@@ -45,8 +45,10 @@ export interface ExecOp {
   readonly mounts: readonly ExecMount[];
   readonly network: "sandbox" | "host" | "none";
   readonly security: "sandbox" | "insecure";
-  readonly secretEnv?: readonly { readonly id: string; readonly name: string; readonly optional: boolean }[];
-  readonly devices?: readonly { readonly name: string; readonly optional: boolean }[];
+  readonly secretEnv?:
+    | readonly { readonly id: string; readonly name: string; readonly optional: boolean }[]
+    | undefined;
+  readonly devices?: readonly { readonly name: string; readonly optional: boolean }[] | undefined;
 }
 
 export interface ExecMeta {
@@ -57,12 +59,12 @@ export interface ExecMeta {
   /** As in the image config; empty is root. */
   readonly user: string;
   /** Not part of the cache key. */
-  readonly proxyEnv?: Readonly<Record<string, string>>;
+  readonly proxyEnv?: Readonly<Record<string, string>> | undefined;
   /** The addresses are not part of the cache key. */
-  readonly extraHosts?: readonly { readonly host: string; readonly ip: string }[];
-  readonly hostname?: string;
-  readonly ulimits?: readonly { readonly name: string; readonly soft: number; readonly hard: number }[];
-  readonly cgroupParent?: string;
+  readonly extraHosts?: readonly { readonly host: string; readonly ip: string }[] | undefined;
+  readonly hostname?: string | undefined;
+  readonly ulimits?: readonly { readonly name: string; readonly soft: number; readonly hard: number }[] | undefined;
+  readonly cgroupParent?: string | undefined;
   /** Exit codes that count as success; [0] when absent. */
   readonly validExitCodes?: readonly number[];
 }
@@ -72,11 +74,11 @@ export interface ExecMount {
   readonly type: "bind" | "cache" | "tmpfs" | "secret" | "ssh";
   readonly input: number;
   /** The path inside the input that is mounted. */
-  readonly selector?: string;
+  readonly selector?: string | undefined;
   readonly dest: string;
   readonly output: number;
   readonly readonly: boolean;
-  readonly cache?: { readonly id: string; readonly sharing: "shared" | "private" | "locked" };
+  readonly cache?: { readonly id: string; readonly sharing: "shared" | "private" | "locked" } | undefined;
   /** `sizeBytes` 0 is no limit. */
   readonly tmpfs?: { readonly sizeBytes: number };
   readonly secret?: SecretMount;

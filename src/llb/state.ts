@@ -32,7 +32,10 @@ export interface VertexOptions {
 }
 
 /** A mount of an exec besides its root: what `from` holds (`scratch` for none); nothing of it is kept. */
-export type MountSpec = Omit<ExecMount, "input" | "output"> & { readonly from: State };
+export interface MountSpec {
+  readonly from: State;
+  readonly mount: Omit<ExecMount, "input" | "output">;
+}
 
 export type ExecSpec = Omit<ExecOp, "kind" | "mounts"> & { readonly mounts: readonly MountSpec[] };
 
@@ -42,10 +45,12 @@ export interface Owner {
   readonly group?: number | string;
 }
 
-type Owned<Action> = Omit<Action, "owner"> & { readonly owner?: Owner | undefined };
-
-/** One action on a file system; a copy reads `from` another. */
-export type FileStep = (Owned<CopyAction> & { readonly from: State }) | Owned<MkfileAction> | Owned<MkdirAction>;
+/** One action on a file system, for OWNER where one is given; a copy reads `from` another. */
+export interface FileStep {
+  readonly from?: State | undefined;
+  readonly owner?: Owner | undefined;
+  readonly action: Omit<CopyAction, "owner"> | Omit<MkfileAction, "owner"> | Omit<MkdirAction, "owner">;
+}
 
 /** The empty file system. */
 export const scratch: State = { vertex: undefined };
@@ -57,45 +62,41 @@ export function sourceState(op: () => SourceOp, options: VertexOptions): State {
 
 /** ROOT after a process ran in it. Mounts are ordered by destination, secrets and ssh sockets last. */
 export function execState(root: State, spec: ExecSpec, options: VertexOptions): State {
-  const { mounts, ...rest } = spec;
-  const filesystems = mounts.filter((mount) => mount.type !== "secret" && mount.type !== "ssh");
-  filesystems.sort((a, b) => (a.dest < b.dest ? -1 : a.dest > b.dest ? 1 : 0));
-  const ordered = [
-    ...filesystems,
-    ...mounts.filter((mount) => mount.type === "secret"),
-    ...mounts.filter((mount) => mount.type === "ssh"),
-  ];
+  const { meta, network, security, secretEnv, devices, mounts } = spec;
+  const ordered = inMountOrder(mounts);
   const assemble: Assemble = (indices) => {
     const [input = -1, ...others] = indices;
     const rootMount: ExecMount = { type: "bind", input, dest: "/", output: 0, readonly: false };
-    return {
-      kind: "exec",
-      ...rest,
-      mounts: [
-        rootMount,
-        ...ordered.map(({ from, ...mount }, at) => ({ ...mount, input: others[at] ?? -1, output: -1 })),
-      ],
-    };
+    const further = ordered.map(({ mount }, at): ExecMount => ({ ...mount, input: others[at] ?? -1, output: -1 }));
+    return { kind: "exec", meta, network, security, secretEnv, devices, mounts: [rootMount, ...further] };
   };
   return stateOf([root, ...ordered.map((mount) => mount.from)], assemble, options);
 }
 
+function inMountOrder(mounts: readonly MountSpec[]): readonly MountSpec[] {
+  if (mounts.length <= 1) return mounts;
+  const place = ({ mount: { type } }: MountSpec) => (type === "secret" ? 1 : type === "ssh" ? 2 : 0);
+  return mounts.toSorted((a, b) => {
+    const order = place(a) - place(b);
+    if (order !== 0 || place(a) > 0) return order;
+    return a.mount.dest < b.mount.dest ? -1 : a.mount.dest > b.mount.dest ? 1 : 0;
+  });
+}
+
 /** BASE after STEPS, at least one. */
 export function fileState(base: State, steps: readonly FileStep[], options: VertexOptions): State {
-  const sources = steps.map((step) => ("from" in step ? step.from : scratch));
   const assemble: Assemble = (indices, inputCount) => {
-    const [baseIndex = -1, ...others] = indices;
     const actions = steps.map(
       (step, at): FileAction => ({
-        input: at === 0 ? baseIndex : inputCount + at - 1,
-        secondaryInput: others[at] ?? -1,
+        input: at === 0 ? (indices[0] ?? -1) : inputCount + at - 1,
+        secondaryInput: indices[at + 1] ?? -1,
         output: at === steps.length - 1 ? 0 : -1,
-        action: withOwner(step, baseIndex),
+        action: withOwner(step, indices[0] ?? -1),
       }),
     );
     return { kind: "file", actions };
   };
-  return stateOf([base, ...sources], assemble, options);
+  return stateOf([base, ...steps.map((step) => step.from ?? scratch)], assemble, options);
 }
 
 /** STATES laid over each other, later ones on top; empty ones are left out. */
@@ -182,12 +183,8 @@ function inputsFirst(state: State): Vertex[] {
   return order;
 }
 
-function withOwner(step: FileStep, input: number): FileAction["action"] {
-  const { owner, ...rest } = step;
-  const chown = owner && chownOf(owner, input);
-  if (!("from" in rest)) return chown === undefined ? rest : { ...rest, owner: chown };
-  const { from, ...action } = rest;
-  return chown === undefined ? action : { ...action, owner: chown };
+function withOwner({ owner, action }: FileStep, input: number): FileAction["action"] {
+  return owner === undefined ? action : { ...action, owner: chownOf(owner, input) };
 }
 
 function chownOf({ user, group }: Owner, input: number): Chown {

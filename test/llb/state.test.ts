@@ -22,7 +22,7 @@ function image(reference: string): State {
 
 function mkdir(base: State, path: string): State {
   const step = { kind: "mkdir", path, mode: 0o755, makeParents: true, timestamp: -1 } as const;
-  return fileState(base, [step], options(path));
+  return fileState(base, [{ action: step }], options(path));
 }
 
 function run(root: State, mounts: ExecSpec["mounts"] = []): State {
@@ -54,9 +54,8 @@ describe("a definition", () => {
 
   it("ignores the cache for a vertex that one of its makers wants so", () => {
     const kept = mkdir(scratch, "/x");
-    const fresh = fileState(scratch, [{ kind: "mkdir", path: "/x", mode: 0o755, makeParents: true, timestamp: -1 }], {
-      metadata: { name: "fresh", ignoreCache: true },
-    });
+    const step = { kind: "mkdir", path: "/x", mode: 0o755, makeParents: true, timestamp: -1 } as const;
+    const fresh = fileState(scratch, [{ action: step }], { metadata: { name: "fresh", ignoreCache: true } });
     const { metadata } = definitionOf(mergeStates([kept, fresh], options("merge")));
     expect([...metadata.values()][0]).toEqual({ name: "/x", ignoreCache: true });
   });
@@ -102,11 +101,11 @@ describe("an exec", () => {
   it("mounts its root first, others by destination, secrets and ssh sockets last, and keeps the root alone", () => {
     const secret = { id: "s", uid: 0, gid: 0, mode: 0o400, optional: true };
     const state = run(image("a"), [
-      { type: "ssh", from: scratch, dest: "/a-ssh", readonly: false, ssh: secret },
-      { type: "secret", from: scratch, dest: "/b-secret", readonly: false, secret },
-      { type: "bind", from: image("b"), dest: "/z", readonly: true },
-      { type: "tmpfs", from: scratch, dest: "/c", readonly: false, tmpfs: { sizeBytes: 0 } },
-      { type: "bind", from: image("a"), dest: "/d", readonly: true },
+      { from: scratch, mount: { type: "ssh", dest: "/a-ssh", readonly: false, ssh: secret } },
+      { from: scratch, mount: { type: "secret", dest: "/b-secret", readonly: false, secret } },
+      { from: image("b"), mount: { type: "bind", dest: "/z", readonly: true } },
+      { from: scratch, mount: { type: "tmpfs", dest: "/c", readonly: false, tmpfs: { sizeBytes: 0 } } },
+      { from: image("a"), mount: { type: "bind", dest: "/d", readonly: true } },
     ]);
     const node = [...definitionOf(state).nodes.values()].at(-1);
     const mounts = node?.op.kind === "exec" ? node.op.mounts : [];
@@ -127,7 +126,6 @@ describe("a file op", () => {
       kind: "copy",
       src: "/f",
       dest: "/g",
-      owner: { user: "app", group: 7 },
       followSymlink: false,
       dirCopyContents: false,
       attemptUnpack: false,
@@ -138,8 +136,8 @@ describe("a file op", () => {
       alwaysReplaceExistingDestPaths: false,
     } as const;
     const steps = [
-      { ...copy, from: image("b") },
-      { ...copy, from: image("c") },
+      { from: image("b"), action: copy },
+      { from: image("c"), owner: { user: "app", group: 7 }, action: copy },
     ];
     const [, , , node] = definitionOf(fileState(image("a"), steps, options("copy"))).nodes.values();
     const actions = node?.op.kind === "file" ? node.op.actions : [];
@@ -150,7 +148,7 @@ describe("a file op", () => {
     expect(actions[1]?.action).toMatchObject({
       owner: { user: { kind: "name", name: "app", input: 0 }, group: { kind: "id", id: 7 } },
     });
-    expect(actions[0]?.action).not.toHaveProperty("from");
+    expect(actions[0]?.action).toEqual(copy);
   });
 });
 

@@ -667,7 +667,7 @@ describe("a graph", () => {
 
   it("holds what comes to the same bytes once, without the cache if one of its makers wants so", () => {
     const file = (platform: OpNode["platform"], ignoreCache: boolean) =>
-      fileState(scratch, [{ kind: "mkdir", path: "/x", mode: 0o755, makeParents: true, timestamp: -1 }], {
+      fileState(scratch, [{ action: { kind: "mkdir", path: "/x", mode: 0o755, makeParents: true, timestamp: -1 } }], {
         metadata: { name: "mkdir", ignoreCache },
         platform,
       });
@@ -705,7 +705,7 @@ describe("a graph", () => {
 
   it("shows bytes as text where they are text", () => {
     const file = (data: Buffer) =>
-      fileState(scratch, [{ kind: "mkfile", path: "/f", mode: 0o644, data, timestamp: -1 }], {
+      fileState(scratch, [{ action: { kind: "mkfile", path: "/f", mode: 0o644, data, timestamp: -1 } }], {
         metadata: { name: "f" },
       });
     const line = (data: Buffer) => dumpLines(wireGraph(definitionOf(file(data))), "linux/amd64")[1];

@@ -13,11 +13,12 @@ import { isLocal, refuseChecksum, refuseDownload } from "./copy-sources.js";
 import { findFlag, valueRange } from "./flags.js";
 import { type GitSource, gitSourceOp } from "./git-source.js";
 import { httpSource } from "./http-source.js";
+import { inlineDocument } from "./inline-document.js";
 import { originFiles } from "./origins.js";
 import { parseOwner } from "./owner.js";
 import { destination, rooted } from "./paths.js";
 import { sourceRange } from "./place.js";
-import { PLAIN_COPY } from "./plain-copy.js";
+import { copyAction } from "./plain-copy.js";
 import type { SourceFiles } from "./source-states.js";
 import {
   addHistory,
@@ -70,15 +71,15 @@ interface ExpandedCopy {
   readonly heredocs: readonly { readonly name: string; readonly content: string }[];
   /** As written, for the history. */
   readonly destination: string;
+  readonly owner: Owner | undefined;
   readonly common: CopyCommon;
 }
 
 /** What all of its actions have. */
-type CopyCommon = Permissions & {
+interface CopyCommon extends Permissions {
   readonly dest: string;
-  readonly owner?: Owner;
-  readonly excludePatterns?: readonly string[];
-};
+  readonly excludePatterns: readonly string[] | undefined;
+}
 
 interface CopyFrom {
   readonly files: SourceFiles;
@@ -98,13 +99,12 @@ function expandedCopy(build: StageBuild, { instruction }: StepScope<CopyInstruct
   const written = expanded(build, instruction, text, range);
   const heredocs = instruction.heredocs.map((heredoc) => heredocFile(build, instruction, heredoc));
   if (checksum !== undefined) withinFlag(build, instruction, "checksum", () => refuseChecksum(sources));
-  const common = {
-    dest: destination(build.config.config.WorkingDir, written),
-    ...withinFlag(build, instruction, "chmod", () => copyMode(chmod)),
-    ...(chown === "" ? {} : { owner: parseOwner(chown) }),
-    ...(instruction.excludes.length === 0 ? {} : { excludePatterns: instruction.excludes }),
-  };
-  return { instruction, chown, chmod, checksum, sources, heredocs, destination: written, common };
+  const { mode, modeStr } = withinFlag(build, instruction, "chmod", () => copyMode(chmod));
+  const owner = chown === "" ? undefined : parseOwner(chown);
+  const excludePatterns = instruction.excludes.length === 0 ? undefined : instruction.excludes;
+  const dest = destination(build.config.config.WorkingDir, written);
+  const common = { dest, mode, modeStr, excludePatterns };
+  return { instruction, chown, chmod, checksum, sources, heredocs, destination: written, owner, common };
 }
 
 /** What WORK gives; what it throws stands at the value of the flag NAME. */
@@ -131,44 +131,51 @@ function sourceStep(copy: ExpandedCopy, source: string, from: CopyFrom): FileSte
   if (read.kind === "git") return gitStep(copy, read.git, from.download);
   if (read.kind === "local") return localStep(copy, source, from.files);
   const { op, fileName } = from.atChecksum(() => httpSource(source, copy.checksum));
-  const state = sourceState(() => op, { metadata: from.download });
   const attemptUnpack = copy.instruction.unpack ?? false;
-  return { ...PLAIN_COPY, ...copy.common, from: state, src: rooted(fileName), attemptUnpack };
+  const action = copyAction({ ...copy.common, src: rooted(fileName), attemptUnpack });
+  return { from: sourceState(() => op, { metadata: from.download }), owner: copy.owner, action };
 }
 
 function gitStep(copy: ExpandedCopy, git: GitSource, download: OpMetadata): FileStep {
   const op = gitSourceOp(git, { keepGitDir: copy.instruction.keepGitDir, checksum: copy.checksum });
-  const state = sourceState(() => op, { metadata: download });
-  return { ...PLAIN_COPY, ...copy.common, from: state, src: "/", dirCopyContents: true };
+  const action = copyAction({ ...copy.common, src: "/", dirCopyContents: true });
+  return { from: sourceState(() => op, { metadata: download }), owner: copy.owner, action };
 }
 
-function heredocStep({ common }: ExpandedCopy, { name, content }: ExpandedCopy["heredocs"][number]): FileStep {
+function heredocStep({ common, owner }: ExpandedCopy, { name, content }: ExpandedCopy["heredocs"][number]): FileStep {
   const path = rooted(name);
-  const file = { kind: "mkfile", path, mode: HEREDOC_MODE, data: Buffer.from(content), timestamp: -1 } as const;
-  const from = fileState(scratch, [file], { metadata: { name: "[internal] preparing inline document" } });
-  return { ...PLAIN_COPY, ...common, from, src: path };
+  return { from: inlineDocument(path, HEREDOC_MODE, content), owner, action: copyAction({ ...common, src: path }) };
 }
 
-function localStep(copy: ExpandedCopy, source: string, { state, used }: SourceFiles): FileStep {
+function localStep(
+  { instruction, common, owner }: ExpandedCopy,
+  source: string,
+  { state, used }: SourceFiles,
+): FileStep {
   used.add(source);
-  const { instruction, common } = copy;
-  return {
-    ...PLAIN_COPY,
-    ...common,
-    ...(instruction.parents ? withParents(source) : { src: rooted(source) }),
-    from: state,
+  const place: Selection = instruction.parents ? withParents(source) : { src: rooted(source) };
+  const action = copyAction({
+    dest: common.dest,
+    mode: common.mode,
+    modeStr: common.modeStr,
+    excludePatterns: common.excludePatterns,
+    src: place.src,
+    includePatterns: place.includePatterns,
+    requiredPaths: place.requiredPaths,
     followSymlink: true,
     dirCopyContents: true,
     attemptUnpack: instruction.unpack ?? instruction.kind === "add",
     allowWildcard: true,
     allowEmptyWildcard: true,
-  };
+  });
+  return { from: state, owner, action };
 }
 
+/** What of its source a copy takes. */
+type Selection = Pick<Parameters<typeof copyAction>[0], "src" | "includePatterns" | "requiredPaths">;
+
 /** --parents: what is copied is a pattern below the source's root, or below the part before `/./`. */
-function withParents(
-  source: string,
-): Pick<Extract<FileStep, { kind: "copy" }>, "src" | "includePatterns" | "requiredPaths"> {
+function withParents(source: string): Selection {
   const pivot = source.indexOf("/./");
   const parent = pivot < 0 ? "/" : source.slice(0, pivot);
   const below = pivot < 0 ? source : source.slice(pivot + "/./".length);

@@ -42,7 +42,7 @@ export function convertMounts(build: StageBuild, step: StepScope<RunInstruction>
   const secretEnv = secrets.flatMap(({ env, id, required }) =>
     env === undefined ? [] : [{ id, name: env, optional: !required }],
   );
-  return { mounts: [...mounts, ...sockets], secretEnv, sshSocket: sockets[0]?.dest };
+  return { mounts: [...mounts, ...sockets], secretEnv, sshSocket: sockets[0]?.mount.dest };
 }
 
 const CACHE_NAMESPACE = "BUILDKIT_CACHE_MOUNT_NS";
@@ -73,22 +73,21 @@ function resolvedMounts(build: StageBuild, instruction: RunInstruction): Resolve
 
 function fileMount(build: StageBuild, step: StepScope, mount: FileMount, index: number): MountSpec {
   const dest = mountTarget(build, mount.target);
-  const common = { dest, readonly: mount.readOnly };
+  const { readOnly: readonly } = mount;
   const files = mountSource(build, step, mount, index);
   // What a tmpfs is said to come from has to be there, though nothing is taken from it.
   if (mount.type === "tmpfs") {
-    return { ...common, type: "tmpfs", from: scratch, tmpfs: { sizeBytes: mount.sizeBytes ?? 0 } };
+    return { from: scratch, mount: { dest, readonly, type: "tmpfs", tmpfs: { sizeBytes: mount.sizeBytes ?? 0 } } };
   }
   const source = rooted(mount.source);
   files.used.add(source);
-  const selector = source === "/" ? {} : { selector: source };
-  if (mount.type === "bind") return { ...common, type: "bind", from: files.state, ...selector };
+  const selector = source === "/" ? undefined : source;
+  if (mount.type === "bind") return { from: files.state, mount: { dest, readonly, type: "bind", selector } };
   const namespace = build.scope.buildArgs.get(CACHE_NAMESPACE) ?? "";
   const cache = { id: `${namespace}/${mount.id}`, sharing: mount.sharing };
-  if (source === "/" && mount.owner !== undefined) {
-    return { ...common, type: "cache", from: ownedCache(files.state, mount.owner), selector: OWNED_CACHE, cache };
-  }
-  return { ...common, type: "cache", from: files.state, ...selector, cache };
+  const isOwned = source === "/" && mount.owner !== undefined;
+  const from = isOwned ? ownedCache(files.state, mount.owner) : files.state;
+  return { from, mount: { dest, readonly, type: "cache", selector: isOwned ? OWNED_CACHE : selector, cache } };
 }
 
 function mountSource(build: StageBuild, step: StepScope, mount: FileMount, index: number): SourceFiles {
@@ -113,15 +112,17 @@ function ownedCache(from: State, { uid, gid, mode }: MountOwner): State {
   const permissions = mode & MKDIR_MODE_MASK;
   return fileState(
     from,
-    [{ kind: "mkdir", path: OWNED_CACHE, mode: permissions, makeParents: false, owner, timestamp: -1 }],
+    [{ owner, action: { kind: "mkdir", path: OWNED_CACHE, mode: permissions, makeParents: false, timestamp: -1 } }],
     { metadata },
   );
 }
 
 function secretMount({ id, required, owner }: SecretMount, dest: string): MountSpec {
-  return { type: "secret", from: scratch, dest, readonly: false, secret: { id, ...owner, optional: !required } };
+  const secret = { id, ...owner, optional: !required };
+  return { from: scratch, mount: { type: "secret", dest, readonly: false, secret } };
 }
 
 function sshMount({ id, required, owner }: SshMount, dest: string): MountSpec {
-  return { type: "ssh", from: scratch, dest, readonly: false, ssh: { id, ...owner, optional: !required } };
+  const ssh = { id, ...owner, optional: !required };
+  return { from: scratch, mount: { type: "ssh", dest, readonly: false, ssh } };
 }

@@ -1,8 +1,9 @@
-import { type ExecOp, type ExecSpec, execState, fileState, type MountSpec, scratch } from "../../llb/index.js";
+import { type ExecOp, execState, type MountSpec, scratch } from "../../llb/index.js";
 import type { RunInstruction } from "./ast.js";
-import { convertMounts } from "./convert-mounts.js";
+import { convertMounts, type RunMounts } from "./convert-mounts.js";
 import { commandArgs } from "./convert-settings.js";
 import { Expansion } from "./expansion.js";
+import { inlineDocument } from "./inline-document.js";
 import { rooted } from "./paths.js";
 import { addHistory, invalidAt, type StageBuild, type StepScope, stepMetadata } from "./stage-build.js";
 import { capitalized } from "./vertex-names.js";
@@ -15,19 +16,15 @@ export function convertRun(build: StageBuild, step: StepScope<RunInstruction>): 
   // A process may read any file.
   build.used.add("/");
   const { mounts, secretEnv, sshSocket } = convertMounts(build, step);
-  const spec: ExecSpec = {
+  const spec = {
     meta: execMeta(build, args, sshSocket),
-    mounts: [...(script === undefined ? [] : [script]), ...mounts, ...sharedMemory(build)],
     network: network(build, instruction),
     security: instruction.security ?? "sandbox",
-    ...(secretEnv.length === 0 ? {} : { secretEnv }),
-    ...(instruction.devices.length === 0 ? {} : { devices: instruction.devices.map(deviceOf) }),
+    secretEnv: secretEnv.length === 0 ? undefined : secretEnv,
+    devices: instruction.devices.length === 0 ? undefined : instruction.devices.map(deviceOf),
+    mounts: [...(script === undefined ? [] : [script]), ...mounts, ...sharedMemory(build)],
   };
-  const text = runText(
-    build,
-    instruction,
-    secretEnv.map((secret) => secret.name),
-  );
+  const text = runText(build, instruction, secretEnv);
   const name = build.names.next(text, { trigger: step.trigger, variables: build.variables });
   const metadata = stepMetadata(build, step, name, true);
   build.state = execState(build.state, spec, { metadata, platform: build.platform });
@@ -60,15 +57,8 @@ function runCommand(build: StageBuild, { command, heredocs }: RunInstruction): R
     return { args: shell(command.text + bodies.join("")), script: undefined };
   }
   if (!first.content.startsWith("#!")) return { args: shell(first.content), script: undefined };
-  const file = {
-    kind: "mkfile",
-    path: rooted(first.name),
-    mode: SCRIPT_MODE,
-    data: Buffer.from(first.content),
-    timestamp: -1,
-  } as const;
-  const from = fileState(scratch, [file], { metadata: { name: "[internal] preparing inline document" } });
-  const script: MountSpec = { type: "bind", from, dest: SCRIPTS, selector: "/", readonly: true };
+  const from = inlineDocument(rooted(first.name), SCRIPT_MODE, first.content);
+  const script: MountSpec = { from, mount: { type: "bind", dest: SCRIPTS, selector: "/", readonly: true } };
   return { args: shell(SCRIPTS + first.name), script };
 }
 
@@ -77,24 +67,23 @@ function execMeta(build: StageBuild, args: readonly string[], sshSocket: string 
   const { User: user = "", WorkingDir: directory = "/" } = build.config.config;
   const { variables } = build;
   const knowsSocket = sshSocket === undefined || variables.get(SSH_SOCKET_VARIABLE) !== undefined;
-  const hostname = buildArgs.get(HOSTNAME_ARG);
   return {
     args,
     env: knowsSocket ? variables.entries : [...variables.entries, `${SSH_SOCKET_VARIABLE}=${sshSocket}`],
     cwd: rooted(directory),
     user,
-    ...(proxyEnv === undefined ? {} : { proxyEnv }),
-    ...(request.extraHosts.length === 0 ? {} : { extraHosts: request.extraHosts }),
-    ...(hostname ? { hostname } : {}),
-    ...(request.ulimits.length === 0 ? {} : { ulimits: request.ulimits }),
-    ...(request.cgroupParent ? { cgroupParent: request.cgroupParent } : {}),
+    proxyEnv,
+    extraHosts: request.extraHosts.length === 0 ? undefined : request.extraHosts,
+    hostname: buildArgs.get(HOSTNAME_ARG) || undefined,
+    ulimits: request.ulimits.length === 0 ? undefined : request.ulimits,
+    cgroupParent: request.cgroupParent || undefined,
   };
 }
 
 function sharedMemory({ scope: { request } }: StageBuild): readonly MountSpec[] {
   const { shmSizeBytes: sizeBytes } = request;
   if (!sizeBytes) return [];
-  return [{ type: "tmpfs", from: scratch, dest: "/dev/shm", readonly: false, tmpfs: { sizeBytes } }];
+  return [{ from: scratch, mount: { type: "tmpfs", dest: "/dev/shm", readonly: false, tmpfs: { sizeBytes } } }];
 }
 
 /** `--network=default` is what the build was told, as is none at all. */
@@ -117,14 +106,14 @@ function argsInForce({ args, variables }: StageBuild): readonly string[] {
 }
 
 /** The line that shows the step: variables that are set have their values, secrets are hidden, the shell's own stay. */
-function runText(build: StageBuild, instruction: RunInstruction, secrets: readonly string[]): string {
+function runText(build: StageBuild, instruction: RunInstruction, secrets: RunMounts["secretEnv"]): string {
   const [heredoc] = instruction.heredocs;
   const isScript =
     heredoc !== undefined &&
     instruction.command.form === "shell" &&
     instruction.command.text.trim() === heredoc.word.text;
   const text = instruction.original.trim() + (isScript ? ` (${summary(heredoc.raw)})` : "");
-  const hidden = new Set(secrets);
+  const hidden = new Set(secrets.map(({ name }) => name));
   const variables = { get: (name: string) => (hidden.has(name) ? "****" : build.variables.get(name)) };
   const mode = { escapeCharacter: build.scope.escape, quotes: "keep", keepEscapes: false, keepUnset: true } as const;
   const result = new Expansion(text, variables, mode).word();

@@ -24,7 +24,7 @@ import type { Pace } from "./pace.js";
 import { workdir } from "./paths.js";
 import { placed, sourceRange } from "./place.js";
 import type { UsedPaths } from "./source-states.js";
-import { addHistory, type ConvertScope, type StageBuild, type StepScope } from "./stage-build.js";
+import { addHistory, type ConvertScope, type StageBuild } from "./stage-build.js";
 import type { Stage, Step } from "./stages.js";
 import { createVertexNames } from "./vertex-names.js";
 
@@ -42,33 +42,35 @@ export function beginStage(scope: ConvertScope, stage: Stage, onFacts: (facts: S
 /** Converts all steps of a stage, those of ONBUILD first. Throws a DiagnosticError for the first that can't be. */
 export async function convertSteps(build: StageBuild, pace: Pace): Promise<void> {
   const triggers = build.scope.bases.triggers.get(build.stage) ?? [];
-  for (const [index, step] of [...triggers, ...build.stage.steps].entries()) {
-    if (pace.isDue()) await pace.rest();
-    try {
-      convertStep(build, { ...step, ordinal: index + 1 });
-    } catch (error) {
-      build.facts.failed = step.instruction;
-      throw placed(error, { file: build.scope.request.dockerfile.name, range: step.instruction.range });
+  let ordinal = FROM_ORDINAL;
+  for (const steps of [triggers, build.stage.steps]) {
+    for (const step of steps) {
+      if (pace.isDue()) await pace.rest();
+      try {
+        convertStep(build, step, ++ordinal);
+      } catch (error) {
+        build.facts.failed = step.instruction;
+        throw placed(error, { file: build.scope.request.dockerfile.name, range: step.instruction.range });
+      }
+      build.facts.converted.push(step.instruction);
+      for (const source of step.sources) if (source?.kind === "stage") build.facts.sources.add(source.stage.index);
     }
-    build.facts.converted.push(step.instruction);
-    for (const source of step.sources) if (source?.kind === "stage") build.facts.sources.add(source.stage.index);
   }
 }
 
 const FROM_ORDINAL = 0;
 
-function convertStep(build: StageBuild, step: StepScope): void {
-  const { instruction } = step;
+function convertStep(build: StageBuild, { instruction, trigger, sources }: Step, ordinal: number): void {
   switch (instruction.kind) {
     case "run":
-      convertRun(build, { ...step, instruction });
+      convertRun(build, { instruction, trigger, sources, ordinal });
       break;
     case "copy":
     case "add":
-      convertCopy(build, { ...step, instruction });
+      convertCopy(build, { instruction, trigger, sources, ordinal });
       break;
     case "workdir":
-      convertWorkdir(build, { ...step, instruction });
+      convertWorkdir(build, { instruction, trigger, sources, ordinal });
       break;
     case "user":
       convertUser(build, instruction);

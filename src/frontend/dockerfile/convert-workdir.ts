@@ -35,7 +35,7 @@ function makeDirectory(build: StageBuild, step: StepScope<WorkdirInstruction>, d
   const path = rooted(directory);
   build.state = fileState(
     build.state,
-    [{ kind: "mkdir", path, mode: DIRECTORY_MODE, makeParents: true, owner, timestamp }],
+    [{ owner, action: { kind: "mkdir", path, mode: DIRECTORY_MODE, makeParents: true, timestamp } }],
     { metadata: stepMetadata(build, step, name) },
   );
 }

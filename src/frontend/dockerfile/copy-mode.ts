@@ -1,7 +1,10 @@
 import { EngineError } from "../../base/index.js";
 
 /** The permissions --chmod gives, as the op has them: octal bits or a symbolic mode. */
-export type Permissions = { readonly mode?: number } | { readonly modeStr: string };
+export interface Permissions {
+  readonly mode?: number | undefined;
+  readonly modeStr?: string | undefined;
+}
 
 /** Reads the value of --chmod; empty gives nothing. Throws `invalid` for what is neither octal nor symbolic. */
 export function copyMode(text: string): Permissions {

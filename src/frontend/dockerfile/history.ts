@@ -12,12 +12,10 @@ export type Effect = "settings" | "directory" | "layer";
 
 /** The history entry of an instruction shown as TEXT. It has a time only where the build fixes one (SOURCE_DATE_EPOCH). */
 export function historyEntry(text: string, effect: Effect, epoch: Date | undefined): HistoryEntry {
-  return {
-    ...(epoch === undefined ? {} : { created: goTime(epoch.toISOString()) }),
-    created_by: effect === "layer" ? text + LAYER_SUFFIX : text,
-    comment: COMMENT,
-    ...(effect === "settings" ? { empty_layer: true } : {}),
-  };
+  const created_by = effect === "layer" ? text + LAYER_SUFFIX : text;
+  const entry =
+    effect === "settings" ? { created_by, comment: COMMENT, empty_layer: true } : { created_by, comment: COMMENT };
+  return epoch === undefined ? entry : { created: goTime(epoch.toISOString()), ...entry };
 }
 
 /** A time of RFC 3339 as Go writes it again once it has read it; what is none stays as it is. */

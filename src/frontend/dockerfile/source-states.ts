@@ -13,7 +13,7 @@ import type { SourceContext } from "../frontend.js";
 import type { External } from "./bases.js";
 import { contextMetadata, DOWNLOADED_CONTEXT, mainContextMetadata } from "./context-source.js";
 import { MAIN_CONTEXT } from "./contexts.js";
-import { PLAIN_COPY } from "./plain-copy.js";
+import { copyAction } from "./plain-copy.js";
 
 /** Paths that are read of a directory of the caller's; only they need to be looked at. */
 export interface UsedPaths {
@@ -85,8 +85,9 @@ function remoteFiles({ op, unpack }: SourceContext): SourceFiles {
   const metadata = mainContextMetadata(op);
   const downloaded = sourceState(() => op, { metadata });
   if (!unpack) return { state: downloaded, used: NOT_TRACKED };
-  const archive = { ...PLAIN_COPY, from: downloaded, src: `/${DOWNLOADED_CONTEXT}`, dest: "/", attemptUnpack: true };
-  return { state: fileState(scratch, [{ ...archive, createDestPath: false }], { metadata }), used: NOT_TRACKED };
+  const place = { src: `/${DOWNLOADED_CONTEXT}`, dest: "/" };
+  const action = copyAction({ ...place, attemptUnpack: true, createDestPath: false });
+  return { state: fileState(scratch, [{ from: downloaded, action }], { metadata }), used: NOT_TRACKED };
 }
 
 function localFiles(name: string, shown: string, excludes: readonly string[]): SourceFiles {

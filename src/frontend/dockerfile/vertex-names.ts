@@ -43,7 +43,8 @@ export function createVertexNames({ label, total, platform }: StageNaming): Vert
 
 /** TEXT with its first word in capitals. */
 export function capitalized(text: string): string {
-  return text.replace(/^[^ ]+/, (word) => word.toUpperCase());
+  const blank = text.indexOf(" ");
+  return blank < 0 ? text.toUpperCase() : text.slice(0, blank).toUpperCase() + text.slice(blank);
 }
 
 /** `->amd64` where a stage runs on PLATFORM and its arguments say that it builds for another. */
