@@ -13,7 +13,7 @@ import {
   repositoryName,
   withDefaultTag,
 } from "../oci/index.js";
-import type { Registry } from "../registry/index.js";
+import type { Registry, RepositoryOptions } from "../registry/index.js";
 import { parseLayoutIdentifier } from "../sources/index.js";
 
 /** Where an image is that no build made here: in a repository, or in an image layout on this machine. */
@@ -56,12 +56,14 @@ export function placeOfDigest(place: ImagePlace, digest: Digest): ImagePlace {
 /** What reads the blobs and documents of PLACE. Errors: `not-found` where there is no layout, `invalid`. */
 export async function openImagePlace(registry: Registry, place: ImagePlace, options: PlaceOptions): Promise<Provider> {
   if (place.kind === "layout") return openLayout(place.dir, options);
-  return registry.repository(place.reference, insecureOf(options));
+  return registry.repository(place.reference, reachedBy(options));
 }
 
 export interface PlaceOptions extends AbortOptions {
   /** Speak with a registry whose certificate nobody vouches for, or in the clear. */
   readonly insecure?: boolean | undefined;
+  /** Ask the registry itself, not its mirrors: what is read is to be written again. */
+  readonly direct?: boolean | undefined;
 }
 
 /** What the place stands for now, checked. Errors: `not-found`, `denied`, `unavailable`, `data-loss`, `invalid`, `unsupported`. */
@@ -72,12 +74,15 @@ export async function resolveImagePlace(
 ): Promise<FoundDocument> {
   if (place.kind === "registry") {
     const { digest, tag = "latest" } = place.reference;
-    const repository = registry.repository(place.reference, insecureOf(options));
+    const repository = registry.repository(place.reference, reachedBy(options));
     const selector = digest === undefined ? { tag } : { digest };
     return readDocument(repository, await repository.resolve(selector, options), options);
   }
   const layout = await openLayout(place.dir, options);
-  return readDocument(layout, await layout.resolve({ tag: place.tag, digest: place.digest }, options), options);
+  const found = await layout.resolve({ tag: place.tag, digest: place.digest }, options);
+  // What the layout calls it concerns nobody else.
+  const { annotations: _, ...descriptor } = found;
+  return readDocument(layout, descriptor, options);
 }
 
 /** The document that DESCRIPTOR describes, read from PROVIDER. */
@@ -98,6 +103,6 @@ export function referenceOf(place: ImagePlace): Reference {
 
 const LAYOUT_SCHEME = "oci-layout://";
 
-function insecureOf({ insecure }: PlaceOptions): { readonly insecure: boolean } {
-  return { insecure: insecure ?? false };
+function reachedBy({ insecure = false, direct = false }: PlaceOptions): RepositoryOptions {
+  return { insecure, direct };
 }

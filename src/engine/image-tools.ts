@@ -5,7 +5,7 @@ import type { ProgressSink } from "../progress/index.js";
 import { pushImage, type Registry } from "../registry/index.js";
 import { type CombinedImage, type CombinedSource, combineImages } from "./combine-images.js";
 import { exporting } from "./exporting.js";
-import { progressOf } from "./image-output.js";
+import { pushStatus } from "./image-output.js";
 import {
   type FoundDocument,
   type ImagePlace,
@@ -156,8 +156,9 @@ function placesOf(wanted: readonly Wanted[], tags: readonly ImagePlace[]): reado
   });
 }
 
-async function openSource(registry: Registry, wanted: Placed, options: AbortOptions): Promise<CombinedSource> {
+async function openSource(registry: Registry, wanted: Placed, abort: AbortOptions): Promise<CombinedSource> {
   const { place, descriptor } = wanted;
+  const options = { ...abort, direct: true };
   const document = await resolveImagePlace(registry, place, options);
   const provider = await openImagePlace(registry, place, options);
   return { place, document, descriptor: overridden(document, descriptor), provider };
@@ -195,13 +196,10 @@ async function push(
   const { onProgress = () => {}, signal = new AbortController().signal } = request;
   const scope = { progress: { emit: onProgress }, signal, clock: systemClock };
   await exporting(`pushing ${repository}`, scope, async (options) => {
-    const copied = { tags: [], onProgress: progressOf(repository, options) };
-    await forAll(
-      parts,
-      (part, one) =>
-        pushImage(target, part.descriptor, part.source.provider, { ...copied, ...originOf(part.source), signal: one }),
-      { signal },
-    );
+    const copied = { tags: [], onProgress: pushStatus(repository, options) };
+    // One after another: what several have in common is sent once.
+    for (const { descriptor: part, source } of parts)
+      await pushImage(target, part, source.provider, { ...copied, ...originOf(source), signal });
     const names = own.map(({ tag, digest }) => {
       if (digest !== undefined && digest !== descriptor.digest)
         throw new EngineError(

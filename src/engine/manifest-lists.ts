@@ -17,7 +17,7 @@ import {
   repositoryName,
   withDefaultTag,
 } from "../oci/index.js";
-import { pushImage, type Registry } from "../registry/index.js";
+import { pushImage, type Registry, type RepositoryOptions } from "../registry/index.js";
 import { type FoundDocument, readDocument, resolveImagePlace } from "./image-place.js";
 import { createManifestListStore, type ListEntry, type ManifestListStore } from "./manifest-list-store.js";
 import { openRegistry } from "./registries.js";
@@ -147,11 +147,11 @@ class OpenLists implements ManifestLists {
         );
       }
     }
-    const destination = this.#registry.repository(target, insecureOf(options));
+    const destination = this.#registry.repository(target, reachedBy(options));
     const copied: { readonly name: string; readonly digest: string }[] = [];
     for (const { reference, descriptor } of entries) {
       if (repositoryName(reference) === repositoryName(target)) continue;
-      const source = this.#registry.repository(reference, insecureOf(options));
+      const source = this.#registry.repository(reference, reachedBy(options));
       await pushImage(destination, descriptor, source, { tags: [], origins: () => [reference], ...abortOf(options) });
       copied.push({ name: `${repositoryName(target)}@${descriptor.digest}`, digest: descriptor.digest });
     }
@@ -184,9 +184,16 @@ class OpenLists implements ManifestLists {
   }
 
   async #resolve(reference: Reference, options: ManifestOptions) {
-    const repository = this.#registry.repository(reference, insecureOf(options));
+    const repository = this.#registry.repository(reference, reachedBy(options));
     try {
-      const document = await resolveImagePlace(this.#registry, { kind: "registry", reference }, options);
+      const document = await resolveImagePlace(
+        this.#registry,
+        { kind: "registry", reference },
+        {
+          ...options,
+          direct: true,
+        },
+      );
       return { repository, document };
     } catch (cause) {
       if (errorCode(cause) !== "not-found") throw cause;
@@ -271,8 +278,8 @@ function entryJson({ mediaType, size, digest, platform }: Descriptor): JsonValue
 
 const NOWHERE: Platform = { os: "", architecture: "" };
 
-function insecureOf({ insecure = false }: ManifestOptions): { readonly insecure: boolean } {
-  return { insecure };
+function reachedBy({ insecure = false }: ManifestOptions): RepositoryOptions {
+  return { insecure, direct: true };
 }
 
 function abortOf({ signal }: AbortOptions): AbortOptions {
