@@ -60,6 +60,15 @@ describe.each(GROUNDS)("what marks a name as gone, with the %s snapshotter,", (g
     expect((await harness.run("rawFiles", { layer: top })).new).toEqual({ type: "-", xattrs: [] });
   });
 
+  it("can't be set by a step for all that a directory had: it keeps it, without the mark", async () => {
+    const base = await harness.layer([], "mkdir d && touch d/a");
+    const marks = ["trusted.overlay.opaque", "user.overlay.opaque", "user.fuseoverlayfs.opaque"];
+    const set = marks.map((name) => `setfattr -n ${name} -v y d 2> /dev/null || :`).join("\n");
+    const top = await harness.layer([base], `${set}\nmkdir new`);
+    expect(await archived(top)).toEqual(["new/"]);
+    expect(await names([base, top])).toEqual(["d", "d/a", "new"]);
+  });
+
   it("can't be set by an archive", async () => {
     const value = Buffer.from("y");
     const xattrs = new Map(["trusted", "user"].map((kind) => [`${kind}.ashlar.whiteout`, value]));

@@ -9,7 +9,7 @@ import { list, lookUp, NOTHING, type StackDir, stackOf } from "./layer-stack.js"
 import { entriesIn, type FileStat, inodeKey, statOf } from "./layer-stat.js";
 import { writeUnchangedNames } from "./layer-unchanged.js";
 import { dropWhiteoutMark, makeWhiteout } from "./layer-whiteout.js";
-import { stripReservedXattrs } from "./layer-xattrs.js";
+import { isOpaque, opaqueMarks, stripReservedXattrs } from "./layer-xattrs.js";
 import { commitFull, hasFull } from "./native.js";
 import { setTimes } from "./ownership.js";
 import { removeTree } from "./remove.js";
@@ -85,10 +85,12 @@ class UpperPass {
   readonly groups = new Map<string, LinkGroup>();
   readonly #context: JobContext;
   readonly #known: ReadonlyMap<string, LinkGroup> | undefined;
+  readonly #opaqueMarks: readonly string[];
 
   constructor(context: JobContext, known?: ReadonlyMap<string, LinkGroup>) {
     this.#context = context;
     this.#known = known;
+    this.#opaqueMarks = opaqueMarks(context.snapshotter);
   }
 
   /** Cleans a real directory over what is below it; OPAQUE: nothing of that shows. Says whether anything is left in it. */
@@ -121,9 +123,10 @@ class UpperPass {
       const file = dropWhiteoutMark(path) ? statOf(path) : undefined;
       return file ? this.#keep(name, path, file, around) : below !== undefined;
     }
-    const marks = stripReservedXattrs(path);
+    const opaque = stat.kind === "directory" && isOpaque(path, this.#opaqueMarks);
+    stripReservedXattrs(path);
     if (stat.kind === "directory") {
-      const left = this.visit(path, below?.dir ?? NOTHING, around.opaque || marks.opaque);
+      const left = this.visit(path, below?.dir ?? NOTHING, around.opaque || opaque);
       return left || !below || !isUnchanged(below, { path, stat });
     }
     const unchanged = below !== undefined && isUnchanged(below, { path, stat });

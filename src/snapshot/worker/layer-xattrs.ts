@@ -1,7 +1,9 @@
-import { getXattr, listXattrs, removeXattr, setXattr, systemCode } from "../../base/index.js";
+import { getXattr, listXattrs, removeXattr, setXattr, systemCode, unreachable } from "../../base/index.js";
+import { isInUserNamespace } from "../user-namespace.js";
 import { type BytePath, toBuffer } from "./bytes.js";
 import { isWhiteoutXattr } from "./layer-whiteout.js";
 import { NOTE_XATTR } from "./owner-note.js";
+import type { Snapshotter } from "./protocol.js";
 
 /**
  * The own attributes of overlayfs and fuse-overlayfs mean something only to the mount that made them; from elsewhere they could mislead
@@ -41,19 +43,33 @@ export function setXattrs(path: BytePath, xattrs: ReadonlyMap<string, Uint8Array
   }
 }
 
-/** Takes reserved attributes from a file, but for the note of its owner; whether it was marked opaque (nothing of lower layers shows through). */
-export function stripReservedXattrs(path: BytePath): { readonly opaque: boolean } {
+/** Takes reserved attributes from a file, but for the note of its owner. */
+export function stripReservedXattrs(path: BytePath): void {
   const file = toBuffer(path);
-  let opaque = false;
-  for (const name of listXattrs(file)) {
-    if (!isReservedXattr(name) || name === NOTE_XATTR) continue;
-    if (OPAQUE_XATTRS.has(name) && getXattr(file, name)?.toString("latin1") === "y") opaque = true;
-    removeXattr(file, name);
-  }
-  return { opaque };
+  for (const name of listXattrs(file)) if (isReservedXattr(name) && name !== NOTE_XATTR) removeXattr(file, name);
 }
 
-const OPAQUE_XATTRS = new Set(["trusted.overlay.opaque", "user.overlay.opaque", "user.fuseoverlayfs.opaque"]);
+/** Whether a directory has one of these MARKS that nothing of lower layers shows through. To be asked before they are taken away. */
+export function isOpaque(path: BytePath, marks: readonly string[]): boolean {
+  return marks.some((name) => getXattr(toBuffer(path), name)?.toString("latin1") === "y");
+}
+
+/**
+ * The attributes by which what takes the writes marks a directory as opaque. A step can set the others itself, where they mean nothing:
+ * the mount lets it have none of its own.
+ */
+export function opaqueMarks(snapshotter: Snapshotter): readonly string[] {
+  switch (snapshotter) {
+    case "overlay":
+      return [isInUserNamespace() ? "user.overlay.opaque" : "trusted.overlay.opaque"];
+    case "fuse-overlayfs":
+      return ["trusted.overlay.opaque", "user.overlay.opaque", "user.fuseoverlayfs.opaque"];
+    case "native":
+      return [];
+    default:
+      return unreachable(snapshotter);
+  }
+}
 
 /** Whether two files have equal attributes, reserved ones aside. */
 export function sameXattrs(a: BytePath, b: BytePath): boolean {
