@@ -115,7 +115,7 @@ export async function pushOutput(outputs: ImageOutputs, request: PushRequest, op
   const origins = (blob: Descriptor): readonly Reference[] =>
     (bases.get(blob.digest)?.origins ?? []).flatMap((origin) => originReference(origin) ?? []);
   for (const [repository, { reference, tags }] of repositoriesOf(request.names, byDigest)) {
-    const onProgress = pushStatus(repository, options);
+    const onProgress = progressOf(repository, options);
     await pushImage(outputs.registry.repository(reference), root, provider, {
       tags,
       origins,
@@ -171,7 +171,7 @@ function abortOf({ signal }: AbortOptions): AbortOptions {
 }
 
 /** Shows what is pushed to REPOSITORY in BuildKit's words. */
-export function pushStatus(repository: string, { onProgress }: ExportOptions): (progress: PushProgress) => void {
+export function progressOf(repository: string, { onProgress }: ExportOptions): (progress: PushProgress) => void {
   return (progress) => {
     const { target } = progress;
     const isDocument = isManifestType(target.mediaType) || isIndexType(target.mediaType);

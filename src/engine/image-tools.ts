@@ -5,7 +5,7 @@ import type { ProgressSink } from "../progress/index.js";
 import { pushImage, type Registry } from "../registry/index.js";
 import { type CombinedImage, type CombinedSource, combineImages } from "./combine-images.js";
 import { exporting } from "./exporting.js";
-import { pushStatus } from "./image-output.js";
+import { progressOf } from "./image-output.js";
 import {
   type FoundDocument,
   type ImagePlace,
@@ -196,7 +196,7 @@ async function push(
   const { onProgress = () => {}, signal = new AbortController().signal } = request;
   const scope = { progress: { emit: onProgress }, signal, clock: systemClock };
   await exporting(`pushing ${repository}`, scope, async (options) => {
-    const copied = { tags: [], onProgress: pushStatus(repository, options) };
+    const copied = { tags: [], onProgress: progressOf(repository, options) };
     // One after another: what several have in common is sent once.
     for (const { descriptor: part, source } of parts)
       await pushImage(target, part, source.provider, { ...copied, ...originOf(source), signal });

@@ -55,7 +55,14 @@ export function createManifestListStore(directory: string): ManifestListStore {
 export function describeListEntry({ reference, descriptor, raw }: ListEntry): string {
   const member = descriptor.mediaType === MediaType.dockerManifest ? "SchemaV2Manifest" : "OCIManifest";
   const head = `{"Ref":${JSON.stringify(formatReference(reference))},"Descriptor":${encodeDescriptor(descriptor)}`;
-  return `${head},"Raw":"${raw.toString("base64")}","${member}":${raw.toString()}}`;
+  return `${head},"Raw":"${raw.toString("base64")}","${member}":${compactJson(raw.toString())}}`;
+}
+
+/** As Go's encoder writes a document within another one: without blanks, and with `<`, `>` and `&` escaped. */
+function compactJson(text: string): string {
+  return text.replace(/"(?:[^"\\]|\\.)*"|\s+/g, (token) =>
+    token.startsWith('"') ? token.replace(/[<>&]/g, (character) => `\\u00${character.charCodeAt(0).toString(16)}`) : "",
+  );
 }
 
 /** Manifests of one list. */
