@@ -30,11 +30,11 @@ export interface MountRequest {
 }
 
 /**
- * No redirects, no metacopy, no index: an upper directory must mean the same wherever it is stacked. In a user namespace marks are attributes
+ * No redirects, made or followed, no metacopy, no index: an upper directory must mean the same wherever it is stacked. In a user namespace marks are attributes
  * of the user's (kernel 5.11), and there are no redirects and no metacopy anyway.
  */
 const overlayOptions = lazy(() =>
-  isInUserNamespace() ? "userxattr,index=off" : "redirect_dir=off,metacopy=off,index=off",
+  isInUserNamespace() ? "userxattr,index=off" : "redirect_dir=nofollow,metacopy=off,index=off",
 );
 /** mount(2) takes one page of options. */
 const MOUNT_DATA_MAX_BYTES = 4095;
