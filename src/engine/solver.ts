@@ -73,6 +73,7 @@ async function openEnvironment(parts: RequestScope): Promise<OpEnvironment> {
     steps: createLimiter(request.maxParallelism ?? Number.POSITIVE_INFINITY),
     pulledBy: new Map(),
     contextDigests: new Map(),
+    contentTrees: new Map(),
     onContext(scanId, vertex) {
       if (!report.contextOpened(scanId, vertex)) return;
       scope.defer(() => plane.read("forgetScan", { scanId }, { affinity: scanId }));

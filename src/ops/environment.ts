@@ -3,7 +3,7 @@ import type { CacheMounts } from "../cache/index.js";
 import type { Executor, StepResources } from "../executor/index.js";
 import type { VertexInfo } from "../progress/index.js";
 import type { Secrets, SshAgents } from "../session/index.js";
-import type { DataPlane, LayerId, LayerStore, StateDirs } from "../snapshot/index.js";
+import type { ContentTree, DataPlane, LayerId, LayerStore, StateDirs } from "../snapshot/index.js";
 import type { GitCheckouts, HttpDownloads } from "../sources/index.js";
 
 /** What the ops of one build work with. */
@@ -34,6 +34,8 @@ export interface OpEnvironment {
   /** Which vertex speaks for a layer that has to be pulled. */
   readonly pulledBy: Map<LayerId, VertexInfo>;
   readonly contextDigests: Map<string, Promise<Digest>>;
+  /** The selections whose contents this build has looked at, by the digests of those: for explanations. */
+  readonly contentTrees: Map<Digest, ContentTree>;
   /** A local source is about to be read under SCAN_ID. */
   onContext(scanId: string, vertex: VertexInfo): void;
   /** So many BYTES of it count; undefined: it could not be read. */

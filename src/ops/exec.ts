@@ -62,7 +62,8 @@ function cacheMapOf({ op, inputs: edges, platform }: ExecNode, environment: OpEn
     meta: { ...meta, ...(extraHosts ? { extraHosts: extraHosts.map(({ host }) => host) } : {}) },
     mounts: op.mounts.map((mount) => identityOf(mount, byContent(mount.input))),
   };
-  return { definition: digestOf(canonicalJson({ exec: identity, platform })), inputs, kept: true };
+  const preimage = { exec: identity, platform };
+  return { definition: digestOf(canonicalJson(preimage)), preimage, inputs, kept: true };
 }
 
 function countsByContent(mount: ExecMount): boolean {

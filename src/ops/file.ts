@@ -44,7 +44,8 @@ function cacheMapOf(
     ...entry,
     action: identityOf(entry.action, byContent(entry.secondaryInput)),
   }));
-  return { definition: digestOf(canonicalJson({ file: actions, platform })), inputs, kept: true };
+  const preimage = { file: actions, platform };
+  return { definition: digestOf(canonicalJson(preimage)), preimage, inputs, kept: true };
 }
 
 /** What of an action counts: where a copy reads from lies in the content, but for the last name, which may become the file's. */

@@ -11,6 +11,7 @@ export function createMergeOp(inputCount: number, environment: OpEnvironment): O
   return {
     cacheMap: async () => ({
       definition: digestOf(canonicalJson({ merge: inputCount })),
+      preimage: { merge: inputCount },
       inputs: Array.from({ length: inputCount }, () => ({})),
       kept: true,
     }),
@@ -23,6 +24,7 @@ export function createDiffOp(op: DiffOp, inputCount: number, environment: OpEnvi
   return {
     cacheMap: async () => ({
       definition: digestOf(canonicalJson({ diff: op })),
+      preimage: { diff: op },
       inputs: Array.from({ length: inputCount }, () => ({})),
       kept: true,
     }),

@@ -1,5 +1,5 @@
 import { canonicalJson, type Digest, EngineError, errorCode, messageOf } from "../base/index.js";
-import type { FileSource, Selector } from "../snapshot/index.js";
+import type { ContentTree, FileSource, Selector } from "../snapshot/index.js";
 import type { InputKey, OpContext } from "../solver/index.js";
 import { digestOfAll, type OpEnvironment } from "./environment.js";
 import { ensureTree } from "./pull.js";
@@ -19,13 +19,15 @@ export const everything: Selector = {
 interface Where {
   readonly environment: OpEnvironment;
   readonly context: OpContext;
+  /** Keep what a tree holds for explanations: its files are read anyway, and whoever asks for it will most likely run. */
+  readonly keepsTree?: boolean;
 }
 
 /** The digest of what SELECTOR selects of RESULT; of a tree it is computed once and kept. */
 export function digestOfSelection(
   result: FileResult,
   selector: Selector,
-  { environment, context }: Where,
+  { environment, context, keepsTree = false }: Where,
 ): Promise<Digest> {
   const { source } = result;
   const options = { signal: context.signal };
@@ -40,8 +42,23 @@ export function digestOfSelection(
   }
   return environment.layers.content(source.tree, canonicalJson(selector), async () => {
     await ensureTree(source.tree, environment, context);
-    return (await environment.plane.run("contentDigest", { source, selector }, options)).digest;
+    const request = { source, selector, withTree: keepsTree };
+    const { digest, tree } = await environment.plane.run("contentDigest", request, options);
+    if (tree) environment.contentTrees.set(digest, tree);
+    return digest;
   });
+}
+
+/** What SELECTOR selects of a directory of the caller's, entry by entry; undefined for any other result. Its files have been read. */
+async function treeOfContext(
+  { source }: FileResult,
+  selector: Selector,
+  { environment, context }: Where,
+): Promise<ContentTree | undefined> {
+  if (source.kind !== "context") return undefined;
+  const request = { source, selector, withTree: true };
+  const options = { signal: context.signal, affinity: source.scanId };
+  return (await environment.plane.read("contentDigest", request, options)).tree;
 }
 
 /** The digest of a part of a directory of the caller's, which the build is told was looked at. */
@@ -76,10 +93,22 @@ export function contentInput(selectors: readonly Selector[], environment: OpEnvi
   return {
     selector: selectors.map((each) => canonicalJson(each)).join("\n"),
     contentDigest: async (result, context) => {
-      const where = { environment, context };
+      const where = { environment, context, keepsTree: true };
       if (first && more.length === 0) return digestOfSelection(result, first, where);
       const digests = await Promise.all(selectors.map((each) => digestOfSelection(result, each, where)));
       return digestOfAll(digests);
     },
+    describe: async (result, context): Promise<SelectedTrees> => {
+      const where = { environment, context };
+      return Promise.all(
+        selectors.map(async (each) => {
+          const digest = await digestOfSelection(result, each, where);
+          return { digest, tree: environment.contentTrees.get(digest) ?? (await treeOfContext(result, each, where)) };
+        }),
+      );
+    },
   };
 }
+
+/** What `describe` gives for an input that counts by content: its selections in order, with the entries of those that are known. */
+export type SelectedTrees = readonly { readonly digest: Digest; readonly tree: ContentTree | undefined }[];

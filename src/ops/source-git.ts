@@ -14,7 +14,8 @@ export function createGitOp(op: SourceOp, environment: OpEnvironment): Op<FileRe
   return {
     async cacheMap(context): Promise<CacheMap<FileResult>> {
       const target = await enquiry(environment, context, (options) => git.resolve(wanted, options));
-      return { definition: digestOf(canonicalJson(identityOf(wanted.request, target))), inputs: [], kept: true };
+      const preimage = identityOf(wanted.request, target);
+      return { definition: digestOf(canonicalJson(preimage)), preimage, inputs: [], kept: true };
     },
     async exec(_inputs, context) {
       const { signal } = context;

@@ -28,8 +28,8 @@ export function createHttpOp(op: SourceOp, environment: OpEnvironment): Op<FileR
     async cacheMap(context): Promise<CacheMap<FileResult>> {
       const body = wanted === undefined ? await enquiry(environment, context, look) : { digest: wanted };
       const { digest, lastModified } = { lastModified: undefined, ...body };
-      const definition = digestOf(canonicalJson({ http: { ...file, digest, lastModified } }));
-      return { definition, inputs: [], kept: true };
+      const preimage = { http: { ...file, digest, lastModified } };
+      return { definition: digestOf(canonicalJson(preimage)), preimage, inputs: [], kept: true };
     },
     async exec(_inputs, context) {
       const expected = wanted ?? (await look(context)).digest;

@@ -33,8 +33,10 @@ function imageOp(op: SourceOp, platform: ImagePlatform, environment: OpEnvironme
   return {
     async cacheMap(context): Promise<CacheMap<FileResult>> {
       const { manifest, layers } = await resolve(context);
+      const preimage = { image: manifest, platform };
       return {
-        definition: digestOf(canonicalJson({ image: manifest, platform })),
+        definition: digestOf(canonicalJson(preimage)),
+        preimage,
         content: digestOf(canonicalJson({ layers: layers.map(({ diffId }) => diffId) })),
         inputs: [],
         kept: false,

@@ -1,4 +1,5 @@
 import type { Digest } from "../base/index.js";
+import type { ContentTree } from "./content-tree.js";
 import type { FileSource } from "./tree.js";
 
 /** Which part of a source is meant, by the rules of COPY. Paths are UTF-8 text, taken from the source's root. */
@@ -24,6 +25,8 @@ export interface Selector {
 export interface ContentDigestRequest {
   readonly source: FileSource;
   readonly selector: Selector;
+  /** Tell the selection entry by entry, too. */
+  readonly withTree?: boolean;
 }
 
 /** The digest of what a copy of a selection would see, and how much that is. */
@@ -33,4 +36,6 @@ export interface ContentDigest {
   readonly entries: number;
   /** Bytes of regular files. */
   readonly bytes: number;
+  /** Where it was asked for. */
+  readonly tree?: ContentTree;
 }

@@ -1,3 +1,4 @@
+export type { AccountedInput, VertexAccount, VertexState } from "./account.js";
 export * from "./cache-manager.js";
 export * from "./job.js";
 export * from "./op.js";

@@ -1,8 +1,9 @@
 import { setMaxListeners } from "node:events";
 import { type Clock, EngineError, Flight, Scope } from "../base/index.js";
 import type { ProgressSink, VertexInfo } from "../progress/index.js";
+import type { VertexAccount } from "./account.js";
 import type { CacheKey, CacheManager } from "./cache-manager.js";
-import type { ResolveOp, Result } from "./op.js";
+import type { OpContext, ResolveOp, Result } from "./op.js";
 import type { Vertex, VertexEdge } from "./vertex.js";
 import { type TaskScope, VertexTask } from "./vertex-task.js";
 
@@ -14,6 +15,8 @@ export interface Job<D, R extends Result> extends AsyncDisposable {
   readonly failure: { readonly vertex: VertexInfo; readonly error: unknown } | undefined;
   /** Every vertex that ran or was found, in the order they were known, and whether it was cached. */
   readonly steps: readonly { readonly vertex: VertexInfo; readonly cached: boolean }[];
+  /** What every vertex counted by, inputs first. */
+  accounts(): readonly VertexAccount[];
 }
 
 export interface JobOptions<D, R extends Result> {
@@ -27,6 +30,8 @@ export interface JobOptions<D, R extends Result> {
   readonly signal?: AbortSignal | undefined;
   /** Told what an op has made, as soon as it has run; the results stay the job's. */
   readonly onMade?: ((vertex: VertexInfo, results: readonly R[]) => void) | undefined;
+  /** Told of a vertex that is not in the cache, when it begins to run; it is not said to be complete before this has settled. Never rejects. */
+  readonly onMiss?: ((account: VertexAccount, context: OpContext) => Promise<void>) | undefined;
 }
 
 /** What the jobs of one process share of running ops: every build that waits gets handles of its own. */
@@ -74,6 +79,7 @@ class SolverJob<D, R extends Result> implements Job<D, R> {
         this.failure ??= { vertex, error };
       },
       onMade: (vertex, results) => options.onMade?.(vertex, results),
+      onMiss: async (account, context) => options.onMiss?.(account, context),
       onVertex: (vertex, cached) => this.steps.push({ vertex, cached }),
     };
   }
@@ -87,6 +93,10 @@ class SolverJob<D, R extends Result> implements Job<D, R> {
       while (this.#working.size > 0) await Promise.allSettled(this.#working);
       throw error;
     }
+  }
+
+  accounts(): readonly VertexAccount[] {
+    return Array.from(this.#tasks.values(), (task) => task.account);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

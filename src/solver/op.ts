@@ -30,6 +30,8 @@ export interface OpContext {
 export interface CacheMap<R extends Result> {
   /** The op by its definition; undefined: its definition says nothing that holds in another build (a local directory). */
   readonly definition: Digest | undefined;
+  /** What `definition` is the digest of, so that a key can explain itself. Holds no secret. */
+  readonly preimage?: unknown;
   /** The op by content, where that differs: an image by its layers instead of its manifest. */
   readonly content?: Digest;
   readonly inputs: readonly InputKey<R>[];
@@ -43,6 +45,8 @@ export interface InputKey<R extends Result> {
   readonly selector?: string;
   /** Digest of that part. Absent: the input counts as a whole, by its key. */
   readonly contentDigest?: (result: R, context: OpContext) => Promise<Digest>;
+  /** What that part holds, for explanations. Costs as much as the digest, or more. */
+  readonly describe?: (result: R, context: OpContext) => Promise<unknown>;
 }
 
 export type ResolveOp<D, R extends Result> = (vertex: Vertex<D>) => Op<R>;

@@ -9,6 +9,7 @@ import {
   messageOf,
 } from "../base/index.js";
 import type { Outcome, VertexInfo } from "../progress/index.js";
+import { KeptAccount, partId, type VertexAccount, WHOLE } from "./account.js";
 import {
   type CacheKey,
   type CacheManager,
@@ -46,6 +47,8 @@ export interface TaskScope<R extends Result> {
   onFailure(vertex: VertexInfo, error: unknown): void;
   /** Told what an op has made, before its consumers get it. */
   onMade(vertex: VertexInfo, results: readonly R[]): void;
+  /** Told of a vertex that begins to run; its end is not told before this has settled. */
+  onMiss(account: VertexAccount, context: OpContext): Promise<void>;
   /** Told once per vertex, before its consumers. */
   onVertex(vertex: VertexInfo, cached: boolean): void;
 }
@@ -67,8 +70,9 @@ export class VertexTask<R extends Result> {
   readonly #scope: TaskScope<R>;
   readonly #context: OpContext;
   readonly #contents = new Map<string, { readonly epoch: number; readonly digest: Promise<Digest> }>();
+  /** What was found out, for explanations. */
+  readonly account: KeptAccount<R>;
   #reported = false;
-  #lost = false;
 
   constructor(
     vertex: Vertex<unknown>,
@@ -83,13 +87,15 @@ export class VertexTask<R extends Result> {
     this.#ignoreCache = vertex.ignoreCache;
     this.#scope = scope;
     this.#context = { ...context, vertex: this.info };
+    const sources = inputs.map(({ task, index }) => ({ account: task.account, index }));
+    this.account = new KeptAccount(this.info, vertex.ignoreCache, sources);
   }
 
   readonly cacheMap = lazy(async () => {
-    this.#map = await this.#op.cacheMap(this.#context);
-    return this.#map;
+    const map = await this.#op.cacheMap(this.#context);
+    this.account.map = map;
+    return map;
   });
-  #map: CacheMap<R> | undefined;
 
   /** Whether anything from here down runs whatever is in the cache: then definitions say nothing of what this build has there. */
   readonly #rerun: () => Promise<boolean> = lazy(async () => {
@@ -119,9 +125,11 @@ export class VertexTask<R extends Result> {
   });
 
   /** The key by content: of every input the selected content where the op selects, else the input's own content key. */
-  readonly contentKey: () => Promise<ExplainedKey> = this.#perEpoch(() =>
-    this.#keyByContent((task) => task.#portableIdentity()),
-  );
+  readonly contentKey: () => Promise<ExplainedKey> = this.#perEpoch(async () => {
+    const key = await this.#keyByContent((task) => task.#portableIdentity());
+    this.account.key = key.key;
+    return key;
+  });
 
   /** As `contentKey`, but what ran in this build although it was in the cache counts by the contents it has now. */
   readonly #freshKey: () => Promise<ExplainedKey> = this.#perEpoch(async () => {
@@ -135,10 +143,13 @@ export class VertexTask<R extends Result> {
   /** The record's own content key where there is a record: it needs no input to be looked at. */
   async #portableIdentity(): Promise<CacheKey> {
     const map = await this.cacheMap();
-    if (map.kept && !this.#lost && !(await this.#rerun())) {
+    if (map.kept && !this.account.isLost && !(await this.#rerun())) {
       const definition = await this.definitionKey();
       const location = definition && (await this.#find(definition.key));
-      if (location) return location.record.contentKey;
+      if (location) {
+        this.account.key ??= location.record.contentKey;
+        return location.record.contentKey;
+      }
     }
     return (await this.contentKey()).key;
   }
@@ -182,7 +193,7 @@ export class VertexTask<R extends Result> {
 
   /** The digest of a part of the result: from the record if it is noted there, else from the result itself. */
   contentOf(wanted: ContentPart, compute: (result: R) => Promise<Digest>): Promise<Digest> {
-    const id = `${wanted.index}:${wanted.selector}`;
+    const id = partId(wanted);
     const known = this.#contents.get(id);
     if (known?.epoch === this.#scope.epoch) return known.digest;
     const digest = this.#contentOf(wanted, compute);
@@ -191,12 +202,12 @@ export class VertexTask<R extends Result> {
   }
 
   async #contentOf(wanted: ContentPart, compute: (result: R) => Promise<Digest>): Promise<Digest> {
-    const location = this.#lost ? undefined : await this.locate();
+    const location = this.account.isLost ? undefined : await this.locate();
     const noted = location && (await location.cache.content(location.record, wanted, this.#context));
+    const digest = noted ?? (await compute(at(await this.results(), wanted.index)));
+    this.account.noteContent(wanted, digest);
     if (noted) return noted;
-    const results = await this.results();
-    const digest = await compute(at(results, wanted.index));
-    const place = this.#saved ?? (this.#lost ? undefined : location);
+    const place = this.#saved ?? (this.account.isLost ? undefined : location);
     if (place) await place.cache.noteContent(place.record, wanted, digest, this.#context);
     return digest;
   }
@@ -206,7 +217,10 @@ export class VertexTask<R extends Result> {
     const map = await this.cacheMap();
     if (!map.kept || this.#ignoreCache) return undefined;
     const location = (await this.#rerun()) ? await this.#locateFresh() : await this.#locatePortable();
-    if (location) this.#reportCached();
+    if (location) {
+      this.account.key = location.record.contentKey;
+      this.#reportCached();
+    }
     return location;
   });
 
@@ -278,7 +292,7 @@ export class VertexTask<R extends Result> {
       const code = errorCode(error);
       if (code !== "not-found" && code !== "data-loss") throw error;
       await cache.discard(record, this.#context);
-      this.#lost = true;
+      this.account.isLost = true;
       this.#found.clear();
       this.#scope.epoch++;
       return undefined;
@@ -291,7 +305,8 @@ export class VertexTask<R extends Result> {
     const { kept } = await this.cacheMap();
     const inputs = await Promise.all(this.#inputs.map(({ task, index }) => task.result(index)));
     if (!kept) return this.#own(await this.#scope.track(this.#op.exec(inputs, this.#context)));
-    const { key } = await (this.#ignoreCache ? this.contentKey() : this.#freshKey());
+    const content = await this.contentKey();
+    const { key } = this.#ignoreCache ? content : await this.#freshKey();
     const shared = this.#ignoreCache ? (`${key}@${this.#scope.buildId}` as CacheKey) : key;
     const results = this.#own(await this.#scope.track(this.#execute(shared, inputs)));
     this.#scope.onMade(this.info, results);
@@ -306,12 +321,17 @@ export class VertexTask<R extends Result> {
       progress.emit({ type: "vertex-completed", vertex: this.info.digest, at: this.#scope.clock.now(), outcome });
     this.#report(false);
     progress.emit({ type: "vertex-started", vertex: this.info, at: this.#scope.clock.now() });
+    this.account.state = "running";
+    const explained = this.#scope.onMiss(this.account, this.#context);
     try {
       const exec = (signal: AbortSignal) => this.#op.exec(inputs, { ...this.#context, signal });
       const results = await this.#scope.running.do(key, exec, { signal });
+      await explained;
+      this.account.state = "ran";
       complete({ kind: "done" });
       return results;
     } catch (error) {
+      await explained;
       complete(
         errorCode(error) === "canceled" || signal.aborted
           ? { kind: "canceled" }
@@ -333,6 +353,7 @@ export class VertexTask<R extends Result> {
 
   #own(results: readonly R[]): readonly R[] {
     for (const result of results) this.#scope.own(result);
+    this.account.results = results;
     return results;
   }
 
@@ -341,8 +362,9 @@ export class VertexTask<R extends Result> {
     if (this.#reported) return;
     for (const { task } of this.#inputs) task.#reportCached();
     // A directory of the caller's is always looked at: it is never from the cache.
-    if (this.#map?.definition === undefined) return;
+    if (this.account.map?.definition === undefined) return;
     this.#report(true);
+    this.account.state = "cached";
     this.#context.progress.emit({ type: "vertex-cached", vertex: this.info, at: this.#scope.clock.now() });
   }
 
@@ -360,9 +382,6 @@ export class VertexTask<R extends Result> {
     };
   }
 }
-
-/** The selector of everything. */
-export const WHOLE = "";
 
 function part(
   key: CacheKey,

@@ -1,5 +1,6 @@
 import { createHash, type Hash } from "node:crypto";
-import { type Digest, digestFromHex, EngineError } from "../../base/index.js";
+import { type Digest, digestFromHex, digestOf, EngineError, hexOf } from "../../base/index.js";
+import { MARK_DIGITS, TreeSketch } from "../content-tree.js";
 import type { ContentDigest, ContentDigestRequest, Selector } from "../selector.js";
 import { type BytePath, fromText } from "./bytes.js";
 import type { Job, JobContext } from "./context.js";
@@ -16,18 +17,24 @@ import { saveScan } from "./scan-store.js";
  * is a directory, then every selected entry with its path below the source, type, mode, owner, size, link target, device, extended
  * attributes and content. Never times, nor where in the tree the selection lies. Nothing there throws `not-found`.
  */
-export const contentDigest: Job<ContentDigestRequest, ContentDigest> = ({ source, selector }, context) =>
-  withSource(source, context, (view) => {
+export const contentDigest: Job<ContentDigestRequest, ContentDigest> = (request, context) =>
+  withSource(request.source, context, (view) => {
+    const { source } = request;
     try {
-      return digestSelection(view, selector, context);
+      return digestSelection(view, request, context);
     } finally {
       if (source.kind === "context") saveScan(source);
     }
   });
 
-function digestSelection(view: FileView, selector: Selector, context: JobContext): ContentDigest {
+function digestSelection(
+  view: FileView,
+  { selector, withTree }: ContentDigestRequest,
+  context: JobContext,
+): ContentDigest {
   const filter = new Filter(selector.includes, selector.excludes);
-  const writer = new PreimageWriter(view, selector, context);
+  const sketch = withTree ? new TreeSketch() : undefined;
+  const writer = new PreimageWriter(view, selector, context, sketch);
   const sources =
     selector.wildcard && hasWildcards(selector.path)
       ? namedPaths(view, selector.path)
@@ -45,6 +52,12 @@ function digestSelection(view: FileView, selector: Selector, context: JobContext
     if (!writer.has(cleanPath(fromText(required)))) throw notFound(cleanPath(fromText(required)));
   }
   return writer.finish();
+}
+
+/** The detail of a file with a mark of its content: size and digest, or the name it shares an inode with. */
+function marked(detail: string): string {
+  const [, size, sha256] = /^(\d+) ([0-9a-f]{64})$/.exec(detail) ?? [];
+  return sha256 === undefined ? detail : `${size} ${sha256.slice(0, MARK_DIGITS)}`;
 }
 
 const FORMAT = "ashlar content 1";
@@ -65,8 +78,10 @@ class PreimageWriter implements Visitor {
   #source: BytePath = "";
   #inodes = new Map<string, BytePath>();
   readonly #missing: Set<BytePath>;
+  readonly #sketch: TreeSketch | undefined;
 
-  constructor(view: FileView, selector: Selector, context: JobContext) {
+  constructor(view: FileView, selector: Selector, context: JobContext, sketch: TreeSketch | undefined) {
+    this.#sketch = sketch;
     this.#view = view;
     this.#selector = selector;
     this.#context = context;
@@ -101,7 +116,8 @@ class PreimageWriter implements Visitor {
   finish(): ContentDigest {
     this.#flush();
     const digest: Digest = digestFromHex(this.#hash.digest("hex"));
-    return { digest, entries: this.#entries, bytes: this.#bytes };
+    const tree = this.#sketch && { tree: this.#sketch.finish() };
+    return { digest, entries: this.#entries, bytes: this.#bytes, ...tree };
   }
 
   /** What only this kind of entry has. */
@@ -134,6 +150,13 @@ class PreimageWriter implements Visitor {
     const xattrs = this.#view.xattrs(source);
     const attributes = xattrs.map(({ name, value }) => `${name}\0${Buffer.from(value).toString("hex")}\0`).join("");
     this.#write(`${relative}\0${entry.kind}\0${mode}\0${owner}\0${detail}\0${xattrs.length}\0${attributes}`);
+    this.#sketch?.add(below(this.#source, relative), [
+      entry.kind,
+      mode,
+      ignoreOwner ? "" : `${entry.uid}:${entry.gid}`,
+      entry.kind === "file" ? marked(detail) : detail,
+      attributes === "" ? "" : hexOf(digestOf(attributes)).slice(0, MARK_DIGITS),
+    ]);
   }
 
   #note(path: BytePath): void {

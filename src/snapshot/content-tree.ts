@@ -1,0 +1,111 @@
+import { type Digest, digestOf } from "../base/index.js";
+
+/**
+ * A selection as directories that name each other by digest, so that what two selections share is kept once and what differs between them is
+ * found without looking at the rest. It holds what a content digest is made of; paths are those from the source's root.
+ */
+export interface ContentTree {
+  readonly root: Digest;
+  /** Every directory once, each behind those in it. */
+  readonly directories: readonly TreeDirectory[];
+}
+
+export interface TreeDirectory {
+  readonly digest: Digest;
+  /** The JSON of `readonly TreeEntry[]`, in byte order of the names. Its digest is `digest`. */
+  readonly text: string;
+  /** The digests of the directories in it. */
+  readonly below: readonly Digest[];
+}
+
+/**
+ * Name (one character per byte), kind, mode (octal), owner (`uid:gid`), what its kind adds, and a mark of the extended attributes, empty
+ * for none. Mode and owner are empty where they don't count. A directory adds the digest of what is in it, a file its size and a mark of
+ * its content, a link its target.
+ */
+export type TreeEntry = readonly [
+  name: string,
+  kind: string,
+  mode: string,
+  owner: string,
+  detail: string,
+  attributes: string,
+];
+
+/** So many hex digits tell contents apart. */
+export const MARK_DIGITS = 32;
+
+/** What is known of an entry but its name. */
+export type Traits = readonly [kind: string, mode: string, owner: string, detail: string, attributes: string];
+
+/** Takes the entries of a selection, in any order, and gives its tree. Directories above what is selected have no traits. */
+export class TreeSketch {
+  readonly #root: Directory = { traits: undefined, entries: new Map() };
+
+  /** PATH: names joined by `/`; "" is the root. */
+  add(path: string, traits: Traits): void {
+    const names = path === "" ? [] : path.split("/");
+    const isDirectory = traits[0] === "dir";
+    const parent = names.slice(0, isDirectory ? undefined : -1).reduce(entered, this.#root);
+    if (isDirectory) parent.traits = traits;
+    else parent.entries.set(names.at(-1) ?? "", traits);
+  }
+
+  finish(): ContentTree {
+    const directories = new Map<Digest, TreeDirectory>();
+    const open = [{ directory: this.#root, waits: true }];
+    const done = new Map<Directory, Digest>();
+    for (let top = open.at(-1); top !== undefined; top = open.at(-1)) {
+      if (top.waits) {
+        top.waits = false;
+        for (const entry of top.directory.entries.values())
+          if (isDirectory(entry)) open.push({ directory: entry, waits: true });
+        continue;
+      }
+      open.pop();
+      const written = writtenOf(top.directory, done);
+      directories.set(written.digest, written);
+      done.set(top.directory, written.digest);
+    }
+    return { root: digestIn(done, this.#root), directories: [...directories.values()] };
+  }
+}
+
+interface Directory {
+  traits: Traits | undefined;
+  readonly entries: Map<string, Directory | Traits>;
+}
+
+const NO_TRAITS: Traits = ["dir", "", "", "", ""];
+
+function isDirectory(entry: Directory | Traits): entry is Directory {
+  return !Array.isArray(entry);
+}
+
+function entered(parent: Directory, name: string): Directory {
+  const known = parent.entries.get(name);
+  if (known !== undefined && isDirectory(known)) return known;
+  const made: Directory = { traits: undefined, entries: new Map() };
+  parent.entries.set(name, made);
+  return made;
+}
+
+function writtenOf(directory: Directory, done: ReadonlyMap<Directory, Digest>): TreeDirectory {
+  const below: Digest[] = [];
+  const entries = [...directory.entries].sort(([a], [b]) => (a < b ? -1 : 1));
+  const rows = entries.map(([name, entry]): TreeEntry => {
+    if (!isDirectory(entry)) return [name, ...entry];
+    const digest = digestIn(done, entry);
+    below.push(digest);
+    const [kind, mode, owner, , attributes] = entry.traits ?? NO_TRAITS;
+    return [name, kind, mode, owner, digest, attributes];
+  });
+  const text = JSON.stringify(rows);
+  return { digest: digestOf(text), text, below };
+}
+
+function digestIn(done: ReadonlyMap<Directory, Digest>, directory: Directory): Digest {
+  const digest = done.get(directory);
+  if (digest === undefined) throw new TypeError("a directory comes before what is in it");
+  return digest;
+}
