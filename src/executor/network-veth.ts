@@ -28,8 +28,12 @@ export interface VethOptions {
   readonly reserved: readonly Ipv4[];
   /** The number of the first device to try. */
   readonly seed: number;
+  /** The machine's own name servers, where steps reach none of them: their questions are handed on. Else empty. */
+  readonly resolvers: readonly string[];
 }
 
+/** Where steps find whoever hands their questions on; Docker has its own there. */
+const RESOLVER = { address: Buffer.from([127, 0, 0, 11]), port: 53 };
 /** The kernel's own numbers for devices grow from 1. */
 const LOOPBACK_INDEX = 1;
 const INSIDE_INDEX = 1_000;
@@ -108,18 +112,23 @@ class Veth implements NetworkDriver {
       if (signal?.aborted) throw canceled(signal);
       this.#number = (this.#number + 1) % ADDRESSES;
       const made = await this.#make(this.#number);
-      if (made !== undefined) return this.#network(made);
+      if (made !== undefined) return await this.#network(made);
     }
     throw new EngineError("unavailable", `all ${ADDRESSES} addresses for steps are in use`);
   }
 
-  #network(opened: OpenNetwork): StepNetwork {
+  async #network(opened: OpenNetwork): Promise<StepNetwork> {
+    const { plane, resolvers } = this.#parts.options;
+    const close = () => plane.control("closeNetwork", opened);
+    const forwarder = resolvers.length === 0 ? undefined : await handOn(plane, opened, resolvers).catch(failing(close));
     return {
       entry: { kind: "open", namespace: opened.namespace },
       gateway: formatIpv4(this.#gateway),
+      ...(forwarder && { resolver: RESOLVER.address.join(".") }),
       // Nobody waits for it: the address is free when the name is.
       [Symbol.asyncDispose]: async () => {
-        const closing = this.#parts.options.plane.control("closeNetwork", opened);
+        await forwarder?.[Symbol.asyncDispose]();
+        const closing = close();
         this.#closing.add(closing);
         closing.finally(() => this.#closing.delete(closing)).catch(() => {});
       },
@@ -171,4 +180,25 @@ async function openNamespace(plane: NetworkPlane, request: NetworkRequest): Prom
   } catch (error) {
     throw new EngineError("unavailable", `making a network namespace: ${messageOf(error)}`, { cause: error });
   }
+}
+
+/** Answers the questions for names that are asked in a network. Throws EngineError `unavailable`. */
+async function handOn(
+  plane: NetworkPlane,
+  { namespace }: OpenNetwork,
+  servers: readonly string[],
+): Promise<AsyncDisposable> {
+  const { openNameForwarder } = await import("./name-forwarder.js");
+  try {
+    return await openNameForwarder(await plane.control("listenInNetwork", { namespace, ...RESOLVER }), { servers });
+  } catch (error) {
+    throw new EngineError("unavailable", `listening for questions for names: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function failing(close: () => Promise<void>): (error: unknown) => Promise<never> {
+  return async (error) => {
+    await close();
+    throw error;
+  };
 }

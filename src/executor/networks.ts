@@ -8,7 +8,13 @@ import { type ForwardingPlace, sweepForwarding } from "./network-forwarding.js";
 import { chooseRange, type Ipv4, ipv4Of, type Prefix, parseIpv4 } from "./network-range.js";
 import { openUserMode, PASTA, SLIRP4NETNS, type UserModeProgram } from "./network-usermode.js";
 import { openVeth } from "./network-veth.js";
-import { nameServers, readResolvConf, readUpstreamResolvConf, stepResolvConf } from "./resolv-conf.js";
+import {
+  machineResolvers,
+  nameServers,
+  readResolvConf,
+  readUpstreamResolvConf,
+  stepResolvConf,
+} from "./resolv-conf.js";
 
 /** Where the networks of an engine's steps come from. Nothing is touched before the first is asked for. */
 export interface Networks extends AsyncDisposable {
@@ -94,7 +100,8 @@ async function open(name: NetworkDriverName, options: NetworksOptions): Promise<
     case "veth": {
       if (!options.root) throw new EngineError("unavailable", "only root may connect devices to the machine's network");
       const { plane, owner, seed } = options;
-      return openVeth({ plane, owner, seed, place: placeOf(options), reserved: reservedAddresses() });
+      const resolvers = machineResolvers(readResolvConf(), readUpstreamResolvConf);
+      return openVeth({ plane, owner, seed, place: placeOf(options), reserved: reservedAddresses(), resolvers });
     }
     case "pasta":
       return openProgram(PASTA, options);
@@ -107,8 +114,8 @@ function openProgram(program: UserModeProgram, { plane, dirs, searchPath, root }
   const reserved = reservedAddresses().map((address): Prefix => ({ address, bits: 32 }));
   const range = chooseRange([...readRoutes(), ...reserved]);
   if (!range) throw new EngineError("unavailable", "all private addresses are routed to somewhere else");
-  const names = stepResolvConf({ machine: readResolvConf(), upstream: readUpstreamResolvConf });
-  const resolves = names.warning !== undefined;
+  const { warning } = stepResolvConf({ machine: readResolvConf(), upstream: readUpstreamResolvConf });
+  const resolves = warning !== undefined;
   return openUserMode(program, { plane, directory: dirs.mounts, searchPath, range, root, resolves });
 }
 

@@ -22,6 +22,8 @@ const SYSTEMD_STUB = "127.0.0.53";
 const MACHINE_FILE = "/etc/resolv.conf";
 const UPSTREAM_FILE = "/run/systemd/resolve/resolv.conf";
 const RESOLV_CONF_MAX_BYTES = 64 * 1024;
+/** Resolvers look at no more (resolv.conf(5)). */
+const SERVERS_MAX = 3;
 
 /**
  * resolv.conf(5) for a step with a network of its own, which speaks IPv4: this machine's, without the servers that it does not reach. Where
@@ -41,6 +43,14 @@ export function stepResolvConf({ machine, upstream, forwarder }: ResolverGround)
   const which = known.length === 0 ? "names no server" : `names only ${known.join(", ")}, which a step does not reach`;
   const warning = `RUN steps can't look names up: ${MACHINE_FILE} ${which}; --network=host would give them this machine's network`;
   return { text: rest, warning };
+}
+
+/** Whom somebody on this machine is to ask for steps that reach none of its servers; empty where they reach one, or there is none. */
+export function machineResolvers(machine: string, upstream: ResolverGround["upstream"]): readonly string[] {
+  if (stepResolvConf({ machine, upstream }).warning === undefined) return [];
+  return nameServers(machine)
+    .filter((server) => isIP(server) !== 0)
+    .slice(0, SERVERS_MAX);
 }
 
 /** The addresses of the servers a resolv.conf names. */

@@ -1,4 +1,5 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import fs from "node:fs";
 import { beforeEach, describe, expect, type TestContext, test } from "vitest";
 import { createNetworkWorld, type NetworkWorld } from "./network-world.js";
@@ -218,21 +219,39 @@ test("where nothing else works steps share the machine's network, and the build 
   expect(said.match(/RUN steps share this machine's network/g)).toHaveLength(1);
 });
 
-test("steps that can't look names up are told of, unless a program forwards", async (context) => {
+/** Answers every question for a name with 192.0.2.7 (RFC 1035). */
+const NAME_SERVER = `const server = require("node:dgram").createSocket("udp4");
+server.on("message", (question, { port, address }) => {
+  const end = question.indexOf(0, 12) + 5;
+  const answer = Buffer.concat([question.subarray(0, end), Buffer.from([192, 12, 0, 1, 0, 1, 0, 0, 0, 9, 0, 4, 192, 0, 2, 7])]);
+  answer.set([0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0], 2);
+  server.send(answer, port, address);
+}).bind(53, "127.0.0.1", () => console.log("ready"));`;
+
+test("steps look names up by a server that listens on the machine's loopback device", async (context) => {
+  const [program = "", ...args] = [...network.machine, process.execPath, "-e", NAME_SERVER];
+  const server = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"] });
+  context.onTestFinished(() => void server.kill("SIGKILL"));
+  await once(server.stdout, "data");
   const resolv = world.path("resolv.conf");
   fs.writeFileSync(resolv, "search lan\nnameserver 127.0.0.1\n");
   const options = { under: covering("/etc/resolv.conf", resolv) };
+  const look =
+    "RUN echo conf=$(cat /etc/resolv.conf | tr ' \\n' _,) && echo address=$(nslookup -type=a name.lan | awk '/^Address/ { print $NF }' | tail -n 1)";
+  const said = await build([look], [], options);
+  expect(lineOf(said, ANSWER("conf"))).toBe("search_lan,nameserver_127.0.0.11,");
+  expect(lineOf(said, ANSWER("address"))).toBe("192.0.2.7");
+  needs(context, "slirp4netns");
+  const answer = await build([`${look} # slirp4netns`], [], { ...options, env: { ASHLAR_NETWORK: "slirp4netns" } });
+  expect(lineOf(answer, ANSWER("conf"))).toBe("search_lan,nameserver_10.187.0.3,");
+  expect(lineOf(answer, ANSWER("address"))).toBe("192.0.2.7");
+});
+
+test("steps that can't look names up are told of", async () => {
+  const resolv = world.path("resolv.conf");
+  fs.writeFileSync(resolv, "search lan\n");
+  const options = { under: covering("/etc/resolv.conf", resolv) };
   const said = await build(["RUN echo servers=$(grep -c nameserver /etc/resolv.conf)"], [], options);
   expect(lineOf(said, ANSWER("servers"))).toBe("0");
-  expect(said).toContain("RUN steps can't look names up: /etc/resolv.conf names only 127.0.0.1");
-  needs(context, "slirp4netns");
-  const answer = await build(
-    ["RUN echo servers=$(awk '/nameserver/ { print $2 }' /etc/resolv.conf) # slirp4netns"],
-    [],
-    {
-      ...options,
-      env: { ASHLAR_NETWORK: "slirp4netns" },
-    },
-  );
-  expect(lineOf(answer, ANSWER("servers"))).toMatch(/^10\.187\.0\.3$/);
+  expect(said).toContain("RUN steps can't look names up: /etc/resolv.conf names no server");
 });

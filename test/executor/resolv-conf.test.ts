@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { hostsFile } from "../../src/executor/etc-files.js";
-import { nameServers, stepResolvConf } from "../../src/executor/resolv-conf.js";
+import { machineResolvers, nameServers, stepResolvConf } from "../../src/executor/resolv-conf.js";
 
 const nothing = () => undefined;
 const of = (machine: string, upstream: () => string | undefined = nothing, forwarder?: string) =>
@@ -31,6 +31,19 @@ describe("the resolv.conf of a step with a network of its own", () => {
     expect(of("nameserver 127.0.0.1\nnameserver ::1").warning).toMatch(/names only 127\.0\.0\.1, ::1,.*--network=host/);
     expect(of("")).toEqual({ text: "", warning: expect.stringContaining("names no server") });
   });
+});
+
+it("a machine's servers are asked for steps only where they reach none of them", () => {
+  const upstream = () => "nameserver 192.0.2.1\n";
+  expect(machineResolvers("nameserver 127.0.0.1\nnameserver ::1\nnameserver fd00::1\n", nothing)).toEqual([
+    "127.0.0.1",
+    "::1",
+    "fd00::1",
+  ]);
+  expect(machineResolvers("nameserver 127.0.0.1\nnameserver nonsense\n".repeat(9), nothing)).toHaveLength(3);
+  expect(machineResolvers("nameserver 127.0.0.1\nnameserver 192.0.2.1\n", nothing)).toEqual([]);
+  expect(machineResolvers("nameserver 127.0.0.53\n", upstream)).toEqual([]);
+  expect(machineResolvers("search lan\n", nothing)).toEqual([]);
 });
 
 it("servers are the lines of that keyword", () => {

@@ -18,7 +18,14 @@ import { exportLayer } from "./layer-export.js";
 import { type LayerSummary, measure } from "./layer-measure.js";
 import { statOf } from "./layer-stat.js";
 import { layerDir, type MountRequest, mountTree, unmountTree } from "./mounting.js";
-import { closeNetlinkSocket, closeNetwork, openNetlinkSocket, openNetwork, talkNetlink } from "./network.js";
+import {
+  closeNetlinkSocket,
+  closeNetwork,
+  listenInNetwork,
+  openNetlinkSocket,
+  openNetwork,
+  talkNetlink,
+} from "./network.js";
 import { chown } from "./ownership.js";
 import { removeTree } from "./remove.js";
 import { forgetScan, newestFile, readSourceFile, scanSummary, statSource } from "./scan-jobs.js";
@@ -113,6 +120,7 @@ export const jobs = {
   newestFile,
   openNetwork,
   closeNetwork,
+  listenInNetwork,
   openNetlinkSocket,
   closeNetlinkSocket,
   talkNetlink,

@@ -7,6 +7,7 @@ import {
   type NetlinkProtocol,
   type NetlinkRequest,
   networkCookie,
+  openListeningSocket,
   openNetlink,
   setns,
   systemCode,
@@ -72,6 +73,30 @@ export const openNetwork: Job<NetworkRequest, OpenNetwork | Extract<NetlinkOutco
 /** Closes a network: it is gone when nothing runs in it. */
 export const closeNetwork: Job<OpenNetwork, void> = ({ namespace }) => closeFile(namespace);
 
+/** Sockets that take what is said to ADDRESS, the four bytes of an IPv4 address, and PORT inside an open network. */
+export interface ListeningPlace extends OpenNetwork {
+  readonly address: Uint8Array;
+  readonly port: number;
+}
+
+/** Descriptors of a UDP and of a TCP socket, which are the asker's to close; the network lives as long as they are open. */
+export interface ListeningSockets {
+  readonly datagram: number;
+  readonly stream: number;
+}
+
+/** Listens inside an open network. */
+export const listenInNetwork: Job<ListeningPlace, ListeningSockets> = ({ namespace, address, port }) =>
+  inNetwork(namespace, () => {
+    const datagram = openListeningSocket("datagram", address, port);
+    try {
+      return { datagram, stream: openListeningSocket("stream", address, port) };
+    } catch (error) {
+      closeDescriptor(datagram);
+      throw error;
+    }
+  });
+
 /** Opens a socket to the machine's own network namespace. */
 export const openNetlinkSocket: Job<{ readonly protocol: NetlinkProtocol }, MachineSocket> = ({ protocol }) => {
   const socket = openNetlink(protocol);
@@ -98,7 +123,7 @@ export const closeNetlinkSocket: Job<Pick<MachineSocket, "socket" | "namespace">
   closeFile(namespace);
 };
 
-/** Does WORK, which starts a child, in the open network NAMESPACE; the thread is back in its own afterwards. */
+/** Does WORK, which starts a child or opens a socket, in the open network NAMESPACE; the thread is back in its own afterwards. */
 export function inNetwork<T>(namespace: number, work: () => T): T {
   if (!open.has(namespace)) throw new EngineError("internal", `no open network namespace: ${namespace}`);
   return inNamespace(namespace, work);
