@@ -43,6 +43,7 @@ export interface BuildFlags {
   readonly allow?: readonly string[];
   readonly maxParallelism?: string;
   readonly isolation?: string;
+  readonly onError?: string;
   readonly check?: boolean;
   readonly call?: string;
   readonly debug?: boolean;

@@ -26,6 +26,8 @@ export interface BuildInvocation {
   readonly outputs: readonly OutputTarget[] | undefined;
   readonly engine: EngineOptions;
   readonly progress: ProgressMode;
+  /** A shell is wanted in the container of a step that fails. */
+  readonly shellOnError: boolean;
   /** What is asked instead of building; undefined: nothing. */
   readonly call: Call | undefined;
   readonly quiet: boolean;
@@ -66,6 +68,7 @@ export function parseBuild(flags: BuildFlags, contextPath: string | undefined, a
     outputs,
     engine: parseEngine(flags, ambient),
     progress: quiet ? "quiet" : parseProgress(flags.progress, ambient.env),
+    shellOnError: flags.onError !== undefined && parseChoice(flags.onError, "--on-error", ON_ERROR) === "shell",
     call: callOf(flags),
     quiet,
     iidFile: resolved(flags.iidfile, ambient.cwd),
@@ -102,6 +105,7 @@ export function isSet(value: string | undefined): boolean {
 }
 
 const NETWORK_MODES = ["auto", "veth", "pasta", "slirp4netns", "host"] as const;
+const ON_ERROR = ["shell", "fail"] as const;
 const PROGRESS_MODES = ["auto", "tty", "plain", "quiet", "none", "rawjson"] as const;
 
 function parseContext(
@@ -235,7 +239,8 @@ function callOf({ call, check }: BuildFlags): Call | undefined {
   return parsed;
 }
 
-function parseProgress(flag: string | undefined, env: Ambient["env"]): ProgressMode {
+/** How progress is shown: what --progress says, else BUILDKIT_PROGRESS. */
+export function parseProgress(flag: string | undefined, env: Ambient["env"]): ProgressMode {
   if (flag !== undefined) return parseChoice(flag, "--progress", PROGRESS_MODES);
   return parseChoice(env.BUILDKIT_PROGRESS || "auto", "BUILDKIT_PROGRESS", PROGRESS_MODES);
 }

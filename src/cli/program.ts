@@ -144,6 +144,7 @@ function addStepFlags(build: Command): void {
     .addOption(list("--resource <key=value>", "bound steps: memory=2g, cpu-quota=50000, cpuset-cpus=0-3 ..."))
     .option("--max-parallelism <n>", "RUN steps at once")
     .option("--isolation <kind>", "how steps run: oci or sandbox")
+    .option("--on-error <what>", "shell: open a shell in the container of a RUN that fails (needs a terminal)")
     .addOption(list("--attest <spec>", "say something of the image: type=provenance,mode=max or type=sbom"))
     .option("--provenance <value>", "say how it was made: true, false, mode=min|max ... (default: false)")
     .option("--sbom <value>", "say what packages it holds: true or false (default: false)")

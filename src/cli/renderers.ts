@@ -1,9 +1,10 @@
 import {
+  createPausable,
   createPlainRenderer,
   createQuietRenderer,
   createRawjsonRenderer,
   createTtyRenderer,
-  type Renderer,
+  type PausableRenderer,
   type TextOutput,
 } from "../progress/index.js";
 import type { ProgressMode } from "./build-request.js";
@@ -11,7 +12,7 @@ import type { Surroundings } from "./surroundings.js";
 import { UsageError } from "./usage-error.js";
 
 /** The renderer MODE asks for, on standard error. */
-export function createRenderer(mode: ProgressMode, surroundings: Surroundings, debug: boolean): Renderer {
+export function createRenderer(mode: ProgressMode, surroundings: Surroundings, debug: boolean): PausableRenderer {
   const { stderr, clock, env } = surroundings;
   const isTerminal = stderr.isTTY === true;
   // https://no-color.org: any value but the empty one.
@@ -21,17 +22,17 @@ export function createRenderer(mode: ProgressMode, surroundings: Surroundings, d
   switch (mode) {
     case "quiet":
     case "none":
-      return createQuietRenderer(out, options);
+      return createPausable(out, (held) => createQuietRenderer(held, options));
     case "rawjson":
-      return createRawjsonRenderer(out, options);
+      return createPausable(out, (held) => createRawjsonRenderer(held, options));
     case "tty":
       if (!isTerminal) throw new UsageError("--progress=tty needs a terminal on standard error");
       return createTtyRenderer(out, { ...options, ...ttyOptions(surroundings) });
     case "auto":
       if (isTerminal && env.TERM !== "dumb") return createTtyRenderer(out, { ...options, ...ttyOptions(surroundings) });
-      return createPlainRenderer(out, options);
+      return createPausable(out, (held) => createPlainRenderer(held, options));
     case "plain":
-      return createPlainRenderer(out, options);
+      return createPausable(out, (held) => createPlainRenderer(held, options));
   }
 }
 

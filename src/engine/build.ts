@@ -12,7 +12,7 @@ import {
 import type { CacheMounts } from "../cache/index.js";
 import type { Executor } from "../executor/index.js";
 import { createDockerfileFrontend, type FrontendImage } from "../frontend/index.js";
-import type { OpNode } from "../llb/index.js";
+import type { OpMetadata, OpNode } from "../llb/index.js";
 import { createResult, type FileResult, type OpEnvironment } from "../ops/index.js";
 import type { HttpClient } from "../registry/index.js";
 import type { SigningKey } from "../sign/index.js";
@@ -23,6 +23,7 @@ import type { Database } from "../store/index.js";
 import { type Attesting, attestationsOf } from "./attestations.js";
 import { type Catalog, createCatalog } from "./catalog.js";
 import { createEarlyPacking, type EarlyPacking } from "./early-packing.js";
+import { inspectionOf } from "./failed-container.js";
 import { failureAt, located } from "./failure.js";
 import { frontendRequest } from "./frontend-request.js";
 import { rootOf } from "./graph.js";
@@ -83,6 +84,7 @@ class Build implements AsyncDisposable {
   readonly #startedAt: number;
   #packing: EarlyPacking | undefined;
   #signingKey: SigningKey | undefined;
+  #images: readonly FrontendImage[] = [];
 
   constructor(engine: BuildEngine, request: BuildRequest) {
     this.#engine = engine;
@@ -125,6 +127,10 @@ class Build implements AsyncDisposable {
       report,
       signal: this.#signal,
       scope: this.#scope,
+      inspection: inspectionOf(this.#request, {
+        signal: this.#signal,
+        metadata: (digest) => this.#metadata(digest),
+      }),
       onMade: (vertex, results) => this.#packing?.made(vertex.digest, results),
       onWarning: (diagnostic, text) => report.warn(diagnostic, text),
     });
@@ -134,6 +140,7 @@ class Build implements AsyncDisposable {
     const { clock } = this.#engine;
     const request = frontendRequest(this.#request, inputs);
     const { images, multiPlatform } = await createDockerfileFrontend().solve(request, bridge, { signal: this.#signal });
+    this.#images = images;
     const { environment, job } = await solver();
     this.#packEarly(images);
     const built = await this.#solved(images, { job, environment, inputs });
@@ -169,11 +176,15 @@ class Build implements AsyncDisposable {
       return await this.#solveAll(images, job, environment);
     } catch (error) {
       const digest = job.failure?.error === error ? job.failure?.vertex.digest : undefined;
-      const known = images.flatMap(({ definition }) => (digest && definition.metadata.get(digest)) ?? []);
+      const known = digest === undefined ? [] : this.#metadata(digest);
       const step = known.find(({ location }) => location?.file === inputs.dockerfile.name);
       if (!step?.location || errorCode(error) === "canceled") throw error;
       throw failureAt(error, inputs, { name: step.name, location: step.location });
     }
+  }
+
+  #metadata(digest: Digest): readonly OpMetadata[] {
+    return this.#images.flatMap(({ definition }) => definition.metadata.get(digest) ?? []);
   }
 
   async #solveAll(

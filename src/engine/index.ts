@@ -5,6 +5,7 @@ export { EngineError, type ErrorCode } from "../base/index.js";
 export type { StepResources, Terminal } from "../executor/index.js";
 export type { ProgressEvent } from "../progress/index.js";
 export { createEngine } from "./engine.js";
+export type { FailedContainer } from "./failed-container.js";
 export type { ImageReport, ListedManifest, ReportDetail, ReportedImage } from "./image-report.js";
 export {
   type CreatedImage,

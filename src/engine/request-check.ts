@@ -70,5 +70,6 @@ const OPTIONS: Readonly<Record<keyof BuildRequest, readonly [what: string, fits:
   sign: ["an object with the path of a key", (value) => isObject(value) && isString(value.key)],
   maxParallelism: NUMBER,
   onProgress: ["a function", (value) => typeof value === "function"],
+  onFailedStep: ["a function", (value) => typeof value === "function"],
   signal: ["an AbortSignal", (value) => isObject(value) && "aborted" in value],
 };

@@ -2,6 +2,7 @@ import { EngineError, type ErrorCode } from "../base/index.js";
 import type { StepResources, Terminal } from "../executor/index.js";
 import type { Outline, TargetInfo } from "../frontend/index.js";
 import type { ProgressSink, SourceExcerpt } from "../progress/index.js";
+import type { FailedContainer } from "./failed-container.js";
 
 /** One build, as a value: what `ashlar build` makes of its flags, and what a library caller writes. */
 export interface BuildRequest {
@@ -51,6 +52,11 @@ export interface BuildRequest {
   /** RUN steps at once; unbounded when absent. */
   readonly maxParallelism?: number;
   readonly onProgress?: ProgressSink["emit"];
+  /**
+   * A RUN has failed, and its container stands as it left it until the promise settles; then the build fails as it would have. Called for
+   * one at a time; other steps go on meanwhile. What it throws is ignored.
+   */
+  readonly onFailedStep?: (container: FailedContainer) => Promise<void>;
   readonly signal?: AbortSignal;
 }
 

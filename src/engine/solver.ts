@@ -3,7 +3,7 @@ import { createLimiter, type Scope } from "../base/index.js";
 import { createLocalCache } from "../cache/index.js";
 import type { OpNode } from "../llb/index.js";
 import { hostPlatform } from "../oci/index.js";
-import { createOp, createResult, type FileResult, type OpEnvironment } from "../ops/index.js";
+import { createOp, createResult, type FileResult, type Inspection, type OpEnvironment } from "../ops/index.js";
 import type { VertexInfo } from "../progress/index.js";
 import { RETRY_DELAYS_MS } from "../registry/index.js";
 import { openSecrets, openSshAgents } from "../session/index.js";
@@ -32,6 +32,8 @@ export interface RequestScope {
   readonly signal: AbortSignal;
   /** Told what each step has made. */
   readonly onMade?: ((vertex: VertexInfo, results: readonly FileResult[]) => void) | undefined;
+  /** Who wants to look at steps that fail. */
+  readonly inspection?: Inspection | undefined;
   /** Takes what has to be given back when the request ends. */
   readonly scope: Scope;
 }
@@ -69,6 +71,7 @@ async function openEnvironment(parts: RequestScope): Promise<OpEnvironment> {
     directories,
     entitlements: new Set(request.allow ?? []),
     resources: request.resources ?? {},
+    inspection: parts.inspection,
     cdiDirectories: engine.cdiDirectories,
     steps: createLimiter(request.maxParallelism ?? Number.POSITIVE_INFINITY),
     pulledBy: new Map(),

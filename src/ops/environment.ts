@@ -5,6 +5,7 @@ import type { VertexInfo } from "../progress/index.js";
 import type { Secrets, SshAgents } from "../session/index.js";
 import type { ContentTree, DataPlane, LayerId, LayerStore, StateDirs } from "../snapshot/index.js";
 import type { GitCheckouts, HttpDownloads } from "../sources/index.js";
+import type { Inspection } from "./inspection.js";
 
 /** What the ops of one build work with. */
 export interface OpEnvironment {
@@ -31,6 +32,8 @@ export interface OpEnvironment {
   /** Bounds of every step. */
   readonly resources: StepResources;
   readonly steps: Limiter;
+  /** Who wants to look at steps that fail. */
+  readonly inspection?: Inspection | undefined;
   /** Which vertex speaks for a layer that has to be pulled. */
   readonly pulledBy: Map<LayerId, VertexInfo>;
   readonly contextDigests: Map<string, Promise<Digest>>;

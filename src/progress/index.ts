@@ -1,8 +1,10 @@
 export * from "./event.js";
 export { sourceExcerpt } from "./excerpt.js";
 export { formatBytes } from "./format.js";
+export { createPausable } from "./pausable.js";
 export * from "./plain.js";
 export * from "./quiet.js";
 export * from "./rawjson.js";
 export * from "./renderer.js";
+export { printable } from "./text-width.js";
 export * from "./tty.js";

@@ -7,6 +7,12 @@ export interface Renderer extends ProgressSink {
   finish(summary: Summary): void;
 }
 
+/** A renderer of a terminal that others may want in between. */
+export interface PausableRenderer extends Renderer {
+  /** Writes nothing more until the returned function is called; what happens meanwhile is shown then. */
+  pause(): () => void;
+}
+
 /** Where a renderer writes; `process.stderr` is one. */
 export interface TextOutput {
   write(text: string): unknown;

@@ -1,7 +1,7 @@
 import { endingText } from "./ending.js";
 import type { ProgressEvent } from "./event.js";
 import { composeFrame, type WindowSize } from "./frame.js";
-import type { Renderer, RendererOptions, Summary, TextOutput } from "./renderer.js";
+import type { PausableRenderer, RendererOptions, Summary, TextOutput } from "./renderer.js";
 import { createScreen, type Screen } from "./screen.js";
 import { createTrace, type Trace } from "./trace.js";
 
@@ -13,7 +13,7 @@ export interface TtyOptions extends RendererOptions {
 }
 
 /** A live view for people: a line per step, the last output of those that run, drawn again as things happen. */
-export function createTtyRenderer(out: TextOutput, options: TtyOptions): Renderer {
+export function createTtyRenderer(out: TextOutput, options: TtyOptions): PausableRenderer {
   return new TtyRenderer(out, options);
 }
 
@@ -21,11 +21,12 @@ export function createTtyRenderer(out: TextOutput, options: TtyOptions): Rendere
 const FRAME_MS = 100;
 const DEFAULT_LOG_LINES = 6;
 
-class TtyRenderer implements Renderer {
+class TtyRenderer implements PausableRenderer {
   readonly #out: TextOutput;
   readonly #options: TtyOptions;
   readonly #trace: Trace = createTrace();
-  readonly #screen: Screen;
+  #screen: Screen;
+  #paused = false;
   #finished = false;
   #cancelFrame: (() => void) | undefined;
 
@@ -38,17 +39,36 @@ class TtyRenderer implements Renderer {
   emit(event: ProgressEvent): void {
     if (this.#finished) return;
     this.#trace.apply(event);
-    if (this.#trace.startedAt !== undefined && !this.#cancelFrame) this.#drawAgain();
+    if (this.#trace.startedAt !== undefined && !this.#cancelFrame && !this.#paused) this.#drawAgain();
+  }
+
+  /** What is drawn stays, and the next frame comes below whatever others have written. */
+  pause(): () => void {
+    if (this.#finished) return () => {};
+    this.#stopFrames();
+    if (this.#trace.startedAt !== undefined) this.#draw("no");
+    this.#paused = true;
+    return () => {
+      if (!this.#paused) return;
+      this.#paused = false;
+      this.#screen = createScreen(this.#out);
+      if (this.#trace.startedAt !== undefined && !this.#finished) this.#drawAgain();
+    };
   }
 
   finish(summary: Summary): void {
     if (this.#finished) return;
     this.#finished = true;
-    this.#cancelFrame?.();
+    this.#stopFrames();
     if (this.#trace.startedAt !== undefined)
       this.#draw(summary.kind === "built" || summary.kind === "silent" ? "finished" : "failed");
     const ending = endingText(this.#trace, summary, this.#options);
     if (ending !== "") this.#out.write(ending);
+  }
+
+  #stopFrames(): void {
+    this.#cancelFrame?.();
+    this.#cancelFrame = undefined;
   }
 
   /** Draws now and every FRAME_MS until the build ends: the time in the header goes on while nothing else happens. */

@@ -9,6 +9,7 @@ import { answerCall, type Call, callExitCode, callMetadata, callText } from "../
 import { loadProxyArgs } from "../docker-config.js";
 import { BROKEN_PIPE_CODE } from "../exit-codes.js";
 import { failureOf } from "../failure.js";
+import { failureShell } from "../failure-shell.js";
 import { createImageLoader, type ImageLoader } from "../image-loader.js";
 import { familiarName } from "../image-name.js";
 import { failureMetadata, metadataOf, type ToldWarning } from "../metadata.js";
@@ -33,6 +34,7 @@ export async function buildCommand(
   const loader = targets?.some(({ kind }) => kind === "load") ? createImageLoader(env) : undefined;
   const outputs = targets && outputSpecs(targets, loader, surroundings);
   const renderer = createRenderer(invocation.progress, surroundings, invocation.debug);
+  const onFailedStep = failureShell(invocation, renderer, surroundings);
   using stopping = listenForStop(surroundings);
   const { signal } = stopping;
   const warnings: ToldWarning[] = [];
@@ -43,7 +45,12 @@ export async function buildCommand(
   try {
     checkInputs(invocation);
     if (invocation.iidFile) fs.rmSync(invocation.iidFile, { force: true });
-    const request = { ...(await completeRequest(invocation, surroundings, signal)), onProgress, signal };
+    const request = {
+      ...(await completeRequest(invocation, surroundings, signal)),
+      ...onFailedStep,
+      onProgress,
+      signal,
+    };
     if (invocation.call) return await answer(invocation.call, request, { invocation, renderer, surroundings });
     const result = await build({ ...request, ...(outputs ? { outputs } : {}) }, invocation, surroundings);
     if (loader) await finished(loader.archive);

@@ -10,6 +10,7 @@ import type { Job, JobContext } from "./context.js";
 import { convertBlob } from "./convert-blob.js";
 import { applyFileAction } from "./file-apply.js";
 import { makeMountpoints, removeMountpoints } from "./file-mountpoints.js";
+import { findProgram } from "./file-programs.js";
 import { resolveUser } from "./file-user.js";
 import { tarTree } from "./layer-archive.js";
 import { exportTree } from "./layer-checkout.js";
@@ -111,6 +112,7 @@ export const jobs = {
   applyFileAction,
   contentDigest,
   resolveUser,
+  findProgram,
   makeMountpoints,
   removeMountpoints,
   forgetScan,
