@@ -4,7 +4,7 @@ import { type AbortOptions, type Clock, EngineError, Flight, lazy, unreachable }
 import { parseDocument } from "../oci/index.js";
 import { type Challenge, parseChallenges } from "./challenge.js";
 import { statusError } from "./errors.js";
-import type { HttpClient, HttpRequest } from "./http.js";
+import type { HttpClient, HttpRequest, HttpResponse } from "./http.js";
 
 /** Who we are to a registry, as the caller of a build knows it. */
 export interface CredentialSource {
@@ -52,6 +52,7 @@ export function createTokenCache(): TokenCache {
 export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
   const { registry, tokens, clock } = options;
   const flight = new Flight<string, string | undefined>();
+  const silent = new Set<string>();
   const keyOf = (scope: string): string => `${registry} ${scope}`;
   const known = async (scope: string): Promise<string | undefined> => {
     const token = (await tokens()).get(keyOf(scope));
@@ -71,7 +72,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       )
         return undefined;
       const ask = async (shared: AbortSignal): Promise<string | undefined> => {
-        const token = await answerTo(challenge, scope, options, shared);
+        const token = await answerTo(challenge, scope, { ...options, silent }, shared);
         if (token !== undefined)
           (await tokens()).set(keyOf(scope), { header: token.header, goodUntil: clock.now() + token.goodForMs });
         return token?.header;
@@ -90,6 +91,12 @@ const TOKEN_SECONDS_DEFAULT = 60;
 const TOKEN_LIFE_USED = 0.9;
 const CLIENT_ID = "ashlar";
 
+/** What answers a challenge. */
+interface Answering extends AuthenticatorOptions {
+  /** Realms that know nothing of distribution's OAuth 2. */
+  readonly silent: Set<string>;
+}
+
 interface Token {
   readonly header: string;
   readonly goodForMs: number;
@@ -98,7 +105,7 @@ interface Token {
 async function answerTo(
   challenge: Challenge,
   scope: string,
-  options: AuthenticatorOptions,
+  options: Answering,
   signal: AbortSignal,
 ): Promise<Token | undefined> {
   const credential = await options.credentials?.get(options.registry, { signal });
@@ -110,7 +117,7 @@ async function answerTo(
       if (credential?.kind === "registry-token")
         return { header: `Bearer ${credential.token}`, goodForMs: Number.POSITIVE_INFINITY };
       const scopes = mergedScopes(`${scope} ${challenge.scope ?? ""}`);
-      return fetchToken(tokenRequest(challenge, scopes, credential, options), options, signal);
+      return firstToken(tokenRequests(challenge, scopes, credential, options), options, signal);
     }
     default:
       return unreachable(challenge);
@@ -138,36 +145,75 @@ function basic({ username, password }: { readonly username: string; readonly pas
 
 type Pair = [name: string, value: string];
 
-/** A GET for a password or none (distribution's token authentication), a POST for a refresh token (its OAuth 2 variant). */
-function tokenRequest(
+type TokenRequest = Omit<HttpRequest, "signal">;
+
+/**
+ * The ways to ask for a token: by OAuth 2 (a POST) for those who have a secret, then, for servers that don't know that, by distribution's
+ * own token authentication (a GET), which is also for everybody.
+ */
+function tokenRequests(
   challenge: Challenge & { readonly scheme: "bearer" },
   scopes: readonly string[],
-  credential: RegistryCredential | undefined,
+  credential: Exclude<RegistryCredential, { kind: "registry-token" }> | undefined,
   { registry, protocol }: AuthenticatorOptions,
-): Omit<HttpRequest, "signal"> {
+): readonly TokenRequest[] {
   const url = URL.canParse(challenge.realm) ? new URL(challenge.realm) : undefined;
   if (url === undefined || !(url.protocol === "https:" || (url.protocol === "http:" && protocol === "http:"))) {
     throw new EngineError("denied", `${registry}: refusing to ask ${url?.origin ?? "what is no URL"} for a token`);
   }
   const service: Pair[] = challenge.service === undefined ? [] : [["service", challenge.service]];
-  if (credential?.kind === "identity-token") {
-    const { token } = credential;
-    const grant: Pair[] = [
-      ["grant_type", "refresh_token"],
-      ["refresh_token", token],
-      ["client_id", CLIENT_ID],
-    ];
-    const text = new URLSearchParams([...service, ...grant, ["scope", scopes.join(" ")]]).toString();
-    return {
-      method: "POST",
-      url,
-      headers: { "content-type": "application/x-www-form-urlencoded" },
-      body: { kind: "secret", text },
-    };
+  const posted = new URL(url);
+  for (const [name, value] of [...service, ...scopes.map((scope): Pair => ["scope", scope])])
+    url.searchParams.append(name, value);
+  const get = (headers: HttpRequest["headers"]): TokenRequest => ({ method: "GET", url, headers });
+  if (credential === undefined) return [get({})];
+  const form: Pair[] = [...grantOf(credential), ...service, ["client_id", CLIENT_ID], ["scope", scopes.join(" ")]];
+  const post: TokenRequest = {
+    method: "POST",
+    url: posted,
+    headers: { "content-type": "application/x-www-form-urlencoded" },
+    body: { kind: "secret", text: new URLSearchParams(form).toString() },
+  };
+  const who = credential.kind === "password" ? credential : { username: "", password: credential.token };
+  return [post, get({ authorization: basic(who) })];
+}
+
+function grantOf(credential: Exclude<RegistryCredential, { kind: "registry-token" }>): readonly Pair[] {
+  switch (credential.kind) {
+    case "password":
+      return [
+        ["grant_type", "password"],
+        ["username", credential.username],
+        ["password", credential.password],
+      ];
+    case "identity-token":
+      return [
+        ["grant_type", "refresh_token"],
+        ["refresh_token", credential.token],
+      ];
+    default:
+      return unreachable(credential);
   }
-  const query: Pair[] = [...service, ...scopes.map((scope): Pair => ["scope", scope])];
-  for (const [name, value] of query) url.searchParams.append(name, value);
-  return { method: "GET", url, headers: credential?.kind === "password" ? { authorization: basic(credential) } : {} };
+}
+
+/** What servers say that know no POST, or not with these: by what they do, for there is no rule. */
+const POST_REFUSALS: ReadonlySet<number> = new Set([400, 401, 404, 405]);
+
+async function firstToken(
+  [request, ...others]: readonly TokenRequest[],
+  options: Answering,
+  signal: AbortSignal,
+): Promise<Token> {
+  if (request === undefined) throw new EngineError("internal", "there is no way to ask for a token");
+  const realm = request.url.origin + request.url.pathname;
+  const isLast = others.length === 0;
+  if (!isLast && options.silent.has(realm)) return firstToken(others, options, signal);
+  const response = await options.http.send({ ...request, signal });
+  if (isLast || !POST_REFUSALS.has(response.status)) return tokenOf(request, response, options);
+  response.discard();
+  const token = await firstToken(others, options, signal);
+  options.silent.add(realm);
+  return token;
 }
 
 const tokenSchema = v.object({
@@ -176,12 +222,11 @@ const tokenSchema = v.object({
   expires_in: v.nullish(v.number()),
 });
 
-async function fetchToken(
-  request: Omit<HttpRequest, "signal">,
-  { registry, http }: AuthenticatorOptions,
-  signal: AbortSignal,
+async function tokenOf(
+  request: TokenRequest,
+  response: HttpResponse,
+  { registry }: AuthenticatorOptions,
 ): Promise<Token> {
-  const response = await http.send({ ...request, signal });
   const kind = request.method === "POST" || request.headers.authorization !== undefined ? "oauth" : "anonymous";
   if (response.status !== 200) {
     const error = await statusError(response, `${registry}: failed to authorize: failed to fetch ${kind} token`);

@@ -381,12 +381,16 @@ describe("a registry in trouble", () => {
 
   it("is not asked again and again with tokens that don't help", async () => {
     let given = 0;
-    const tokens = await listen((_, response) => response.end(JSON.stringify({ token: `t${++given}` })));
+    const tokens = await listen((request, response) =>
+      request.method === "POST"
+        ? response.writeHead(405).end()
+        : response.end(JSON.stringify({ token: `t${++given}` })),
+    );
     const realm = `Bearer realm="http://${tokens}/",scope="repository:other:push registry:catalog:*"`;
     const repository = await serve((_, response) => response.writeHead(401, { "www-authenticate": realm }).end());
     await expect(repository.resolve({ tag: "one" })).rejects.toMatchObject({ code: "denied" });
     expect(given).toBe(1);
-    const asked = seen.find(({ headers }) => headers.host === tokens);
+    const asked = seen.find(({ headers, method }) => headers.host === tokens && method === "GET");
     expect(new URL(asked?.url ?? "", "http://x").searchParams.getAll("scope")).toEqual([
       "repository:app:pull",
       "repository:other:push",
