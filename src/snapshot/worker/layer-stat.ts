@@ -1,6 +1,6 @@
 import fs from "node:fs";
-import { S_IFBLK, S_IFCHR, S_IFIFO, S_IFMT, S_IFREG } from "../../base/index.js";
-import { type BytePath, join, toBuffer } from "./bytes.js";
+import { EngineError, S_IFBLK, S_IFCHR, S_IFIFO, S_IFMT, S_IFREG, systemCode } from "../../base/index.js";
+import { type BytePath, join, toBuffer, toText } from "./bytes.js";
 import { isWhiteout } from "./layer-whiteout.js";
 import { owned } from "./ownership.js";
 
@@ -29,7 +29,7 @@ export interface FileStat {
 /** Looks at PATH without following a link; undefined where there is nothing. */
 export function statOf(path: BytePath): FileStat | undefined {
   const file = toBuffer(path);
-  const found = fs.lstatSync(file, { bigint: true, throwIfNoEntry: false });
+  const found = lookAt(file);
   if (!found) return undefined;
   const stat = owned(file, found);
   const mode = Number(stat.mode);
@@ -54,6 +54,18 @@ export function statOf(path: BytePath): FileStat | undefined {
     ino: stat.ino,
   };
 }
+
+function lookAt(file: Buffer): fs.BigIntStats | undefined {
+  try {
+    return fs.lstatSync(file, { bigint: true, throwIfNoEntry: false });
+  } catch (error) {
+    if (systemCode(error) !== "ENAMETOOLONG") throw error;
+    const start = toText(file.subarray(0, LONG_PATH_SHOWN_BYTES).toString("latin1"));
+    throw new EngineError("invalid", `file name too long: ${start}… has ${file.length} bytes`);
+  }
+}
+
+const LONG_PATH_SHOWN_BYTES = 60;
 
 /** Names one file on this machine, whatever it is called. */
 export function inodeKey(stat: FileStat): string {
