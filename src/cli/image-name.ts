@@ -4,6 +4,11 @@ export function familiarName(full: string): string {
   return full.includes("@") ? short : short.replace(/:latest$/, "");
 }
 
+/** A full image name without docker.io and library/, with its tag. */
+export function taggedName(full: string): string {
+  return full.replace(/^docker\.io\/(library\/)?/, "");
+}
+
 /** Repository and tag of a full name, as `docker images` lists them. */
 export function splitName(full: string): { readonly repository: string; readonly tag: string } {
   const [, repository = full, tag = "<none>"] = /^(.*?)(?::([^:/]+))?$/.exec(full.replace(/@.*$/, "")) ?? [];

@@ -3,10 +3,10 @@ import type { BuildFlags } from "./build-flags.js";
 import type { DuFlags } from "./commands/du.js";
 import type { DumpFlags } from "./commands/dump-llb.js";
 import type { EngineFlags } from "./commands/engine-flags.js";
-import type { ImagesFlags } from "./commands/images.js";
-import type { LoadFlags } from "./commands/load.js";
 import type { PruneFlags } from "./commands/prune.js";
 import type { RunFlags } from "./commands/run.js";
+import { addCommon, list } from "./common-flags.js";
+import { addImageCommands } from "./image-commands.js";
 import { addImageToolCommands } from "./image-tool-commands.js";
 import { addRegistryCommands } from "./registry-commands.js";
 import type { Surroundings } from "./surroundings.js";
@@ -31,6 +31,7 @@ export function createProgram(surroundings: Surroundings, done: (code: number) =
     .option("-D, --debug", "show what caused an error, and warnings in full");
   addBuild(program, surroundings, done);
   addRun(program, surroundings, done);
+  addImageCommands(program, surroundings, done);
   addStoreCommands(program, surroundings, done);
   addRegistryCommands(program, surroundings, done);
   addImageToolCommands(program, surroundings, done);
@@ -187,17 +188,8 @@ function addRun(program: Command, surroundings: Surroundings, done: (code: numbe
 }
 
 function addStoreCommands(program: Command, surroundings: Surroundings, done: (code: number) => void): void {
-  addCommon(program.command("images").argument("[name]", "only images of this name"))
-    .description("list images")
-    .option("-q, --quiet", "only ids")
-    .option("--no-trunc", "whole ids")
-    .option("--format <form>", "table or json")
-    .action(async (name: string | undefined, _options: unknown, command: Command) => {
-      const { imagesCommand } = await import("./commands/images.js");
-      done(await imagesCommand(command.optsWithGlobals<ImagesFlags>(), name, surroundings));
-    });
   addCommon(program.command("prune"))
-    .description("remove build cache")
+    .description("remove dangling images and build cache")
     .option("-a, --all", "every cached step and cache mount too; images that have names stay")
     .option("-f, --force", "do not ask")
     .action(async (_options: unknown, command: Command) => {
@@ -211,31 +203,10 @@ function addStoreCommands(program: Command, surroundings: Surroundings, done: (c
       const { duCommand } = await import("./commands/du.js");
       done(await duCommand(command.optsWithGlobals<DuFlags>(), surroundings));
     });
-  addCommon(program.command("load"))
-    .description("load an image from an archive")
-    .option("-i, --input <file>", "the archive or the layout directory")
-    .option("-t, --tag <name>", "its name")
-    .action(async (_options: unknown, command: Command) => {
-      const { loadCommand } = await import("./commands/load.js");
-      done(await loadCommand(command.optsWithGlobals<LoadFlags>(), surroundings));
-    });
   addCommon(program.command("info"))
     .description("show what the engine works with")
     .action(async (_options: unknown, command: Command) => {
       const { infoCommand } = await import("./commands/info.js");
       done(await infoCommand(command.optsWithGlobals<EngineFlags>(), surroundings));
     });
-}
-
-function addCommon(command: Command): Command {
-  return command
-    .option("--root <dir>", "directory of images and cache (ASHLAR_ROOT)")
-    .option("-D, --debug", "show what caused an error, and warnings in full");
-}
-
-/** A flag that may be given several times. Commander's first value of a --no- flag is `true`. */
-function list(flags: string, description: string): Option {
-  return new Option(flags, description).argParser((value: string, previous: unknown) =>
-    Array.isArray(previous) ? [...previous, value] : [value],
-  );
 }

@@ -34,7 +34,7 @@ export async function imageContents(roots: readonly Descriptor[], store: Content
 }
 
 /** The chain ids of an image's layers, bottom first (image-spec, config, "Layer ChainID"). */
-function chainIds(diffIds: readonly Digest[]): Digest[] {
+export function chainIds(diffIds: readonly Digest[]): Digest[] {
   const chains: Digest[] = [];
   for (const diffId of diffIds) {
     const below = chains.at(-1);

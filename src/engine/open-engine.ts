@@ -2,8 +2,8 @@ import { canceled, EngineError, errorCode, firstError, lazy, messageOf, type Sco
 import type { Ownership } from "../snapshot/index.js";
 import { type BuildEngine, runBuild } from "./build.js";
 import { coreCount } from "./ground.js";
-import { listImages } from "./images.js";
-import { loadImages } from "./load.js";
+import type { LocalImages } from "./image-requests.js";
+import { createLocalImages } from "./local-images.js";
 import type { Notices } from "./notices.js";
 import { namespaceFact } from "./ownership.js";
 import { diskUsage, type PruneEngine, prune } from "./prune.js";
@@ -36,6 +36,7 @@ export interface EngineParts {
 
 /** The doors of an engine whose parts are wired: work is tracked until the engine is closed, and ends when it is. */
 export class OpenEngine implements Engine {
+  readonly images: LocalImages;
   readonly #parts: BuildEngine;
   readonly #pruning: PruneEngine;
   readonly #scope: Scope;
@@ -56,6 +57,24 @@ export class OpenEngine implements Engine {
     this.#ownership = ownership;
     this.#networks = networks;
     this.#sync = lazy(sync);
+    this.images = createLocalImages({
+      parts,
+      pruning,
+      run: (work, body) => {
+        const { signal } = this.#closable(work.signal ? { signal: work.signal } : {});
+        return this.#track(
+          this.#cancelable(
+            this.#listening(work.onProgress, () => body(signal)),
+            signal,
+          ),
+        );
+      },
+    });
+  }
+
+  async #listening<T>(listener: BuildRequest["onProgress"], work: () => Promise<T>): Promise<T> {
+    using _ = this.#notices.listen(listener);
+    return await work();
   }
 
   async build(request: BuildRequest): Promise<BuildResult> {
@@ -105,20 +124,12 @@ export class OpenEngine implements Engine {
     return this.#track(this.#cancelable(runImage(this.#parts, closable), closable.signal));
   }
 
-  images(): ReturnType<Engine["images"]> {
-    return listImages(this.#pruning);
-  }
-
   prune(options: Parameters<Engine["prune"]>[0]): ReturnType<Engine["prune"]> {
     return this.#track(prune(this.#pruning, options));
   }
 
   diskUsage(): ReturnType<Engine["diskUsage"]> {
     return diskUsage(this.#pruning);
-  }
-
-  load(path: string, name?: string): Promise<string> {
-    return this.#track(loadImages(this.#parts, this.#pruning, { path, name }));
   }
 
   async info(): Promise<Readonly<Record<string, string>>> {
@@ -151,7 +162,7 @@ export class OpenEngine implements Engine {
     }
   }
 
-  #closable<R extends { readonly signal?: AbortSignal }>(request: R): R {
+  #closable<R extends { readonly signal?: AbortSignal }>(request: R): R & { readonly signal: AbortSignal } {
     const signal = request.signal ? AbortSignal.any([request.signal, this.#closing.signal]) : this.#closing.signal;
     return { ...request, signal };
   }

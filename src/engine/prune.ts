@@ -1,6 +1,6 @@
 import fs from "node:fs";
 import path from "node:path";
-import type { Clock, Digest } from "../base/index.js";
+import type { AbortOptions, Clock, Digest } from "../base/index.js";
 import { type CacheMounts, leasedRecords, pruneRecords } from "../cache/index.js";
 import { listStepLogs } from "../ops/index.js";
 import { type DataPlane, type LayerId, ownerIsAlive, type StateDirs } from "../snapshot/index.js";
@@ -27,7 +27,7 @@ export interface PruneEngine {
 
 /**
  * Removes what nobody needs: layers and blobs that no record and no image names, and with ALL every cache record, cache mount, pulled
- * image and fetched repository too. What a running build has leased, and images that have names here, stay.
+ * image and fetched repository too. What a running build has leased, and images that have names here, stay; those without a name go.
  */
 export async function prune(
   engine: PruneEngine,
@@ -36,6 +36,8 @@ export async function prune(
   const { database, plane, store, dirs } = engine;
   const options = signal ? { signal } : {};
   let records = 0;
+  for (const { name, target } of engine.images.list())
+    if (name === undefined) await engine.images.removeNameless(target.digest, options);
   if (all) {
     for (const { name } of engine.references.list()) await engine.references.remove(name, options);
     records = await pruneRecords(database, (owner) => ownerIsAlive(dirs.owners, owner), options);
@@ -44,19 +46,24 @@ export async function prune(
     for (const name of fs.readdirSync(dirs.contexts))
       fs.rmSync(path.join(dirs.contexts, name), { recursive: true, force: true });
   }
-  const named = [...engine.images.list(), ...engine.references.list()].map(({ target }) => target);
-  const contents = await imageContents(named, store);
   let freedBytes = all ? engine.gitSource.clear() : 0;
-  freedBytes += await pruneLayers(engine, contents.chains);
-  freedBytes += await pruneBlobs(engine, contents.blobs, options);
+  freedBytes += await removeUnused(engine, options);
   freedBytes += await store.sweep({ ...options, all: isAlone(dirs, engine.owner) });
   freedBytes += pruneLogs(engine);
   await plane.run("removeLayers", { layers: strayLayers(engine) });
   return { freedBytes, records };
 }
 
+/** Removes layers and blobs that no record, image or running build needs; the bytes freed. */
+export async function removeUnused(engine: PruneEngine, options: AbortOptions): Promise<number> {
+  const roots = [...engine.images.list(), ...engine.references.list()].map(({ target }) => target);
+  const contents = await imageContents(roots, engine.store);
+  const layerBytes = await pruneLayers(engine, contents.chains);
+  return layerBytes + (await pruneBlobs(engine, contents.blobs, options));
+}
+
 /** Layers that owners who still run have leased. */
-function leasedLayers({ database, dirs }: PruneEngine): Set<number> {
+export function leasedLayers({ database, dirs }: Pick<PruneEngine, "database" | "dirs">): Set<number> {
   const leases = database.all<{ owner: string; target: string }>(
     "SELECT owner, target FROM lease WHERE kind = 'layer'",
   );
@@ -120,7 +127,7 @@ const BLOB_GRACE_MS = 10 * 60_000;
 async function pruneBlobs(
   { store, database, dirs, owner, clock }: PruneEngine,
   used: ReadonlySet<Digest>,
-  options: { readonly signal?: AbortSignal },
+  options: AbortOptions,
 ): Promise<number> {
   const kept = new Set(used);
   const layerBlobs = database.all<{ descriptor: string }>("SELECT descriptor FROM layer_blob");

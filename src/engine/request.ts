@@ -3,6 +3,7 @@ import type { StepResources, Terminal } from "../executor/index.js";
 import type { Outline, TargetInfo } from "../frontend/index.js";
 import type { ProgressSink, SourceExcerpt } from "../progress/index.js";
 import type { FailedContainer } from "./failed-container.js";
+import type { LocalImages } from "./image-requests.js";
 
 /** One build, as a value: what `ashlar build` makes of its flags, and what a library caller writes. */
 export interface BuildRequest {
@@ -273,7 +274,8 @@ export interface Engine extends AsyncDisposable {
   targets(request: BuildRequest): Promise<TargetsReport>;
   /** The graphs that `build` would solve, one a platform; base images are resolved, nothing is built. */
   graphs(request: BuildRequest): Promise<readonly BuildGraph[]>;
-  images(): Promise<readonly StoredImage[]>;
+  /** The images of the local store. */
+  readonly images: LocalImages;
   run(request: RunRequest): Promise<number>;
   prune(options: {
     readonly all: boolean;
@@ -281,8 +283,6 @@ export interface Engine extends AsyncDisposable {
   }): Promise<{ readonly freedBytes: number; readonly records: number }>;
   diskUsage(): Promise<readonly UsageEntry[]>;
   info(): Promise<Readonly<Record<string, string>>>;
-  /** Loads an OCI layout directory or archive file under NAME, or else under the names it carries; the image's id. */
-  load(path: string, name?: string): Promise<string>;
 }
 
 /** What is to be built for one platform, as a value. */
@@ -293,16 +293,6 @@ export interface BuildGraph {
   readonly lines: readonly string[];
   /** BuildKit's `pb.Definition`. */
   readonly protobuf: Uint8Array;
-}
-
-export interface StoredImage {
-  /** Full name: `docker.io/library/hello:latest`. */
-  readonly name: string;
-  readonly imageId: string;
-  readonly digest: string;
-  readonly sizeBytes: number;
-  readonly createdAt: number | undefined;
-  readonly platforms: readonly string[];
 }
 
 /** `ashlar run`. */

@@ -21,7 +21,7 @@ export interface StreamContextOptions {
   readonly scope: Scope;
 }
 
-/** A context on standard input may not be larger. */
+/** What comes on standard input may not be larger. */
 const STREAM_MAX_BYTES = 64 * 2 ** 30;
 /** Bytes from the beginning of a file that tell what it is. */
 export const SNIFF_BYTES = 512;
@@ -34,7 +34,7 @@ export async function openStreamContext(
   const directory = fs.mkdtempSync(path.join(options.dirs.tmp, `${options.owner}-context-`));
   options.scope.defer(() => fs.rmSync(directory, { recursive: true, force: true }));
   const file = path.join(directory, ARCHIVE);
-  const head = await save(stream, file, options.signal);
+  const head = await saveStream(stream, file, options);
   if (!isArchive(head)) {
     const text = fs.readFileSync(file, "utf8");
     fs.rmSync(file);
@@ -67,16 +67,20 @@ export async function unpackArchive(
   await plane.read("forgetScan", { scanId: directory }, { affinity: directory });
 }
 
-/** Writes the stream to FILE; gives its first bytes. */
-async function save(stream: AsyncIterable<Uint8Array>, file: string, signal: AbortSignal): Promise<Buffer> {
+/** Writes the stream to the new FILE; gives its first bytes. */
+export async function saveStream(
+  stream: AsyncIterable<Uint8Array>,
+  file: string,
+  { signal }: AbortOptions,
+): Promise<Buffer> {
   const handle = await open(file, "wx", 0o600);
   try {
     let total = 0;
     for await (const chunk of stream) {
-      signal.throwIfAborted();
+      signal?.throwIfAborted();
       total += chunk.length;
       if (total > STREAM_MAX_BYTES)
-        throw new EngineError("invalid", `the context on standard input is larger than ${STREAM_MAX_BYTES} bytes`);
+        throw new EngineError("invalid", `what comes on standard input is larger than ${STREAM_MAX_BYTES} bytes`);
       await handle.writeFile(chunk);
     }
   } finally {

@@ -77,7 +77,7 @@ async function exportImages(
     return { ...written, names, sizeBytes };
   }
   const [only] = written.images;
-  const manifest = type === "docker" && only ? [dockerManifestFile(only, names)] : [];
+  const manifest = type === "docker" && only ? [dockerManifestFile([{ ...only, names }])] : [];
   const files = [layoutMarker(), ...blobs, indexFile(listed(entry, names)), ...manifest];
   const sizeBytes = await reported("sending tarball", options, (report) =>
     writeTo(destination, counted(layoutArchive(files, options), report), options),

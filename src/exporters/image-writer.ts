@@ -15,7 +15,7 @@ import { type Annotation, annotationsAt, checkAnnotations } from "./annotations.
 import { attestationDocuments } from "./attestation-manifest.js";
 import { finishConfig } from "./finish-config.js";
 import type { ExportedImage, WrittenAttestations, WrittenImage, WrittenImages } from "./image.js";
-import { createLayerBlobs, type ImageWriterOptions, type LayerBlobs, PLAIN } from "./layer-blobs.js";
+import { createLayerBlobs, type ImageWriterOptions, type LayerBlobs, PLAIN, USUAL } from "./layer-blobs.js";
 import { listedLayer, type MediaTypes } from "./layer-descriptor.js";
 import { formOf, ownForm, type PackingOptions } from "./packing.js";
 import { type ExportOptions, reported } from "./progress.js";
@@ -57,6 +57,8 @@ export interface ImageWriter {
   describe(images: readonly ExportedImage[], options: DocumentOptions): Promise<WrittenImages>;
   /** Sees to it that what a layer was described as is a blob in the content store. */
   keepBlob(layer: LayerId, described: Layer, options?: AbortOptions): Promise<void>;
+  /** The layer as a gzip blob in the content store; an image's layer that is packed so already is its own. */
+  gzipLayer(layer: LayerId, options?: ExportOptions): Promise<Layer>;
   /** The digests of the plain archives of a tree's layers. */
   diffIdsOf(tree: Tree, options?: ExportOptions): Promise<readonly Digest[]>;
 }
@@ -116,6 +118,10 @@ class Writer implements ImageWriter {
   async keepBlob(layer: LayerId, { descriptor }: Layer, options: AbortOptions = {}): Promise<void> {
     if ((await this.#store.info(descriptor.digest))?.sizeBytes === descriptor.size) return;
     await this.#blobs.make(layer, PLAIN, options);
+  }
+
+  gzipLayer(layer: LayerId, options: ExportOptions = {}): Promise<Layer> {
+    return this.#blobs.make(layer, { ...USUAL, force: true }, { signal: options.signal });
   }
 
   async #write(

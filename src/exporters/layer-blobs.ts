@@ -75,7 +75,8 @@ export function createLayerBlobs(options: ImageWriterOptions): LayerBlobs {
 
 /** The plain archive. */
 export const PLAIN: BlobForm = { compression: { kind: "none" }, force: false };
-const USUAL: BlobForm = { compression: { kind: "gzip", level: DEFAULT_GZIP_LEVEL }, force: false };
+/** What is packed where nobody asks for anything else. */
+export const USUAL: BlobForm = { compression: { kind: "gzip", level: DEFAULT_GZIP_LEVEL }, force: false };
 /** Takes what is hashed but not kept. */
 const NOWHERE = "/dev/null";
 

@@ -8,6 +8,7 @@ import {
   IMAGE_NAME_ANNOTATION,
   type JsonValue,
   MediaType,
+  type Provider,
   parseReference,
   REF_NAME_ANNOTATION,
 } from "../oci/index.js";
@@ -47,7 +48,12 @@ export function blobFiles({ root, images }: WrittenImages, store: ContentStore):
       ...(attestations ? [attestations.manifest, ...attestations.blobs] : []),
     ]),
   ];
-  return [...new Map(all.map((descriptor) => [descriptor.digest, descriptor])).values()].map((descriptor) => ({
+  return blobFilesOf(all, store);
+}
+
+/** The files of BLOBS, each once. */
+export function blobFilesOf(blobs: readonly Descriptor[], store: Provider): readonly LayoutFile[] {
+  return [...new Map(blobs.map((descriptor) => [descriptor.digest, descriptor])).values()].map((descriptor) => ({
     name: `blobs/sha256/${hexOf(descriptor.digest)}`,
     mode: 0o444,
     size: descriptor.size,
@@ -72,17 +78,25 @@ export function listed({ root, createdAt }: IndexEntry, names: readonly string[]
   }));
 }
 
-/** `manifest.json`, by which docker and others find the parts of an only image. */
-export function dockerManifestFile(image: WrittenImage, names: readonly string[]): LayoutFile {
+/** An image as docker lists it: what runs on one platform. */
+export interface DockerImage extends Pick<WrittenImage, "config" | "layers"> {
+  /** In full. */
+  readonly names: readonly string[];
+}
+
+/** `manifest.json`, by which docker and others find the parts of IMAGES. */
+export function dockerManifestFile(images: readonly DockerImage[]): LayoutFile {
+  return textFile("manifest.json", goJson(images.map(dockerEntry)), 0o644);
+}
+
+function dockerEntry({ config, layers, names }: DockerImage): ReadonlyMap<string, JsonValue> {
   const place = ({ digest }: Descriptor) => `blobs/sha256/${hexOf(digest)}`;
   const tags = names.map((name) => familiarReference(parseReference(name)));
-  const layers = image.layers.map(({ descriptor }) => place(descriptor));
-  const entry: ReadonlyMap<string, JsonValue> = new Map<string, JsonValue>([
-    ["Config", place(image.config)],
+  return new Map<string, JsonValue>([
+    ["Config", place(config)],
     ["RepoTags", tags.length === 0 ? null : tags],
-    ["Layers", layers],
+    ["Layers", layers.map(({ descriptor }) => place(descriptor))],
   ]);
-  return textFile("manifest.json", goJson([entry]), 0o644);
 }
 
 /** The tag, or the whole of a name without one. */

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import {
   type AbortOptions,
   type Digest,
@@ -23,6 +24,10 @@ export type Locate = (digest: Digest) => string | Uint8Array | undefined;
 export function indexedLayout(index: Index, locate: Locate): Layout {
   return {
     index,
+    has(digest) {
+      const place = locate(digest);
+      return typeof place === "string" ? existsSync(place) : place !== undefined;
+    },
     read: (target, options = {}) => readBlob(locate, target, options),
     async resolve({ tag, digest }, options) {
       if (digest !== undefined) {

@@ -11,6 +11,8 @@ import type { Provider } from "./provider.js";
 /** Images in a directory: an OCI image layout (image-spec, image layout), or an unpacked `docker save` archive. */
 export interface Layout extends Provider {
   readonly index: Index;
+  /** Whether it holds a blob; what its index names may be elsewhere. */
+  has(digest: Digest): boolean;
   /**
    * The manifest or index that SELECTOR names; its bytes are read through the layout. A tag the layout doesn't know gives its only
    * image if there is just one, as in BuildKit. Errors: `not-found`.

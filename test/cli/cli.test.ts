@@ -35,8 +35,8 @@ describe("the command line", () => {
     [["run"], "ERROR: missing required argument 'image'\n"],
     [["run", "-v", "data:/data", "x"], "ERROR: named volumes are not supported"],
     [["run", "-t", "x"], "ERROR: -t needs a terminal"],
-    [["load"], "ERROR: no archive given: use -i FILE\n"],
-    [["images", "--format", "xml"], 'ERROR: invalid value "xml" for --format'],
+    [["images", "--format", "{{.Nothing"], "ERROR: template parsing error: template: :1:"],
+    [["images", "--filter", "colour=red"], "ERROR: invalid filter 'colour'"],
     [["prune"], "ERROR: prune asks before it removes anything"],
   ])("refuses %j with 125 and one sentence", async (args, words) => {
     const { code, out, err } = await finished(args);
@@ -293,42 +293,6 @@ describe("waiting for standard input", () => {
 describe("the commands of the store", () => {
   const day = 86_400_000;
   const now = Date.parse("2024-01-02T03:04:05.000Z");
-  const images = [
-    {
-      name: "docker.io/library/app:latest",
-      imageId: digestOf("app"),
-      digest: digestOf("m"),
-      sizeBytes: 7_500_000,
-      createdAt: now - 3 * day,
-      platforms: ["linux/amd64"],
-    },
-    {
-      name: "reg.example:5000/team/tool:1.2",
-      imageId: digestOf("tool"),
-      digest: digestOf("n"),
-      sizeBytes: 900,
-      createdAt: undefined,
-      platforms: [],
-    },
-  ];
-
-  it("lists images as docker does", async () => {
-    const { out } = await finished(["images"], { engine: { images } });
-    const [heading, app, tool] = out.split("\n");
-    expect(heading).toMatch(/^REPOSITORY +TAG +IMAGE ID +CREATED +SIZE$/);
-    expect(app).toMatch(/^app +latest +[0-9a-f]{12} +3 days ago +7\.50MB$/);
-    expect(tool).toMatch(/^reg\.example:5000\/team\/tool +1\.2 +[0-9a-f]{12} +N\/A +900B$/);
-    expect((await finished(["images", "-q", "--no-trunc", "app"], { engine: { images } })).out).toBe(
-      `${digestOf("app")}\n`,
-    );
-    const json = await finished(["images", "--format", "json", "app:latest"], { engine: { images } });
-    expect(JSON.parse(json.out)).toMatchObject({
-      Repository: "app",
-      Tag: "latest",
-      Size: "7.50MB",
-      CreatedSince: "3 days ago",
-    });
-  });
 
   it("runs an image with the words behind its name, and ends as it does", async () => {
     const { code, calls } = await finished(
@@ -414,9 +378,7 @@ describe("the commands of the store", () => {
     expect((await finished(["du", "-v"], { engine: { usage } })).out).toContain("Description:  RUN make\n");
   });
 
-  it("loads an archive, and says what the engine works with", async () => {
-    const { out, calls } = await finished(["load", "-i", "a.tar", "-t", "app:1"], { cwd: "/tmp" });
-    expect({ out, calls }).toEqual({ out: "Loaded image: app:1\n", calls: [{ path: "/tmp/a.tar", name: "app:1" }] });
+  it("says what the engine works with", async () => {
     expect((await finished(["info"])).out).toMatch(/^Version: \d.*\nRuntime: crun\n$/);
   });
 

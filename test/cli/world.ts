@@ -10,11 +10,11 @@ import type {
   EngineOptions,
   OutlineReport,
   RunRequest,
-  StoredImage,
   TargetsReport,
   UsageEntry,
 } from "../../src/engine/request.js";
 import { ManualClock } from "../progress/stage.js";
+import { fakeImages, type ImageFake } from "./images-fake.js";
 
 /** An engine that answers with what it was given, and writes down what it was asked. */
 interface FakeEngine {
@@ -24,7 +24,7 @@ interface FakeEngine {
   targets?: TargetsReport;
   graphs?: readonly BuildGraph[];
   run?: (request: RunRequest) => Promise<number>;
-  images?: readonly StoredImage[];
+  images?: ImageFake;
   usage?: readonly UsageEntry[];
 }
 
@@ -152,17 +152,13 @@ function fakeEngine(
       asked.calls.push(request);
       return (await fake.run?.(request)) ?? 0;
     },
-    images: async () => fake.images ?? [],
+    images: fakeImages(fake.images ?? {}, asked.calls),
     prune: async (options) => {
       asked.calls.push(options);
       return { freedBytes: 1_500_000, records: 2 };
     },
     diskUsage: async () => fake.usage ?? [],
     info: async () => ({ Runtime: "crun" }),
-    load: async (path, name) => {
-      asked.calls.push({ path, name });
-      return "sha256:loaded";
-    },
     [Symbol.asyncDispose]: async () => dispose(),
   };
 }

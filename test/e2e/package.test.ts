@@ -77,7 +77,7 @@ const main = async () => {
   const engine = await createEngine({ root });
   const result = await engine.build(request);
   during.add(look());
-  const images = await engine.images();
+  const images = await engine.images.list();
   await engine[Symbol.asyncDispose ?? Symbol.for("Symbol.asyncDispose")]();
   const again = await build(request, { root });
   const after = look();

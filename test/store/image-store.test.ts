@@ -63,7 +63,36 @@ describe("the image store", () => {
     now = 2000;
     await images.put({ ...image("hello", "new"), platforms: [] });
     expect(images.get("hello")).toMatchObject({ target: manifest("new"), platforms: [], updatedAt: 2000 });
-    expect(images.find(hexOf(digestOf("old config")))).toEqual([]);
+    expect(images.list().map(({ name }) => name)).toEqual([undefined, "docker.io/library/hello:latest"]);
+    expect(images.find(hexOf(digestOf("old config")))).toMatchObject([{ name: undefined, updatedAt: 1000 }]);
+  });
+
+  it("keeps an image that has lost its name, until it gets one again or is removed", async () => {
+    await images.put(image("hello", "old"));
+    await images.put(image("hello", "new"));
+    expect(images.find(manifest("old").digest)).toMatchObject([{ name: undefined, target: manifest("old") }]);
+    await images.put(image("again", "old"));
+    expect(images.find(manifest("old").digest)).toMatchObject([{ name: "docker.io/library/again:latest" }]);
+    await images.put(image("again", "new"));
+    expect(await images.removeNameless(manifest("old").digest)).toBe(true);
+    expect(await images.removeNameless(manifest("old").digest)).toBe(false);
+    expect(images.list().map(({ name }) => name)).toEqual([
+      "docker.io/library/again:latest",
+      "docker.io/library/hello:latest",
+    ]);
+  });
+
+  it("keeps no second one of an image that has another name, or the same name under another manifest", async () => {
+    await images.put(image("hello", "old"));
+    await images.put(image("other", "old"));
+    await images.put(image("hello", "new"));
+    expect(images.list()).toHaveLength(2);
+    await images.put({ ...image("hello", "new"), target: manifest("repacked") });
+    expect(images.list()).toHaveLength(2);
+    await images.keep(image("", "new"));
+    expect(images.list()).toHaveLength(2);
+    await images.keep(image("", "alone"));
+    expect(images.list()).toMatchObject([{ name: undefined, target: manifest("alone") }, {}, {}]);
   });
 
   it("lists by name, finds by the beginning of an id, and removes", async () => {

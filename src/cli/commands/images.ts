@@ -1,17 +1,21 @@
 import type { StoredImage } from "../../engine/index.js";
 import { formatBytes } from "../../progress/index.js";
 import { parseEngine } from "../build-request.js";
+import { parseImageFilters } from "../filter-flag.js";
 import { splitName } from "../image-name.js";
+import { type ListedRow, type Listing, listed } from "../listing.js";
 import type { Surroundings } from "../surroundings.js";
-import { formatAge, formatTable } from "../table.js";
-import { UsageError } from "../usage-error.js";
+import { formatAge } from "../table.js";
 import { ambientOf } from "./engine-flags.js";
 
 export interface ImagesFlags {
   readonly root?: string;
+  readonly all?: boolean;
   readonly quiet?: boolean;
+  readonly digests?: boolean;
   /** False for --no-trunc. */
   readonly trunc?: boolean;
+  readonly filter?: readonly string[];
   readonly format?: string;
 }
 
@@ -21,45 +25,67 @@ export async function imagesCommand(
   name: string | undefined,
   surroundings: Surroundings,
 ): Promise<number> {
-  if (flags.format !== undefined && flags.format !== "table" && flags.format !== "json") {
-    throw new UsageError(`invalid value ${JSON.stringify(flags.format)} for --format: it is table or json`);
-  }
+  const { clock, stdout } = surroundings;
+  const now = clock.now();
+  const known = ["reference", "dangling", "label", "before", "since", "until"] as const;
+  const query = parseImageFilters(flags.filter ?? [], known, now);
+  const references = [...(query.references ?? []), ...(name === undefined ? [] : [name])];
   await using engine = await surroundings.openEngine(parseEngine(flags, ambientOf(surroundings)));
-  const images = (await engine.images()).filter((image) => name === undefined || isNamed(image, name));
-  surroundings.stdout.write(imagesText(images, flags, surroundings.clock.now()));
+  const images = await engine.images.list({ ...query, references });
+  if (flags.quiet && flags.format === undefined) {
+    stdout.write([...new Set(images.map((image) => shownId(image, flags)))].map((id) => `${id}\n`).join(""));
+    return 0;
+  }
+  const rows = images.map((image) => rowOf(image, flags, now));
+  const digest = flags.digests ? ["Digest"] : [];
+  const listing: Listing = {
+    headings: HEADINGS,
+    columns: ["Repository", "Tag", ...digest, "ID", "CreatedSince", "Size"],
+  };
+  stdout.write(listed(rows, flags.format, listing));
   return 0;
 }
 
-function isNamed(image: StoredImage, name: string): boolean {
-  const { repository, tag } = splitName(image.name);
-  return name === repository || name === `${repository}:${tag}` || name === image.name;
+const HEADINGS = {
+  Repository: "REPOSITORY",
+  Tag: "TAG",
+  Digest: "DIGEST",
+  ID: "IMAGE ID",
+  CreatedSince: "CREATED",
+  CreatedAt: "CREATED AT",
+  Size: "SIZE",
+  Platforms: "PLATFORMS",
+  Containers: "CONTAINERS",
+  SharedSize: "SHARED SIZE",
+  UniqueSize: "UNIQUE SIZE",
+  VirtualSize: "VIRTUAL SIZE",
+};
+
+/** Hex digits of an id as docker shows it. */
+const SHORT_ID_LENGTH = 12;
+
+function shownId({ imageId }: StoredImage, { trunc }: ImagesFlags): string {
+  return trunc === false ? imageId : imageId.replace(/^sha256:/, "").slice(0, SHORT_ID_LENGTH);
 }
 
-function imagesText(images: readonly StoredImage[], { quiet, trunc, format }: ImagesFlags, now: number): string {
-  const idOf = ({ imageId }: StoredImage) => (trunc === false ? imageId : imageId.replace(/^sha256:/, "").slice(0, 12));
-  if (quiet) return [...new Set(images.map(idOf))].map((id) => `${id}\n`).join("");
-  const ageOf = ({ createdAt }: StoredImage) => (createdAt === undefined ? "N/A" : formatAge(createdAt, now));
-  if (format === "json") {
-    return images
-      .map((image) => `${JSON.stringify({ ...imageJson(image), ID: idOf(image), CreatedSince: ageOf(image) })}\n`)
-      .join("");
-  }
-  const rows = images.map((image) => {
-    const { repository, tag } = splitName(image.name);
-    return [repository, tag, idOf(image), ageOf(image), formatBytes(image.sizeBytes)];
-  });
-  return formatTable(["REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE"], rows);
-}
-
-/** The keys of `docker images --format json`. */
-function imageJson(image: StoredImage): Readonly<Record<string, unknown>> {
-  const { repository, tag } = splitName(image.name);
+/** The names of `docker images --format`. */
+function rowOf(image: StoredImage, flags: ImagesFlags, now: number): ListedRow {
+  const { repository, tag } =
+    image.name === undefined ? { repository: "<none>", tag: "<none>" } : splitName(image.name);
+  const { createdAt, digest, sizeBytes, platforms } = image;
+  const size = formatBytes(sizeBytes);
   return {
     Repository: repository,
     Tag: tag,
-    Digest: image.digest,
-    CreatedAt: image.createdAt === undefined ? "N/A" : new Date(image.createdAt).toISOString(),
-    Size: formatBytes(image.sizeBytes),
-    Platforms: image.platforms,
+    Digest: digest,
+    ID: shownId(image, flags),
+    CreatedSince: createdAt === undefined ? "N/A" : formatAge(createdAt, now),
+    CreatedAt: createdAt === undefined ? "N/A" : new Date(createdAt).toISOString(),
+    Size: size,
+    Platforms: platforms,
+    Containers: "N/A",
+    SharedSize: "N/A",
+    UniqueSize: "N/A",
+    VirtualSize: size,
   };
 }

@@ -104,7 +104,7 @@ function unquoted(text: string, at: number): string {
   return text.replace(/\\(u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|.)/g, (_, code: string) => {
     if (code.length > 1) return String.fromCharCode(Number.parseInt(code.slice(1), 16));
     const char = ESCAPES[code];
-    if (char === undefined) throw new TemplateError(`unknown code \\${code}`, at);
+    if (char === undefined) throw new TemplateError(`unknown escape \\${code}`, at);
     return char;
   });
 }

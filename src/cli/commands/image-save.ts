@@ -1,0 +1,40 @@
+import path from "node:path";
+import { EngineError, systemCode } from "../../base/index.js";
+import { parseEngine } from "../build-request.js";
+import { BROKEN_PIPE_CODE } from "../exit-codes.js";
+import type { Surroundings } from "../surroundings.js";
+import { ambientOf } from "./engine-flags.js";
+import { type ProgressFlags, withProgress } from "./image-progress.js";
+
+export interface SaveFlags extends ProgressFlags {
+  readonly root?: string;
+  readonly output?: string;
+  readonly platform?: readonly string[];
+}
+
+/** `ashlar save [-o FILE] IMAGE...`: an archive that docker, podman and others load. */
+export async function saveCommand(
+  flags: SaveFlags,
+  images: readonly string[],
+  surroundings: Surroundings,
+): Promise<number> {
+  const { stdout, cwd } = surroundings;
+  const toStdout = flags.output === undefined || flags.output === "-";
+  if (toStdout && stdout.isTTY)
+    throw new EngineError("invalid", "cowardly refusing to save to a terminal. Use the -o flag or redirect");
+  const dest = flags.output === undefined || toStdout ? stdout : path.resolve(cwd, flags.output);
+  const options = parseEngine(flags, ambientOf(surroundings));
+  let isBroken = false;
+  const code = await withProgress(flags, surroundings, async (work) => {
+    await using engine = await surroundings.openEngine(options);
+    try {
+      await engine.images.save({ images, dest, platforms: flags.platform, ...work });
+    } catch (error) {
+      // The reader of the archive has gone, as it may.
+      if (!toStdout || systemCode(error) !== "EPIPE") throw error;
+      isBroken = true;
+    }
+    return () => undefined;
+  });
+  return isBroken ? BROKEN_PIPE_CODE : code;
+}

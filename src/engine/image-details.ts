@@ -1,0 +1,32 @@
+import { formatPlatform, type Layer } from "../oci/index.js";
+import { selectImage } from "../sources/index.js";
+import { findImage, platformImage, wantedPlatform } from "./image-lookup.js";
+import type { ImageDetails } from "./image-requests.js";
+import type { ImageShelf } from "./images.js";
+
+/** What is known of IMAGE for one platform. Errors: `not-found`, `invalid`, `data-loss`. */
+export async function imageDetails(
+  { images, store }: ImageShelf,
+  image: string,
+  { platform }: { readonly platform?: string | undefined } = {},
+): Promise<ImageDetails> {
+  const { entry, entries } = findImage(images, image);
+  const { imageId, manifest } = platformImage(entry, platform);
+  const { config, layers } = await selectImage(store, manifest, manifest.platform ?? wantedPlatform(platform));
+  const { mediaType, digest, size } = entry.target;
+  return {
+    imageId,
+    names: entries.flatMap(({ name }) => name ?? []),
+    digest,
+    descriptor: { mediaType, digest, size },
+    platform: formatPlatform(manifest.platform ?? wantedPlatform(platform)),
+    config,
+    layers: layers.map(layerFacts),
+    sizeBytes: layers.reduce((sum, { descriptor }) => sum + descriptor.size, 0),
+    taggedAt: entry.updatedAt,
+  };
+}
+
+function layerFacts({ descriptor, diffId }: Layer): ImageDetails["layers"][number] {
+  return { digest: descriptor.digest, diffId, sizeBytes: descriptor.size };
+}

@@ -1,0 +1,79 @@
+import type { ProgressSink } from "../progress/index.js";
+import type { BuildEngine } from "./build.js";
+import { exporting } from "./exporting.js";
+import { findImage } from "./image-lookup.js";
+import type { ImageWork, LocalImages } from "./image-requests.js";
+import { listImages } from "./images.js";
+import type { PruneEngine } from "./prune.js";
+
+/** What the doors to the image store are made of. */
+export interface LocalImagesParts {
+  readonly parts: BuildEngine;
+  readonly pruning: PruneEngine;
+  /** Runs WORK as the engine runs all that it does: ended and waited for when it is closed, its errors told as the engine's. */
+  readonly run: <T>(work: ImageWork, body: (signal: AbortSignal) => Promise<T>) => Promise<T>;
+}
+
+/** The local store of an engine. What not every command needs is loaded late. */
+export function createLocalImages({ parts, pruning, run }: LocalImagesParts): LocalImages {
+  const { images } = pruning;
+  const { writer, registry, fetchLayer, store } = parts.outputs;
+  const { owner, dirs, layers, plane, database, imageSource } = parts;
+  const storing = { store, images, database, layers, writer, fetchLayer, dirs, owner, plane, registry, imageSource };
+  /** Shows WORK as one step. */
+  const shown = <T>(
+    request: ImageWork,
+    name: string,
+    work: (options: Parameters<Parameters<typeof exporting>[2]>[0]) => Promise<T>,
+  ): Promise<T> => {
+    const progress: ProgressSink = { emit: (event) => request.onProgress?.(event) };
+    return run(request, (signal) => exporting(name, { progress, signal, clock: parts.clock }, work));
+  };
+  return {
+    list: (query) => run({}, () => listImages(pruning, query)),
+    inspect: (image, options) =>
+      run({}, async () => (await import("./image-details.js")).imageDetails(pruning, image, options)),
+    tag: (image, name) =>
+      run({}, async () => {
+        const { target, platforms } = findImage(images, image).entry;
+        await images.put({ name, target, platforms });
+      }),
+    remove: (image, options) =>
+      run({}, async () => (await import("./image-removal.js")).removeImage(pruning, image, options)),
+    prune: (request = {}) =>
+      run(request, async (signal) => (await import("./image-removal.js")).pruneImages(pruning, { ...request, signal })),
+    async save(request) {
+      const { saveStoredImages } = await import("./image-archive.js");
+      return shown(request, `saving ${request.images.join(", ")}`, (options) =>
+        saveStoredImages(storing, { ...bare(request), ...options }),
+      );
+    },
+    async load(request) {
+      const { loadImages } = await import("./load.js");
+      const from = typeof request.from === "string" ? request.from : "standard input";
+      return shown(request, `loading ${from}`, (options) => loadImages(storing, { ...bare(request), ...options }));
+    },
+    async import(request) {
+      const { importImage } = await import("./image-import.js");
+      const from = typeof request.from === "string" ? request.from : "standard input";
+      return shown(request, `importing ${from}`, (options) => importImage(parts, { ...bare(request), ...options }));
+    },
+    async pull(request) {
+      const { pullStoredImage } = await import("./image-pull.js");
+      return shown(request, `pulling ${request.name}`, (options) =>
+        pullStoredImage(storing, { ...bare(request), ...options }),
+      );
+    },
+    async push(request) {
+      const { pushStoredImages } = await import("./image-push.js");
+      return shown(request, `pushing ${request.name}`, (options) =>
+        pushStoredImages(storing, { ...bare(request), ...options }),
+      );
+    },
+  };
+}
+
+/** What is asked for, without whom to tell and what stops it. */
+function bare<R extends ImageWork>({ onProgress: _, signal: __, ...asked }: R): Omit<R, keyof ImageWork> {
+  return asked;
+}

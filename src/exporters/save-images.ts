@@ -1,0 +1,50 @@
+import type { Bytes, Descriptor, Layer, Provider } from "../oci/index.js";
+import { type Destination, writeTo } from "./destination.js";
+import { timeText } from "./finish-config.js";
+import { layoutArchive } from "./layout-archive.js";
+import { blobFilesOf, dockerManifestFile, indexFile, layoutMarker, listed } from "./layout-files.js";
+import { type ExportOptions, reported } from "./progress.js";
+
+/** An image of the store, on its way into an archive. */
+export interface SavedImage {
+  readonly root: Descriptor;
+  /** The root and all below it. */
+  readonly blobs: readonly Descriptor[];
+  /** In full. */
+  readonly names: readonly string[];
+  /** Milliseconds since the epoch. */
+  readonly taggedAt: number;
+  /** What those load who know of one platform only. */
+  readonly shown: { readonly config: Descriptor; readonly layers: readonly Layer[] };
+}
+
+/**
+ * Writes images as one archive, an OCI image layout with a manifest.json, and gives its size. Their blobs are read from PROVIDER. A file is
+ * there as a whole or not at all; the same images make the same bytes. Errors: those of the provider, `invalid` for a destination that
+ * won't do, `denied`, `no-space`.
+ */
+export async function saveImages(
+  images: readonly SavedImage[],
+  provider: Provider,
+  { destination, ...options }: ExportOptions & { readonly destination: Destination },
+): Promise<number> {
+  const entries = images.flatMap(({ root, names, taggedAt }) =>
+    listed({ root, createdAt: timeText(Math.floor(taggedAt / 1000) * 1000) }, names),
+  );
+  const blobs = images.flatMap((image) => image.blobs);
+  const shown = images.map(({ shown, names }) => ({ ...shown, names }));
+  const files = [layoutMarker(), ...blobFilesOf(blobs, provider), indexFile(entries), dockerManifestFile(shown)];
+  const total = files.reduce((sum, { size }) => sum + size, 0);
+  return reported("sending tarball", options, () =>
+    writeTo(destination, told(layoutArchive(files, options), total, options), options),
+  );
+}
+
+async function* told(content: Bytes, total: number, { onProgress }: ExportOptions): Bytes {
+  let current = 0;
+  for await (const chunk of content) {
+    current += chunk.length;
+    onProgress?.({ id: "sending tarball", current, total: Math.max(total, current), done: false });
+    yield chunk;
+  }
+}
