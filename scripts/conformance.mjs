@@ -1,7 +1,9 @@
 // Runs the conformance cases against bin/ashlar and holds the result against test/conformance/known-failures.txt, the cases
 // that don't pass yet: one that fails must be listed, one that passes must not. The list only ever shrinks.
 //
-//   node scripts/conformance.mjs [SUBSTRING] [--ways]        --ways: in all the ways steps can run and layers be stacked
+//   node scripts/conformance.mjs [SUBSTRING] [--ways | --whole]
+//
+// --ways: in all the ways steps can run and layers be stacked, as CI does; --whole: so, and every case of files and of steps in each of them.
 import { spawn } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
@@ -14,18 +16,29 @@ const LIST = "test/conformance/known-failures.txt";
 /** Differences shown of a case. */
 const SHOWN_DIFFERENCES = 8;
 
-/** Other ways to the same images: what they run of the cases, each under another umask of the caller. */
+/**
+ * Other ways to the same images. Together with the usual one (runc, control groups as they are, overlay, umask 022) they have each runtime on
+ * each version of control groups, each snapshotter and each umask. All cases in all ways take longer than CI may, so each way runs those that
+ * it is most likely to change; --whole runs every `fs-` and `exec-` case in each.
+ */
 export const WAYS = [
-  { name: "crun, umask 077", env: { ASHLAR_RUNTIME: "crun" }, umask: "077", cases: ["exec-", "fs-run-"] },
   {
-    name: "native snapshotter, umask 000",
-    env: { ASHLAR_SNAPSHOTTER: "native" },
+    name: "crun, cgroup version 2, umask 077",
+    env: { ASHLAR_RUNTIME: "crun" },
+    umask: "077",
+    under: "with-cgroup2.sh",
+    cases: ["exec-", "fs-run-"],
+  },
+  {
+    name: "native snapshotter, runc, cgroup version 2, umask 000",
+    env: { ASHLAR_SNAPSHOTTER: "native", ASHLAR_RUNTIME: "runc" },
     umask: "000",
+    under: "with-cgroup2.sh",
     cases: ["exec-mount-", "exec-stage-", "fs-"],
     // Overlay copies a name up and leaves the other as it was; in a copy both stay one file.
     leaves: ["fs-run-hardlink-lower-modified"],
   },
-  { name: "cgroup version 2", env: {}, umask: "022", under: "with-cgroup2.sh", cases: ["exec-run-"] },
+  { name: "crun", env: { ASHLAR_RUNTIME: "crun" }, umask: "022", cases: ["exec-run-"] },
   {
     name: "built-in sandbox",
     env: { ASHLAR_ISOLATION: "sandbox" },
@@ -33,6 +46,7 @@ export const WAYS = [
     cases: ["exec-run-", "exec-mount-", "fs-run-"],
   },
 ];
+const WHOLE = ["exec-", "fs-"];
 const USUAL_WAY = { name: "", env: {}, umask: "022", cases: [""] };
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
@@ -40,7 +54,9 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const words = process.argv.slice(2);
   const only = words.find((word) => !word.startsWith("--"));
   const sum = { passed: 0, failed: 0, skipped: 0 };
-  for (const way of [USUAL_WAY, ...(words.includes("--ways") ? WAYS : [])]) {
+  const whole = words.includes("--whole");
+  const ways = whole ? WAYS.map((way) => ({ ...way, cases: WHOLE })) : words.includes("--ways") ? WAYS : [];
+  for (const way of [USUAL_WAY, ...ways]) {
     if (way.name) console.log(`${way.name}:`);
     const counts = await runConformance(only, way);
     for (const key of Object.keys(sum)) sum[key] += counts[key];
@@ -62,13 +78,8 @@ export async function runConformance(only = "", way = USUAL_WAY) {
     const left = wanted.filter((name) => way.leaves?.includes(name));
     for (const name of left) console.log(`skipped: ${name}: can't agree with the reference in this way`);
     const names = wanted.filter((name) => !left.includes(name));
-    const failures = [];
-    for (const text of only ? [only] : way.cases) failures.push(...(await runCases(text, run)).failures);
-    const counts = compare(
-      failures.filter(({ name }) => names.includes(name)),
-      names,
-      known,
-    );
+    const failures = names.length === 0 ? [] : (await runCases(names, run)).failures;
+    const counts = compare(failures, names, known);
     return { ...counts, skipped: counts.skipped + left.length };
   } catch (error) {
     console.log(`conformance: ${error.message}`);
@@ -83,10 +94,11 @@ function readList() {
   return new Set(lines.map((line) => line.replace(/#.*/, "").trim()).filter(Boolean));
 }
 
-async function runCases(only, { state, way }) {
+async function runCases(names, { state, way }) {
   const jobs = String(os.availableParallelism());
   const engine = `${folder}/with-umask.sh ${way.umask} ${root}/bin/ashlar build`;
-  const words = ["--engine", engine, "--json", "--jobs", jobs, "--only", only];
+  const files = names.map((name) => path.join(folder, "cases", `${name}.txtar`));
+  const words = ["--engine", engine, "--json", "--jobs", jobs, ...files];
   const before = way.under ? [path.join(folder, way.under)] : [];
   const [program, ...args] = [...before, process.execPath, path.join(folder, "run.mjs"), ...words];
   const child = spawn(program, args, {
