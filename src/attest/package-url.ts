@@ -50,9 +50,9 @@ export function imagePackageUrl(
   });
 }
 
-/** Colons stay, as others write them. */
+/** Colons stay, as others write them. Half a character is none: there is no code for it. */
 function encoded(text: string): string {
-  return encodeURIComponent(text)
+  return encodeURIComponent(text.replace(/\p{Surrogate}/gu, "\ufffd"))
     .replaceAll("%3A", ":")
     .replace(/[!'()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`);
 }

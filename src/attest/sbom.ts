@@ -1,11 +1,16 @@
-import { digestOf, hexOf } from "../base/index.js";
+import { createHash } from "node:crypto";
+import { type Digest, digestOf, hexOf } from "../base/index.js";
 import type { Layer } from "../oci/index.js";
 import type { Attestation } from "./attestation.js";
 import type { SbomOptions } from "./options.js";
 import { formatPackageUrl } from "./package-url.js";
+import { goModules } from "./packages/go.js";
+import { java } from "./packages/java.js";
 import { javascriptReaders } from "./packages/javascript.js";
 import { languageReaders } from "./packages/languages.js";
+import { lockReaders } from "./packages/locks.js";
 import type { Distribution, FoundPackage, PackageReader } from "./packages/package.js";
+import { rpm } from "./packages/rpm/rpm.js";
 import { OS_RELEASE_PATTERN, parseOsRelease, systemReaders } from "./packages/system.js";
 
 /** A file of an image that may tell of packages. */
@@ -16,9 +21,18 @@ export interface SbomFile {
   readonly layer: number;
 }
 
+/** A program of Go's, and what it says of itself. */
+export interface SbomProgram extends Omit<SbomFile, "content"> {
+  readonly buildInfo: Uint8Array;
+  /** Of the program; SHA-1 in hexadecimal digits. */
+  readonly digest: Digest;
+  readonly sha1: string;
+}
+
 /** What was looked at. */
 export interface SbomInput {
   readonly files: readonly SbomFile[];
+  readonly programs?: readonly SbomProgram[] | undefined;
   /** Files that were too large to be looked into. */
   readonly leftOut: readonly string[];
   /** What the document is called: the image's name. */
@@ -46,28 +60,38 @@ export function sbom(input: SbomInput, { fileName }: SbomOptions): Attestation {
 }
 
 /** The packages that FILES tell of, each once a file. */
-export function packagesIn({ files }: Pick<SbomInput, "files">): readonly FoundPackage[] {
+export function packagesIn({ files, programs = [] }: Pick<SbomInput, "files" | "programs">): readonly FoundPackage[] {
   const distribution = distributionOf(files);
   const known = readers().map((reader) => ({ reader, pattern: new RegExp(reader.pattern) }));
   const found = new Map<string, FoundPackage>();
+  const add = (each: FoundPackage): void => {
+    const key = JSON.stringify([urlOf(each), each.source]);
+    if (found.size < PACKAGES_MAX && !found.has(key)) found.set(key, each);
+  };
+  for (const { path, buildInfo } of programs) goModules(Buffer.from(buildInfo).toString("utf8"), path).forEach(add);
   for (const { path, content } of files) {
     const concerned = known.filter(({ pattern }) => pattern.test(path));
     if (concerned.length === 0) continue;
-    const text = Buffer.from(content).toString("utf8");
-    for (const { reader } of concerned)
-      for (const each of reader.read({ path, text }, distribution)) {
-        const key = JSON.stringify([urlOf(each), each.source]);
-        if (found.size < PACKAGES_MAX && !found.has(key)) found.set(key, each);
-      }
+    for (const { reader } of concerned) readWith(reader, { path, content }, distribution).forEach(add);
   }
   return [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, each]) => each);
+}
+
+function readWith(
+  reader: PackageReader,
+  { path, content }: Pick<SbomFile, "path" | "content">,
+  distribution: Distribution | undefined,
+): readonly FoundPackage[] {
+  const bytes = Buffer.from(content.buffer, content.byteOffset, content.byteLength);
+  if ("readBytes" in reader) return reader.readBytes({ path, content: bytes }, distribution);
+  return reader.read({ path, text: bytes.toString("utf8") }, distribution);
 }
 
 /** More packages are not listed: the image is a stranger's. */
 const PACKAGES_MAX = 100_000;
 
 function readers(): readonly PackageReader[] {
-  return [...systemReaders, ...javascriptReaders, ...languageReaders];
+  return [...systemReaders, rpm, ...javascriptReaders, ...languageReaders, ...lockReaders, java];
 }
 
 function distributionOf(files: readonly SbomFile[]): Distribution | undefined {
@@ -87,12 +111,16 @@ const ROOT_ID = "SPDXRef-DocumentRoot-Image";
 const NAMESPACE = "https://ashlar.invalid/sbom/";
 
 function documentOf(
-  { files, name, createdAt, leftOut }: SbomInput,
+  { files, programs = [], name, createdAt, leftOut }: SbomInput,
   packages: readonly FoundPackage[],
   layers: readonly Layer[],
 ): object {
   const sources = [...new Set(packages.map(({ source }) => source))].sort();
   const fileIds = new Map(sources.map((source) => [source, `SPDXRef-File-${shortId(source)}`] as const));
+  const told = [...programs, ...files.filter(({ path }) => fileIds.has(path)).map(hashed)];
+  const evidence = [...new Map(told.map((file) => [file.path, file] as const)).values()].filter(({ path }) =>
+    fileIds.has(path),
+  );
   const described = packages.map((each) => ({ id: packageId(each), package: each }));
   const identity = digestOf(JSON.stringify([name, described.map(({ id }) => id), layers.map(({ diffId }) => diffId)]));
   return {
@@ -104,9 +132,7 @@ function documentOf(
     creationInfo: { creators: ["Tool: ashlar"], created: new Date(createdAt).toISOString().replace(/\.\d+Z$/, "Z") },
     ...(leftOut.length > 0 ? { comment: `too large to be looked into: ${leftOut.join(", ")}` } : {}),
     packages: [rootPackage(name), ...described.map(({ id, package: each }) => packageOf(id, each))],
-    files: files
-      .filter(({ path }) => fileIds.has(path))
-      .map((file) => fileOf(file, fileIds.get(file.path) ?? "", layers[file.layer])),
+    files: evidence.map((file) => fileOf(file, fileIds.get(file.path) ?? "", layers[file.layer])),
     relationships: [
       { spdxElementId: DOCUMENT_ID, relatedSpdxElement: ROOT_ID, relationshipType: "DESCRIBES" },
       ...described.map(({ id }) => ({
@@ -134,11 +160,14 @@ function rootPackage(name: string): object {
   };
 }
 
+/** Package types whose namespace is the distribution. */
+const SYSTEM_TYPES: ReadonlySet<string> = new Set(["deb", "apk", "rpm"]);
+
 function packageOf(id: string, each: FoundPackage): object {
   const { name, namespace, version, source, license } = each;
   return {
     SPDXID: id,
-    name: namespace !== undefined && each.type !== "deb" && each.type !== "apk" ? `${namespace}/${name}` : name,
+    name: namespace !== undefined && !SYSTEM_TYPES.has(each.type) ? `${namespace}/${name}` : name,
     versionInfo: version,
     downloadLocation: "NOASSERTION",
     filesAnalyzed: false,
@@ -160,11 +189,21 @@ function declared(license: string | undefined): string {
 const KNOWN_LICENSE =
   /^(?:MIT|ISC|0BSD|BSD-[23]-Clause|Apache-2\.0|Zlib|Unlicense|CC0-1\.0|MPL-2\.0|PSF-2\.0|Python-2\.0|OpenSSL|curl|(?:A?GPL-[123]\.0|LGPL-(?:2\.[01]|3\.0))-(?:only|or-later))$/;
 
-function fileOf({ path, content }: SbomFile, id: string, layer: Layer | undefined): object {
+type HashedFile = Pick<SbomProgram, "path" | "layer" | "digest" | "sha1">;
+
+function hashed({ path, layer, content }: SbomFile): HashedFile {
+  return { path, layer, digest: digestOf(content), sha1: createHash("sha1").update(content).digest("hex") };
+}
+
+/** SPDX wants a SHA-1 of each file. */
+function fileOf({ path, digest, sha1 }: HashedFile, id: string, layer: Layer | undefined): object {
   return {
     SPDXID: id,
     fileName: `/${path}`,
-    checksums: [{ algorithm: "SHA256", checksumValue: hexOf(digestOf(content)) }],
+    checksums: [
+      { algorithm: "SHA1", checksumValue: sha1 },
+      { algorithm: "SHA256", checksumValue: hexOf(digest) },
+    ],
     licenseConcluded: "NOASSERTION",
     copyrightText: "NOASSERTION",
     ...(layer === undefined ? {} : { comment: `layerID: ${layer.descriptor.digest}` }),

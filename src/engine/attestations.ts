@@ -60,10 +60,11 @@ async function attestationOf(
   const { environment, request, signal } = attesting;
   const { layers, plane, clock } = environment;
   await layers.ensure(tree, { signal });
-  const survey = await plane.run("surveyTree", { tree, contents: sbomPatterns() }, { signal });
+  const survey = await plane.run("surveyTree", { tree, contents: sbomPatterns(), programs: true }, { signal });
   const [name = formatPlatform(image.platform)] = request.tags ?? [];
   const createdAt = image.epoch?.getTime() ?? clock.now();
-  return sbom({ files: survey.contents, leftOut: survey.leftOut, name, createdAt }, parseSbomOptions(attrs));
+  const { contents: files, programs, leftOut } = survey;
+  return sbom({ files, programs, leftOut, name, createdAt }, parseSbomOptions(attrs));
 }
 
 async function recordOf({ definition }: FrontendImage, attesting: Attesting): Promise<BuildRecord> {

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { packagesIn, parseSbomOptions, sbom, sbomPatterns } from "../../src/attest/index.js";
 import { digestOf } from "../../src/base/index.js";
+import { spdxProblems } from "./spdx-rules.js";
 
 const file = (path: string, text: string, layer = 0) => ({ path, content: Buffer.from(text), layer });
 const OS = file("etc/os-release", 'PRETTY_NAME="Debian GNU/Linux 12"\nID=debian\nVERSION_ID="12"\n');
@@ -72,13 +73,38 @@ describe("packages", () => {
       ["gem  rack 3.0.0"],
     ],
     ["composer.lock", '{"packages":[{"name":"a/b","version":"1.0"}]}', ["composer a b 1.0"]],
+    ["srv/vendor/composer/installed.json", '[{"name":"a/b","version":"v2.0"}]', ["composer a b v2.0"]],
+    [
+      "Pipfile.lock",
+      '{"default":{"Foo_Bar":{"version":"==1.0"},"here":{"path":"."}},"develop":{"b":{"version":"==2"}}}',
+      ["pypi  foo-bar 1.0", "pypi  b 2"],
+    ],
+    [
+      "bun.lock",
+      '{\n  "packages": {\n    "@s/a": ["@s/a@1.0.0", "", {}],\n    "b": ["b@2.0.0", ""],\n  }\n}\n',
+      ["npm @s a 1.0.0", "npm  b 2.0.0"],
+    ],
+    ["gradle.lockfile", "# made by gradle\norg.x:core:1.0=compile,runtime\nempty=\n", ["maven org.x core 1.0"]],
+    [
+      "usr/lib/ruby/gems/3.1.0/specifications/rack-3.0.0.gemspec",
+      'Gem::Specification.new do |s|\n  s.name = "rack".freeze\n  s.version = "3.0.0"\nend\n',
+      ["gem  rack 3.0.0"],
+    ],
+    [
+      "app/app.deps.json",
+      '{"libraries":{"app/1.0.0":{"type":"project"},"Serilog/3.1.1":{"type":"package"}}}',
+      ["nuget  Serilog 3.1.1"],
+    ],
+    ["packages.lock.json", '{"dependencies":{"net8.0":{"A":{"resolved":"1.0.0"},"B":{}}}}', ["nuget  A 1.0.0"]],
   ])("are found in %s", (path, text, expected) => {
     expect(sbomPatterns().some((pattern) => new RegExp(pattern).test(path))).toBe(true);
     expect(found(OS, file(path, text)).sort()).toEqual([...expected].sort());
   });
 
   it("are left out where a file makes no sense", () => {
-    const paths = ["package-lock.json", "composer.lock", "var/lib/dpkg/status", "yarn.lock", "Cargo.lock", "go.sum"];
+    const paths = ["package-lock.json", "composer.lock", "var/lib/dpkg/status", "yarn.lock", "Cargo.lock", "go.sum"]
+      .concat(["Pipfile.lock", "bun.lock", "a.deps.json", "vendor/composer/installed.json", "a.jar"])
+      .concat(["Packages", "Packages.db", "rpmdb.sqlite"].map((name) => `var/lib/rpm/${name}`));
     fc.assert(
       fc.property(fc.constantFrom(...paths), fc.string(), (path, text) => {
         expect(Array.isArray(found(file(path, text)))).toBe(true);
@@ -111,11 +137,39 @@ describe("a bill of materials", () => {
     expect(musl).toMatchObject({ name: "musl", versionInfo: "1.2.4-r2", licenseDeclared: "MIT" });
     expect(musl.externalRefs[0].referenceLocator).toBe("pkg:apk/debian/musl@1.2.4-r2?arch=x86_64&distro=debian-12");
     expect(made.files).toMatchObject([{ fileName: "/lib/apk/db/installed", comment: `layerID: ${digestOf("b")}` }]);
+    expect(spdxProblems(made)).toEqual([]);
     const ids = new Set([made.SPDXID, ...made.packages, ...made.files].map((each) => each.SPDXID ?? each));
     for (const { spdxElementId, relatedSpdxElement } of made.relationships) {
       expect(ids).toContain(spdxElementId);
       expect(ids).toContain(relatedSpdxElement);
     }
+  });
+
+  it("names a program of Go as the file that its modules are evident by", () => {
+    const program = { path: "usr/bin/tool", layer: 1, digest: digestOf("tool"), sha1: "a".repeat(40) };
+    const buildInfo = Buffer.from("path\tx\nmod\tex.org/tool\t(devel)\t\ndep\tex.org/dep\tv1.2.0\th1:x=\n");
+    const programs = [{ ...program, buildInfo }];
+    const made = JSON.parse(JSON.stringify(sbom({ ...input, programs }, parseSbomOptions({})).predicate([])));
+    expect(spdxProblems(made)).toEqual([]);
+    expect(made.files.map(({ fileName }: { fileName: string }) => fileName)).toEqual([
+      "/usr/bin/tool",
+      "/lib/apk/db/installed",
+    ]);
+    expect(JSON.stringify(made)).toContain("pkg:golang/ex.org/dep@v1.2.0");
+  });
+
+  it("is valid whatever the files hold", () => {
+    const names = fc.oneof(fc.stringMatching(/^[ -~\n]{0,40}$/), fc.string(), fc.constant("\ud800"));
+    fc.assert(
+      fc.property(fc.array(fc.tuple(names, names, names), { maxLength: 5 }), names, (packages, name) => {
+        const text = JSON.stringify({
+          packages: packages.map(([vendor, each, version]) => ({ name: `${vendor}/${each}`, version })),
+        });
+        const odd = { ...input, name, files: [OS, file("composer.lock", text), file("b/composer.lock", text)] };
+        const made = JSON.parse(JSON.stringify(sbom(odd, parseSbomOptions({})).predicate([])));
+        expect(spdxProblems(made)).toEqual([]);
+      }),
+    );
   });
 
   it("is the same for the same image at the same time", () => expect(document()).toEqual(document()));

@@ -1,7 +1,7 @@
-import { type FoundPackage, jsonObject, objectOf, type PackageReader, textOf } from "./package.js";
+import { type FoundPackage, jsonObject, objectOf, type TextReader, textOf } from "./package.js";
 
 /** npm's lock file (its versions 1 to 3); the one inside node_modules too. */
-export const npmLock: PackageReader = {
+export const npmLock: TextReader = {
   pattern: "(?:^|/)(?:\\.?package-lock|npm-shrinkwrap)\\.json$",
   read({ path, text }) {
     const { packages, dependencies } = jsonObject(text);
@@ -28,7 +28,7 @@ function oldDependencies(dependencies: unknown, path: string, depth: number): re
 }
 
 /** What is installed, lock file or not. */
-export const installedNpm: PackageReader = {
+export const installedNpm: TextReader = {
   pattern: "(?:^|/)node_modules/(?:@[^/]+/)?[^/@.][^/]*/package\\.json$",
   read({ path, text }) {
     const { name, version, license } = jsonObject(text);
@@ -38,7 +38,7 @@ export const installedNpm: PackageReader = {
 };
 
 /** Yarn's lock file, of the first version and of those after it. */
-export const yarnLock: PackageReader = {
+export const yarnLock: TextReader = {
   pattern: "(?:^|/)yarn\\.lock$",
   read({ path, text }) {
     return text.split(/\n{2,}/).flatMap((paragraph): readonly FoundPackage[] => {
@@ -50,7 +50,7 @@ export const yarnLock: PackageReader = {
 };
 
 /** pnpm's lock file: the keys of its packages. */
-export const pnpmLock: PackageReader = {
+export const pnpmLock: TextReader = {
   pattern: "(?:^|/)pnpm-lock\\.yaml$",
   read({ path, text }) {
     const [, section = ""] = /^packages:\n((?:(?: .*)?\n)*)/m.exec(`${text}\n`) ?? [];
@@ -76,4 +76,4 @@ function npmPackage(name: string, version: unknown, source: string, license?: un
   ];
 }
 
-export const javascriptReaders: readonly PackageReader[] = [npmLock, installedNpm, yarnLock, pnpmLock];
+export const javascriptReaders: readonly TextReader[] = [npmLock, installedNpm, yarnLock, pnpmLock];

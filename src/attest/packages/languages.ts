@@ -1,7 +1,8 @@
-import { type FoundPackage, jsonObject, objectOf, type PackageReader, paragraphs, textOf } from "./package.js";
+import { goSum } from "./go.js";
+import { type FoundPackage, jsonObject, objectOf, paragraphs, type TextReader, textOf } from "./package.js";
 
 /** Python's packages as they are installed. */
-export const installedPython: PackageReader = {
+export const installedPython: TextReader = {
   pattern: "\\.(?:dist-info/METADATA|egg-info/PKG-INFO)$",
   read({ path, text }) {
     const [fields] = paragraphs(text);
@@ -11,13 +12,13 @@ export const installedPython: PackageReader = {
 };
 
 /** The lock files of poetry and uv. */
-export const pythonLock: PackageReader = {
+export const pythonLock: TextReader = {
   pattern: "(?:^|/)(?:poetry|uv)\\.lock$",
   read: ({ path, text }) => tomlPackages(text).flatMap(({ name, version }) => pythonPackage(name, version, path)),
 };
 
 /** Requirements that are pinned: others name no version. */
-export const requirements: PackageReader = {
+export const requirements: TextReader = {
   pattern: "(?:^|/)requirements[^/]*\\.txt$",
   read: ({ path, text }) =>
     [...text.matchAll(/^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==([^\s;#\\]+)/gm)].flatMap(([, name, version]) =>
@@ -37,7 +38,7 @@ function pythonPackage(
 }
 
 /** Rust's lock file. What has no source is the project itself. */
-export const cargoLock: PackageReader = {
+export const cargoLock: TextReader = {
   pattern: "(?:^|/)Cargo\\.lock$",
   read: ({ path, text }) =>
     tomlPackages(text)
@@ -45,24 +46,8 @@ export const cargoLock: PackageReader = {
       .map(({ name, version }) => ({ type: "cargo", name, version, source: path })),
 };
 
-/** Go's checksums: what may be built in. */
-export const goSum: PackageReader = {
-  pattern: "(?:^|/)go\\.sum$",
-  read: ({ path, text }) =>
-    [...text.matchAll(/^(\S+) (v[^\s/]+) h1:/gm)].map(([, module = "", version = ""]) => {
-      const slash = module.lastIndexOf("/");
-      return {
-        type: "golang",
-        namespace: slash < 0 ? undefined : module.slice(0, slash),
-        name: module.slice(slash + 1),
-        version,
-        source: path,
-      };
-    }),
-};
-
 /** Bundler's lock file. */
-export const gemfileLock: PackageReader = {
+export const gemfileLock: TextReader = {
   pattern: "(?:^|/)Gemfile\\.lock$",
   read({ path, text }) {
     const [, section = ""] = /^GEM\n((?: .*\n)*)/m.exec(`${text}\n`) ?? [];
@@ -76,7 +61,7 @@ export const gemfileLock: PackageReader = {
 };
 
 /** Composer's lock file. */
-export const composerLock: PackageReader = {
+export const composerLock: TextReader = {
   pattern: "(?:^|/)composer\\.lock$",
   read({ path, text }) {
     const { packages } = jsonObject(text);
@@ -110,7 +95,7 @@ function tomlPackages(text: string): readonly LockedPackage[] {
     });
 }
 
-export const languageReaders: readonly PackageReader[] = [
+export const languageReaders: readonly TextReader[] = [
   installedPython,
   pythonLock,
   requirements,

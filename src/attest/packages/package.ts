@@ -27,11 +27,22 @@ export interface Distribution {
 }
 
 /** Reads one kind of file. What it can't make sense of it leaves out: the image is a stranger's. */
-export interface PackageReader {
+export interface TextReader {
   /** Matches the paths of the files it reads; as text, since another thread looks for them. */
   readonly pattern: string;
   read(file: ScannedFile, distribution: Distribution | undefined): readonly FoundPackage[];
 }
+
+/** The same of files that are no text. */
+export interface BinaryReader {
+  readonly pattern: string;
+  readBytes(
+    file: { readonly path: string; readonly content: Buffer },
+    distribution: Distribution | undefined,
+  ): readonly FoundPackage[];
+}
+
+export type PackageReader = TextReader | BinaryReader;
 
 /** The paragraphs of a text of `Key: value` lines, as dpkg and Python write them; lines that go on are left out. */
 export function paragraphs(text: string): readonly ReadonlyMap<string, string>[] {

@@ -1,4 +1,4 @@
-import { type Distribution, type FoundPackage, type PackageReader, paragraphs } from "./package.js";
+import { type Distribution, type FoundPackage, paragraphs, type TextReader } from "./package.js";
 
 /** os-release(5), where distributions keep it. */
 export const OS_RELEASE_PATTERN = "^(?:etc|usr/lib)/os-release$";
@@ -16,7 +16,7 @@ export function parseOsRelease(text: string): Distribution | undefined {
 }
 
 /** The database of dpkg, and the files that images without dpkg have in its place. */
-export const dpkg: PackageReader = {
+export const dpkg: TextReader = {
   pattern: "^var/lib/dpkg/(?:status|status\\.d/[^/]+)$",
   read: ({ path, text }, distribution) =>
     paragraphs(text).flatMap((fields): readonly FoundPackage[] => {
@@ -40,7 +40,7 @@ export const dpkg: PackageReader = {
 };
 
 /** apk's database: one letter a field, a blank line between packages. */
-export const apk: PackageReader = {
+export const apk: TextReader = {
   pattern: "^(?:usr/)?lib/apk/db/installed$",
   read: ({ path, text }, distribution) =>
     text.split(/\n{2,}/).flatMap((paragraph): readonly FoundPackage[] => {
@@ -74,4 +74,4 @@ function distroOf(distribution: Distribution | undefined): string | undefined {
   return distribution.versionId === "" ? distribution.id : `${distribution.id}-${distribution.versionId}`;
 }
 
-export const systemReaders: readonly PackageReader[] = [dpkg, apk];
+export const systemReaders: readonly TextReader[] = [dpkg, apk];

@@ -4,7 +4,9 @@ import { type Digest, digestFromHex } from "../../base/index.js";
 import type { Tree } from "../tree.js";
 import { type BytePath, join, toBuffer, toText } from "./bytes.js";
 import type { Job, JobContext } from "./context.js";
+import { readGoBuildInfo } from "./go-build-info.js";
 import { list, type StackDir, stackOf } from "./layer-stack.js";
+import type { FileStat } from "./layer-stat.js";
 
 /** Which files of a tree are looked into, and what is wanted of them. */
 export interface SurveyArgs {
@@ -13,12 +15,15 @@ export interface SurveyArgs {
   readonly contents?: readonly string[] | undefined;
   /** Gives the digest of every regular file. */
   readonly digests?: boolean | undefined;
+  /** Gives what Go's programs say they were made of. */
+  readonly programs?: boolean | undefined;
 }
 
 /** What was found, in byte order within each directory. */
 export interface Survey {
   readonly contents: readonly SurveyedFile[];
   readonly digests: readonly { readonly path: string; readonly digest: Digest }[];
+  readonly programs: readonly SurveyedProgram[];
   /** Files whose content was wanted, but there was too much of it. */
   readonly leftOut: readonly string[];
 }
@@ -30,30 +35,42 @@ export interface SurveyedFile {
   readonly layer: number;
 }
 
+/** A program of Go's. */
+export interface SurveyedProgram extends Omit<SurveyedFile, "content"> {
+  readonly buildInfo: Uint8Array;
+  /** Of the program; SHA-1 in hexadecimal digits, for who asks for that. */
+  readonly digest: Digest;
+  readonly sha1: string;
+}
+
 /** A larger file isn't given, nor what comes when so much is. Bytes. */
 const FILE_BYTES_MAX = 64 << 20;
 const TOTAL_BYTES_MAX = 256 << 20;
 const READ_BYTES = 1 << 20;
+const EXECUTABLE = 0o111;
 
 /** Looks at the regular files of a tree without mounting it; no link is followed. */
 export const surveyTree: Job<SurveyArgs, Survey> = (args, context) => {
-  const { contents, digests, leftOut } = new Surveyor(args, context).visit(stackOf(args.tree), "");
-  return { contents, digests, leftOut };
+  const { contents, digests, programs, leftOut } = new Surveyor(args, context).visit(stackOf(args.tree), "");
+  return { contents, digests, programs, leftOut };
 };
 
 class Surveyor implements Survey {
   readonly contents: SurveyedFile[] = [];
   readonly digests: { path: string; digest: Digest }[] = [];
+  readonly programs: SurveyedProgram[] = [];
   readonly leftOut: string[] = [];
   readonly #wanted: readonly RegExp[];
   readonly #digests: boolean;
+  readonly #programs: boolean;
   readonly #places: ReadonlyMap<string, number>;
   readonly #context: JobContext;
   #bytes = 0;
 
-  constructor({ tree, contents = [], digests = false }: SurveyArgs, context: JobContext) {
+  constructor({ tree, contents = [], digests = false, programs = false }: SurveyArgs, context: JobContext) {
     this.#wanted = contents.map((pattern) => new RegExp(pattern));
     this.#digests = digests;
+    this.#programs = programs;
     this.#places = new Map(tree.map((layer, i) => [String(layer), i]));
     this.#context = context;
   }
@@ -63,13 +80,14 @@ class Surveyor implements Survey {
     for (const [name, { path, stat, dir }] of list(directory)) {
       const at = join(prefix, name);
       if (dir) this.visit(dir, at);
-      else if (stat.kind === "file") this.#file(toText(at), path, stat.sizeBytes);
+      else if (stat.kind === "file") this.#file(toText(at), path, stat);
     }
     return this;
   }
 
-  #file(at: string, path: BytePath, size: number): void {
-    if (this.#digests) this.digests.push({ path: at, digest: this.#digestOf(path) });
+  #file(at: string, path: BytePath, { sizeBytes: size, mode }: FileStat): void {
+    if (this.#programs && (mode & EXECUTABLE) !== 0) this.#program(at, path);
+    if (this.#digests) this.digests.push({ path: at, digest: digestFromHex(this.#hashOf(path, "sha256")) });
     if (!this.#wanted.some((pattern) => pattern.test(at))) return;
     if (size > FILE_BYTES_MAX || this.#bytes + size > TOTAL_BYTES_MAX) {
       this.leftOut.push(at);
@@ -77,7 +95,25 @@ class Surveyor implements Survey {
     }
     const content = this.#read(path);
     this.#bytes += content.length;
-    this.contents.push({ path: at, content, layer: this.#places.get(path.split("/", 1)[0] ?? "") ?? 0 });
+    this.contents.push({ path: at, content, layer: this.#layerOf(path) });
+  }
+
+  #program(at: string, path: BytePath): void {
+    const fd = this.#open(path);
+    try {
+      const buildInfo = readGoBuildInfo(fd);
+      if (buildInfo === undefined || this.#bytes + buildInfo.length > TOTAL_BYTES_MAX) return;
+      this.#bytes += buildInfo.length;
+      const layer = this.#layerOf(path);
+      const digests = { digest: digestFromHex(this.#hashOf(path, "sha256")), sha1: this.#hashOf(path, "sha1") };
+      this.programs.push({ path: at, layer, buildInfo: new Uint8Array(buildInfo), ...digests });
+    } finally {
+      fs.closeSync(fd);
+    }
+  }
+
+  #layerOf(path: BytePath): number {
+    return this.#places.get(path.split("/", 1)[0] ?? "") ?? 0;
   }
 
   #read(path: BytePath): Uint8Array {
@@ -89,8 +125,8 @@ class Surveyor implements Survey {
     }
   }
 
-  #digestOf(path: BytePath): Digest {
-    const hash = createHash("sha256");
+  #hashOf(path: BytePath, algorithm: "sha256" | "sha1"): string {
+    const hash = createHash(algorithm);
     const buffer = Buffer.allocUnsafe(READ_BYTES);
     const fd = this.#open(path);
     try {
@@ -101,7 +137,7 @@ class Surveyor implements Survey {
     } finally {
       fs.closeSync(fd);
     }
-    return digestFromHex(hash.digest("hex"));
+    return hash.digest("hex");
   }
 
   #open(path: BytePath): number {
