@@ -75,6 +75,23 @@ test("mounts of one step by one id are one directory, even a private one", async
   expect(succeeded(await world.build([directory])).stderr.match(/ one$/gm)).toHaveLength(2);
 });
 
+test("what is bound from the context stays as it was, though the caller changes it meanwhile", async () => {
+  const directory = world.files({
+    Dockerfile: [
+      "FROM base",
+      "RUN --mount=target=/m echo started && i=0 && while grep -q then /m/file && [ $i -lt 10 ]; do sleep 0.1; i=$((i+1)); done && cat /m/file && ! test -e /m/new",
+    ].join("\n"),
+    file: "then\n",
+  });
+  const running = world.start(world.buildWords([directory]));
+  await running.says("started\n");
+  fs.appendFileSync(path.join(directory, "file"), "later\n");
+  fs.writeFileSync(path.join(directory, "new"), "");
+  const { stderr } = succeeded(await running.ended);
+  expect(stderr).toMatch(/ then$/m);
+  expect(stderr).not.toMatch(/ later$/m);
+});
+
 test("what is bound from the context is a copy that a step may change, and nothing of it or of mount points is left", async () => {
   const directory = world.files({
     Dockerfile: [
