@@ -16,6 +16,12 @@ export interface Unpacking {
 /** An archive, as a file or a stream. */
 export type ArchiveSource = string | AsyncIterable<Uint8Array>;
 
+/** Throws `not-found` for a file that isn't there. */
+export function checkSource(source: ArchiveSource): void {
+  if (typeof source === "string" && !fs.existsSync(source))
+    throw new EngineError("not-found", `open ${source}: no such file or directory`);
+}
+
 /** How SOURCE is called in messages. */
 export function shownSource(source: ArchiveSource): string {
   return typeof source === "string" ? source : "standard input";
@@ -30,6 +36,7 @@ export async function unpackFiles(
   { from, workspace }: { readonly from: ArchiveSource; readonly workspace: Workspace },
   { scope, ...options }: AbortOptions & { readonly scope: Scope },
 ): Promise<string> {
+  checkSource(from);
   const file = typeof from === "string" ? path.resolve(from) : await streamed(from);
   const shown = shownSource(from);
   if (!isArchive(headOf(file, shown))) throw new EngineError("invalid", `${shown} is no tar archive`);
@@ -53,9 +60,7 @@ export async function unpackFiles(
 const ARCHIVE = "ashlar-archive.tar";
 
 function headOf(file: string, shown: string): Buffer {
-  const stat = fs.statSync(file, { throwIfNoEntry: false });
-  if (!stat) throw new EngineError("not-found", `open ${shown}: no such file or directory`);
-  if (!stat.isFile()) throw new EngineError("invalid", `${shown} is no regular file`);
+  if (!fs.statSync(file).isFile()) throw new EngineError("invalid", `${shown} is no regular file`);
   const fd = fs.openSync(file, "r");
   try {
     const head = Buffer.alloc(SNIFF_BYTES);

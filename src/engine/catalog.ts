@@ -73,6 +73,11 @@ export function isLocalOrigin(origin: string): boolean {
   return origin.startsWith(LAYOUT_SCHEME);
 }
 
+/** The place of the layers of the image that REFERENCE names. */
+export function imageOrigin(reference: Reference): string {
+  return `${IMAGE_SCHEME}${formatReference(reference)}`;
+}
+
 /** The image that a layer's place names; undefined for a place that is no registry's. */
 export function originReference(origin: string): Reference | undefined {
   return origin.startsWith(IMAGE_SCHEME) ? parseReference(imageName(origin)) : undefined;

@@ -27,11 +27,10 @@ export interface ArchiveRequest extends ExportOptions {
 export async function saveStoredImages(engine: ArchiveEngine, request: ArchiveRequest): Promise<number> {
   const { store, dirs, owner } = engine;
   const { dest, platforms, ...options } = request;
-  if (request.images.length === 0) throw new EngineError("invalid", "no image given to save");
   const made: Layer[] = [];
   try {
     const saved: SavedImage[] = [];
-    for (const { entry, names } of chosenImages(engine.images, request.images)) {
+    for (const { entry, names } of imagesToSave(engine.images, request.images)) {
       const documents = await storedDocuments(store, entry, platforms);
       for (const { layers } of documents.images) made.push(...(await bringLayers(engine, layers, options)));
       const shown = platformImage(entry, platforms?.[0]).manifest.digest;
@@ -56,8 +55,12 @@ interface Chosen {
   readonly names: readonly string[];
 }
 
-/** The images that TEXTS mean, each once. A repository without a tag means all of its tags, as with docker. */
-function chosenImages(images: ImageStore, texts: readonly string[]): readonly Chosen[] {
+/**
+ * The images that TEXTS mean, each once. A repository without a tag means all of its tags, as with docker. Throws `not-found`, `invalid`,
+ * also where there are none.
+ */
+export function imagesToSave(images: ImageStore, texts: readonly string[]): readonly Chosen[] {
+  if (texts.length === 0) throw new EngineError("invalid", "no image given to save");
   const chosen = new Map<string, { readonly entry: StoredEntry; readonly names: Set<string> }>();
   for (const text of texts) {
     const all = entriesOfRepository(images, text);

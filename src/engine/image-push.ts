@@ -15,7 +15,7 @@ import {
 } from "../oci/index.js";
 import { pushImage, type Registry } from "../registry/index.js";
 import type { ImageStore, PlatformImage, StoredEntry } from "../store/index.js";
-import { originReference } from "./catalog.js";
+import { imageOrigin, originReference } from "./catalog.js";
 import { progressOf } from "./image-output.js";
 import type { PushedImage } from "./image-requests.js";
 import { type StoredDocuments, type StoredManifest, storedDocuments } from "./stored-image.js";
@@ -23,6 +23,7 @@ import { bringLayers, type LayerBringing, layerIds } from "./stored-layers.js";
 
 /** What stored images are pushed with. */
 export interface PushEngine extends LayerBringing {
+  readonly newId: () => string;
   readonly images: ImageStore;
   readonly registry: Registry;
 }
@@ -39,8 +40,8 @@ export interface PushRequest extends ExportOptions {
  * docker's are packed before; the name then stands for the manifest that says so. Errors: `not-found`, `invalid`, those of `pushImage`.
  */
 export async function pushStoredImages(engine: PushEngine, request: PushRequest): Promise<readonly PushedImage[]> {
-  const { name, allTags = false, platform, ...options } = request;
-  const entries = pushedEntries(engine.images, name, allTags);
+  const { name: _, allTags: __, platform, ...options } = request;
+  const entries = imagesToPush(engine.images, request);
   const pushed: PushedImage[] = [];
   for (const entry of entries) {
     const root = await pushEntry(engine, { entry, platform }, options);
@@ -51,7 +52,11 @@ export async function pushStoredImages(engine: PushEngine, request: PushRequest)
 
 type NamedEntry = StoredEntry & { readonly name: string };
 
-function pushedEntries(images: ImageStore, name: string, allTags: boolean): readonly NamedEntry[] {
+/** The images that a push of NAME is about. Throws `not-found`, `invalid`. */
+export function imagesToPush(
+  images: ImageStore,
+  { name, allTags = false }: Pick<PushRequest, "name" | "allTags">,
+): readonly NamedEntry[] {
   const reference = parseReference(name);
   const repository = repositoryName(reference);
   if (allTags) {
@@ -66,8 +71,7 @@ function pushedEntries(images: ImageStore, name: string, allTags: boolean): read
   }
   const entry = images.get(name);
   if (entry) return [entry];
-  const shown = familiarReference({ ...reference, registry: reference.registry });
-  throw new EngineError("not-found", `An image does not exist locally with the tag: ${shown}`);
+  throw new EngineError("not-found", `An image does not exist locally with the tag: ${familiarReference(reference)}`);
 }
 
 async function pushEntry(
@@ -77,6 +81,7 @@ async function pushEntry(
 ): Promise<Descriptor> {
   const { store, registry, images } = engine;
   const stored = await storedDocuments(store, entry, platform === undefined ? [] : [platform]);
+  await using _ = await leased(engine, entry, stored.images);
   const { root, platforms } = await packed(engine, stored, options);
   for (const { layers } of stored.images) if (root === stored.root) await bringLayers(engine, layers, options);
   const reference = withDefaultTag(parseReference(entry.name));
@@ -89,6 +94,23 @@ async function pushEntry(
   if (stored.isWhole && root !== stored.root && platforms.length > 0)
     await images.put({ name: entry.name, target: root, platforms }, abortOf(options));
   return root;
+}
+
+/** Sees to it that the layers of IMAGES have numbers, and stay until the result is disposed of. */
+async function leased(
+  { layers, newId }: PushEngine,
+  { name, target }: NamedEntry,
+  images: readonly StoredManifest[],
+): Promise<AsyncDisposable> {
+  const id = newId();
+  const { digest: _, ...reference } = parseReference(name);
+  const origin = imageOrigin({ ...reference, digest: target.digest });
+  for (const image of images)
+    await layers.adopt(
+      image.layers.map((layer) => ({ ...layer, origin })),
+      id,
+    );
+  return { [Symbol.asyncDispose]: () => layers.release(id) };
 }
 
 interface Packed {

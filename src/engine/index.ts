@@ -6,8 +6,8 @@ export type { StepResources, Terminal } from "../executor/index.js";
 export type { ProgressEvent } from "../progress/index.js";
 export { createEngine } from "./engine.js";
 export type { FailedContainer } from "./failed-container.js";
-export * from "./image-requests.js";
 export type { ImageReport, ListedManifest, ReportDetail, ReportedImage } from "./image-report.js";
+export * from "./image-requests.js";
 export {
   type CreatedImage,
   type CreateImageRequest,

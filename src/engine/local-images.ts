@@ -1,4 +1,7 @@
+import type { ExportOptions } from "../exporters/index.js";
+import { parseReference } from "../oci/index.js";
 import type { ProgressSink } from "../progress/index.js";
+import { checkSource, shownSource } from "./archive-files.js";
 import type { BuildEngine } from "./build.js";
 import { exporting } from "./exporting.js";
 import { findImage } from "./image-lookup.js";
@@ -19,15 +22,27 @@ export function createLocalImages({ parts, pruning, run }: LocalImagesParts): Lo
   const { images } = pruning;
   const { writer, registry, fetchLayer, store } = parts.outputs;
   const { owner, dirs, layers, plane, database, imageSource } = parts;
-  const storing = { store, images, database, layers, writer, fetchLayer, dirs, owner, plane, registry, imageSource };
+  const storing = {
+    newId: parts.newId,
+    store,
+    images,
+    database,
+    layers,
+    writer,
+    fetchLayer,
+    dirs,
+    owner,
+    plane,
+    registry,
+    imageSource,
+  };
   /** Shows WORK as one step. */
-  const shown = <T>(
-    request: ImageWork,
-    name: string,
-    work: (options: Parameters<Parameters<typeof exporting>[2]>[0]) => Promise<T>,
-  ): Promise<T> => {
+  const shown = <T>(request: ImageWork, name: string, { check, work }: ShownWork<T>): Promise<T> => {
     const progress: ProgressSink = { emit: (event) => request.onProgress?.(event) };
-    return run(request, (signal) => exporting(name, { progress, signal, clock: parts.clock }, work));
+    return run(request, async (signal) => {
+      check();
+      return await exporting(name, { progress, signal, clock: parts.clock }, work);
+    });
   };
   return {
     list: (query) => run({}, () => listImages(pruning, query)),
@@ -43,34 +58,47 @@ export function createLocalImages({ parts, pruning, run }: LocalImagesParts): Lo
     prune: (request = {}) =>
       run(request, async (signal) => (await import("./image-removal.js")).pruneImages(pruning, { ...request, signal })),
     async save(request) {
-      const { saveStoredImages } = await import("./image-archive.js");
-      return shown(request, `saving ${request.images.join(", ")}`, (options) =>
-        saveStoredImages(storing, { ...bare(request), ...options }),
-      );
+      const { imagesToSave, saveStoredImages } = await import("./image-archive.js");
+      return shown(request, `saving ${request.images.join(", ")}`, {
+        check: () => imagesToSave(images, request.images),
+        work: (options) => saveStoredImages(storing, { ...bare(request), ...options }),
+      });
     },
     async load(request) {
       const { loadImages } = await import("./load.js");
-      const from = typeof request.from === "string" ? request.from : "standard input";
-      return shown(request, `loading ${from}`, (options) => loadImages(storing, { ...bare(request), ...options }));
+      return shown(request, `loading ${shownSource(request.from)}`, {
+        check: () => checkSource(request.from),
+        work: (options) => loadImages(storing, { ...bare(request), ...options }),
+      });
     },
     async import(request) {
       const { importImage } = await import("./image-import.js");
-      const from = typeof request.from === "string" ? request.from : "standard input";
-      return shown(request, `importing ${from}`, (options) => importImage(parts, { ...bare(request), ...options }));
+      return shown(request, `importing ${shownSource(request.from)}`, {
+        check: () => checkSource(request.from),
+        work: (options) => importImage(parts, { ...bare(request), ...options }),
+      });
     },
     async pull(request) {
       const { pullStoredImage } = await import("./image-pull.js");
-      return shown(request, `pulling ${request.name}`, (options) =>
-        pullStoredImage(storing, { ...bare(request), ...options }),
-      );
+      return shown(request, `pulling ${request.name}`, {
+        check: () => parseReference(request.name),
+        work: (options) => pullStoredImage(storing, { ...bare(request), ...options }),
+      });
     },
     async push(request) {
-      const { pushStoredImages } = await import("./image-push.js");
-      return shown(request, `pushing ${request.name}`, (options) =>
-        pushStoredImages(storing, { ...bare(request), ...options }),
-      );
+      const { imagesToPush, pushStoredImages } = await import("./image-push.js");
+      return shown(request, `pushing ${request.name}`, {
+        check: () => imagesToPush(images, request),
+        work: (options) => pushStoredImages(storing, { ...bare(request), ...options }),
+      });
     },
   };
+}
+
+interface ShownWork<T> {
+  /** What can be refused before anything is shown. */
+  readonly check: () => unknown;
+  readonly work: (options: ExportOptions) => Promise<T>;
 }
 
 /** What is asked for, without whom to tell and what stops it. */
