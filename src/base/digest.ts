@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { EngineError } from "./errors.js";
 
 declare const digestBrand: unique symbol;
@@ -22,7 +22,7 @@ export function parseDigest(text: string): Digest {
 
 /** The sha256 digest of BYTES (a string is taken as UTF-8). */
 export function digestOf(bytes: Uint8Array | string): Digest {
-  return digestFromHex(createHash("sha256").update(bytes).digest("hex"));
+  return digestFromHex(hash("sha256", bytes, "hex"));
 }
 
 /** Wraps 64 hex digits that come straight from a sha256 hash. */

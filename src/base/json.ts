@@ -4,6 +4,7 @@
  */
 export function canonicalJson(value: unknown): string {
   if (typeof value === "string") return quoted(value);
+  if (typeof value === "boolean" || Number.isFinite(value)) return `${value}`;
   if (typeof value !== "object" || value === null) return JSON.stringify(value) ?? "null";
   return Array.isArray(value) ? list(value) : members(value as Readonly<Record<string, unknown>>);
 }

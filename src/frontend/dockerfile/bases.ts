@@ -200,12 +200,15 @@ function identifierOf(context: NamedContext): string {
   }
 }
 
-function imagesOf(
+export function imagesOf(
   stage: Stage,
   triggers: ReadonlyMap<Stage, readonly Step[]>,
 ): readonly Extract<Origin, { kind: "image" }>[] {
-  const steps = [...(triggers.get(stage) ?? []), ...stage.steps];
-  return steps.flatMap(({ sources }) => sources.flatMap((source) => (source?.kind === "image" ? [source] : [])));
+  const images: Extract<Origin, { kind: "image" }>[] = [];
+  for (const steps of [triggers.get(stage) ?? [], stage.steps]) {
+    for (const { sources } of steps) for (const source of sources) if (source?.kind === "image") images.push(source);
+  }
+  return images;
 }
 
 /** The instructions that what STAGE begins with wants to be run in it, before its own. TRIGGERS are those of the stages before it. */

@@ -1,6 +1,6 @@
 import type { Arguments } from "./arguments.js";
 import type { Heredoc, Word } from "./ast.js";
-import { type BuiltInstruction, base, rejected, wordsOf } from "./built.js";
+import { type BuiltInstruction, rejected, wordsOf } from "./built.js";
 import { booleanFlag, checkFlags, type FlagSchema, findFlag } from "./flags.js";
 import { parseHeredocWord } from "./heredoc.js";
 import type { CompleteInstruction } from "./raw.js";
@@ -44,7 +44,11 @@ export function buildCopy(raw: CompleteInstruction, args: Arguments, kind: "copy
       checksum: flag("checksum"),
       keepGitDir: booleanFlag(raw.flags, "keep-git-dir"),
       unpack: booleanFlag(raw.flags, "unpack"),
-      ...base(raw),
+      keyword: raw.keyword,
+      range: raw.range,
+      original: raw.original,
+      comments: raw.comments,
+      flags: raw.flags,
     },
   };
 }

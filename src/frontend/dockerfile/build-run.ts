@@ -1,6 +1,6 @@
 import type { Arguments } from "./arguments.js";
 import type { Flag, MountOption, RunInstruction, RunMount, RunMountType } from "./ast.js";
-import { type BuiltInstruction, base, commandLine, rejected } from "./built.js";
+import { type BuiltInstruction, commandLine, rejected } from "./built.js";
 import { type CsvField, parseCsvFields } from "./csv.js";
 import type { Mistake } from "./diagnostics.js";
 import { checkFlags, type FlagSchema, findFlag, valueRange } from "./flags.js";
@@ -16,10 +16,27 @@ export function buildRun(raw: CompleteInstruction, args: Arguments): BuiltInstru
   const mounts = readEach(raw.flags, "mount", readMount, refuse);
   const network = readEnum(raw.flags, { name: "network", known: NETWORKS, message: invalidNetwork }, refuse);
   const security = readEnum(raw.flags, { name: "security", known: SECURITIES, message: invalidSecurity }, refuse);
+  const problem = rejected(mistakes);
+  if (problem) return problem;
   const command = commandLine(args);
-  const { heredocs } = raw;
-  const own = { command, heredocs, mounts, devices, network, security };
-  return rejected(mistakes) ?? { ok: true, instruction: { kind: "run", ...own, ...base(raw) } };
+  const { keyword, range, original, comments, flags, heredocs } = raw;
+  return {
+    ok: true,
+    instruction: {
+      kind: "run",
+      command,
+      heredocs,
+      mounts,
+      devices,
+      network,
+      security,
+      keyword,
+      range,
+      original,
+      comments,
+      flags,
+    },
+  };
 }
 
 const SCHEMA: FlagSchema = { mount: "strings", network: "string", security: "string", device: "strings" };
@@ -73,13 +90,14 @@ function readEach<T extends object>(
   read: (flag: Flag) => T | Mistake,
   refuse: (mistake: Mistake) => void,
 ): readonly T[] {
-  return flags.flatMap((flag) => {
-    if (flag.name !== name || flag.value === undefined) return [];
+  const found: T[] = [];
+  for (const flag of flags) {
+    if (flag.name !== name || flag.value === undefined) continue;
     const result = read(flag);
-    if (!("message" in result)) return [result];
-    refuse({ culprit: valueRange(flag), ...result });
-    return [];
-  });
+    if ("message" in result) refuse({ culprit: valueRange(flag), ...result });
+    else found.push(result);
+  }
+  return found;
 }
 
 function readMount(flag: Flag): RunMount | Mistake {

@@ -1,6 +1,5 @@
 import type { Arguments } from "./arguments.js";
 import type { CommandLine, Instruction, Word } from "./ast.js";
-import { trimmed } from "./blanks.js";
 import type { Mistake } from "./diagnostics.js";
 import { checkFlags, type FlagSchema } from "./flags.js";
 import type { CompleteInstruction } from "./raw.js";
@@ -19,12 +18,12 @@ export function rejected([first, ...others]: readonly Mistake[]): Rejected | und
   return first && { ok: false, ...first, others };
 }
 
-/** What all instructions have. */
+/** What all instructions have. Those that files are full of name these members themselves, which takes far less time. */
 export function base(
   raw: CompleteInstruction,
 ): Pick<Instruction, "keyword" | "range" | "original" | "comments" | "flags"> {
-  const { keyword, range, comments, flags } = raw;
-  return { keyword, range, comments, flags, original: trimmed(raw.line).text };
+  const { keyword, range, original, comments, flags } = raw;
+  return { keyword, range, original, comments, flags };
 }
 
 /** INSTRUCTION, unless SCHEMA doesn't allow its flags. */

@@ -30,6 +30,7 @@ export function createContextNames(contexts: ReadonlyMap<string, NamedContext>):
     find(name, platform) {
       if (isReserved(name)) return undefined;
       const plain = shortName(name);
+      if (byName.size === 0) return undefined;
       const suffix = PLATFORM_SEPARATOR + formatPlatform(normalizePlatform(platform));
       return byName.get(plain + suffix) ?? byName.get(plain);
     },

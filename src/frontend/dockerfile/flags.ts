@@ -11,6 +11,7 @@ export type FlagSchema = Readonly<Record<string, FlagKind>>;
 
 /** The flags that SCHEMA does not allow, and why, in their order. */
 export function checkFlags(flags: readonly Flag[], schema: FlagSchema): readonly Mistake[] {
+  if (flags.length === 0) return NO_MISTAKES;
   const seen = new Set<string>();
   return flags.flatMap((flag) => {
     const { name } = flag;
@@ -20,6 +21,8 @@ export function checkFlags(flags: readonly Flag[], schema: FlagSchema): readonly
     return problem ?? [];
   });
 }
+
+const NO_MISTAKES: readonly Mistake[] = [];
 
 function unknownFlag(flag: Flag, schema: FlagSchema): Mistake {
   const meant = suggest(flag.name, Object.keys(schema));

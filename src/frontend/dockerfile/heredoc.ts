@@ -55,7 +55,7 @@ const LINE_MODE: ExpanderMode = { escapeCharacter: "\\", quotes: "keep", keepEsc
 type ReadHeredoc = "none" | { readonly error: string } | { readonly error?: undefined; readonly heredoc: HeredocWord };
 
 function readHeredocWord(text: string): ReadHeredoc {
-  const match = HEREDOC.exec(text);
+  const match = text.includes("<<") ? HEREDOC.exec(text) : null;
   const rest = match?.[3] ?? "";
   if (!match || rest === "") return "none";
   const bare = new Expansion(rest, NO_VARIABLES, { ...LINE_MODE, keepEscapes: false, quotes: "remove" }).words();

@@ -68,7 +68,8 @@ function buildArg(raw: CompleteInstruction, args: Arguments): BuiltInstruction {
   if (pairs.length === 0) return atLeastOne(raw);
   const blank = pairs.find((pair) => pair.key === "");
   if (blank) return { ok: false, message: "ARG names can not be blank", culprit: blank.range };
-  return { ok: true, instruction: { kind: "arg", args: pairs, ...base(raw) } };
+  const { keyword, range, original, comments, flags } = raw;
+  return { ok: true, instruction: { kind: "arg", args: pairs, keyword, range, original, comments, flags } };
 }
 
 function buildPairs(raw: CompleteInstruction, args: Arguments, kind: "env" | "label"): BuiltInstruction {
@@ -77,7 +78,9 @@ function buildPairs(raw: CompleteInstruction, args: Arguments, kind: "env" | "la
   if (args.form !== "pairs" || args.pairs.length === 0) return atLeastOne(raw);
   const blank = args.pairs.find((pair) => pair.key === "");
   if (blank) return { ok: false, message: `${raw.name} names can not be blank`, culprit: blank.range };
-  return { ok: true, instruction: { kind, pairs: args.pairs, legacy: args.legacy, ...base(raw) } };
+  const { pairs, legacy } = args;
+  const { keyword, range, original, comments, flags } = raw;
+  return { ok: true, instruction: { kind, pairs, legacy, keyword, range, original, comments, flags } };
 }
 
 function buildCommand(raw: CompleteInstruction, args: Arguments, kind: "cmd" | "entrypoint"): BuiltInstruction {
@@ -89,6 +92,7 @@ function buildExpose(raw: CompleteInstruction, args: Arguments): BuiltInstructio
   return ports.length === 0 ? atLeastOne(raw) : flagged(raw, NO_FLAGS, { kind: "expose", ports, ...base(raw) });
 }
 
+const FROM_FLAGS: FlagSchema = { platform: "string" };
 const STAGE_NAME = /^[a-z][a-z0-9-_.]*$/;
 
 function buildFrom(raw: CompleteInstruction, args: Arguments): BuiltInstruction {
@@ -105,7 +109,19 @@ function buildFrom(raw: CompleteInstruction, args: Arguments): BuiltInstruction 
     return { ok: false, message, culprit: name.range };
   }
   const platform = findFlag(raw.flags, "platform");
-  return flagged(raw, { platform: "string" }, { kind: "from", image, platform, as, name, ...base(raw) });
+  const { keyword, range, original, comments, flags } = raw;
+  return flagged(raw, FROM_FLAGS, {
+    kind: "from",
+    image,
+    platform,
+    as,
+    name,
+    keyword,
+    range,
+    original,
+    comments,
+    flags,
+  });
 }
 
 function buildOnbuild(raw: CompleteInstruction, args: Arguments): BuiltInstruction {

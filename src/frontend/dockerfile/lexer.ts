@@ -24,21 +24,31 @@ export interface PhysicalLine {
   readonly number: number;
 }
 
-/** The lines of a file, one by one. */
-export function* lexLines(text: string): Generator<PhysicalLine, undefined> {
-  for (let number = 1, start = 0; start < text.length; number++) {
-    const feed = text.indexOf("\n", start);
-    const end = feed < 0 ? text.length : feed + 1;
-    const line = text.slice(start, end);
-    yield { kind: kindOf(line), text: line, number };
-    start = end;
+/** Hands out the lines of a file, one by one. */
+export class LineCursor {
+  readonly #text: string;
+  #at = 0;
+  #number = 0;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  /** The next line, undefined at the end. */
+  next(): PhysicalLine | undefined {
+    const start = this.#at;
+    if (start >= this.#text.length) return undefined;
+    const feed = this.#text.indexOf("\n", start);
+    this.#at = feed < 0 ? this.#text.length : feed + 1;
+    const text = this.#text.slice(start, this.#at);
+    return { kind: kindOf(text), text, number: ++this.#number };
   }
 }
 
 function kindOf(line: string): PhysicalLine["kind"] {
-  const first = line.charAt(leadingSpace(line));
-  if (first === "#") return "comment";
-  return first === "" ? "blank" : "text";
+  const at = leadingSpace(line);
+  if (at === line.length) return "blank";
+  return line[at] === "#" ? "comment" : "text";
 }
 
 /** A token of a line's words or flags; `escaped` is the escape character with the character behind it. */

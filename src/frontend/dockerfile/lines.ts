@@ -1,7 +1,7 @@
 import type { Position, Range } from "./ast.js";
 import { leadingSpace } from "./blanks.js";
 import type { EscapeCharacter } from "./expand.js";
-import { lexLines, type PhysicalLine } from "./lexer.js";
+import { LineCursor, type PhysicalLine } from "./lexer.js";
 
 /** What one physical line may hold, in bytes without the line end. */
 const MAX_LINE_BYTES = 65_535;
@@ -25,7 +25,7 @@ export interface LogicalLine {
 
 /** Hands out the lines of a file: an instruction's, or a heredoc's. */
 export class LineReader {
-  readonly #lines: Iterator<PhysicalLine, undefined>;
+  readonly #lines: LineCursor;
   readonly #onTooLong: (line: number) => void;
   #line = 0;
   /** The line beyond the allowed length that was taken last. */
@@ -33,7 +33,7 @@ export class LineReader {
 
   /** A line beyond the allowed length is reported to ONTOOLONG. */
   constructor(text: string, onTooLong: (line: number) => void) {
-    this.#lines = lexLines(text);
+    this.#lines = new LineCursor(text);
     this.#onTooLong = onTooLong;
   }
 
@@ -44,9 +44,8 @@ export class LineReader {
 
   /** The next line as it is, taken. */
   take(): PhysicalLine | undefined {
-    const next = this.#lines.next();
-    if (next.done) return undefined;
-    const line = next.value;
+    const line = this.#lines.next();
+    if (line === undefined) return undefined;
     this.#line = line.number;
     if (isTooLong(line)) {
       this.#lastLong = line.number;
@@ -59,13 +58,14 @@ export class LineReader {
   join(first: PhysicalLine, escapeCharacter: EscapeCharacter): LogicalLine {
     const source = new SourceMap();
     const indent = leadingSpace(first.text);
+    const start = linePart(first.text, indent, escapeCharacter);
+    source.add(start.text.length, first.number, indent);
+    let text = start.text;
+    let isTooLong = text.length > MAX_JOINED_UNITS;
     let hasEmptyContinuation = false;
     let hasLongLine = this.#isLong(first);
-    let part = continued(withoutLineEnd(first.text).slice(indent), escapeCharacter);
-    const parts = [part.text];
-    let isTooLong = part.text.length > MAX_JOINED_UNITS;
-    source.add(part.text.length, { line: first.number, character: indent });
-    while (part.continues) {
+    let continues = start.continues;
+    while (continues) {
       const line = this.take();
       if (!line) break;
       if (line.kind === "comment") continue;
@@ -74,15 +74,15 @@ export class LineReader {
         continue;
       }
       hasLongLine ||= this.#isLong(line);
-      part = continued(withoutLineEnd(line.text), escapeCharacter);
-      isTooLong ||= source.length + part.text.length > MAX_JOINED_UNITS;
+      const part = linePart(line.text, 0, escapeCharacter);
+      continues = part.continues;
+      isTooLong ||= text.length + part.text.length > MAX_JOINED_UNITS;
       if (isTooLong) continue;
-      parts.push(part.text);
-      source.add(part.text.length, { line: line.number, character: 0 });
+      text += part.text;
+      source.add(part.text.length, line.number, 0);
     }
-    const text = parts.join("");
-    const lines = { startLine: first.number, endLine: this.#line };
-    return { text, source, ...lines, hasEmptyContinuation, isTooLong, hasLongLine };
+    const { number: startLine } = first;
+    return { text, source, startLine, endLine: this.#line, hasEmptyContinuation, isTooLong, hasLongLine };
   }
 
   #isLong({ number }: PhysicalLine): boolean {
@@ -105,60 +105,62 @@ export const INSTRUCTION_TOO_LONG = `an instruction may be ${MAX_JOINED_UNITS} c
 
 /** Where the parts of a joined line stand in the file. */
 export class SourceMap {
-  readonly #offsets: number[] = [];
-  readonly #positions: Position[] = [];
+  /** In order; each part goes up to where the next begins. */
+  readonly #parts: { readonly offset: number; readonly line: number; readonly character: number }[] = [];
   #length = 0;
 
-  /** How long the joined line is. */
-  get length(): number {
-    return this.#length;
-  }
-
-  /** Says that the next LENGTH characters of the joined line stand at POSITION and behind it. */
-  add(length: number, position: Position): void {
-    this.#offsets.push(this.#length);
-    this.#positions.push(position);
+  /** Says that the next LENGTH characters of the joined line stand in LINE from CHARACTER on. */
+  add(length: number, line: number, character: number): void {
+    this.#parts.push({ offset: this.#length, line, character });
     this.#length += length;
   }
 
   /** Where the characters from START up to END of the joined line stand. */
   range(start: number, end: number): Range {
-    const from = this.#position(start);
-    if (end <= start) return { start: from, end: from };
-    const last = this.#position(end - 1);
-    return { start: from, end: { line: last.line, character: last.character + 1 } };
+    const from = this.#position(start, start);
+    // The end is behind the last character, not before the one that follows it, which may stand in another line.
+    return { start: from, end: end <= start ? from : this.#position(end - 1, end) };
   }
 
-  #position(offset: number): Position {
+  /** The place of OFFSET in the line that the character at ANCHOR stands in. */
+  #position(anchor: number, offset: number): Position {
     let low = 0;
-    let high = this.#offsets.length - 1;
+    let high = this.#parts.length - 1;
     while (low < high) {
       const middle = (low + high + 1) >> 1;
-      if ((this.#offsets[middle] ?? 0) <= offset) low = middle;
+      if ((this.#parts[middle]?.offset ?? 0) <= anchor) low = middle;
       else high = middle - 1;
     }
-    const position = this.#positions[low] ?? { line: 1, character: 0 };
-    return { line: position.line, character: position.character + offset - (this.#offsets[low] ?? 0) };
+    const part = this.#parts[low];
+    if (part === undefined) return { line: 1, character: offset };
+    return { line: part.line, character: part.character + offset - part.offset };
   }
 }
 
 /** A line without the line feed and the carriage returns at its end. */
 export function withoutLineEnd(text: string): string {
+  return text.slice(0, lineLength(text));
+}
+
+function lineLength(text: string): number {
   let end = text.length;
   while (end > 0 && (text[end - 1] === "\n" || text[end - 1] === "\r")) end--;
-  return text.slice(0, end);
+  return end;
 }
 
 /**
- * LINE without the escape character at its end, which may have blanks behind it, and whether there was one. Two of them
- * are none: the first escapes the second.
+ * What LINE adds to an instruction from START on: all but the line end, or all up to the escape character that stands last, blanks
+ * behind it aside; then the instruction goes on in the next line. Of two escape characters the first escapes the second.
  */
-function continued(
+function linePart(
   line: string,
+  start: number,
   escapeCharacter: EscapeCharacter,
 ): { readonly text: string; readonly continues: boolean } {
-  let end = line.length;
-  while (end > 0 && (line[end - 1] === " " || line[end - 1] === "\t")) end--;
-  const continues = line[end - 1] === escapeCharacter && line[end - 2] !== escapeCharacter;
-  return { text: continues ? line.slice(0, end - 1) : line, continues };
+  const length = lineLength(line);
+  let end = length;
+  while (end > start && (line[end - 1] === " " || line[end - 1] === "\t")) end--;
+  const continues =
+    end > start && line[end - 1] === escapeCharacter && !(end - 1 > start && line[end - 2] === escapeCharacter);
+  return { text: line.slice(start, continues ? end - 1 : length), continues };
 }

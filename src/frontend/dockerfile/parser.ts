@@ -17,7 +17,7 @@ import { findHeredocs, type HeredocMarker, stripTabs } from "./heredoc.js";
 import { continuationHint, terminatorHint } from "./hints.js";
 import { buildInstruction, isInstruction } from "./instructions.js";
 import { INSTRUCTION_TOO_LONG, LINE_TOO_LONG, LineReader, type LogicalLine, withoutLineEnd } from "./lines.js";
-import { type CompleteInstruction, cutInstruction, RawText } from "./raw.js";
+import { completeInstruction, cutInstruction, RawText } from "./raw.js";
 
 export interface ParsedDockerfile {
   /** What could be read; complete only where there are no diagnostics. */
@@ -153,7 +153,7 @@ class DockerfileReader {
       this.#errors.report({ message: "" }, range);
       return { name: raw.name, range, instruction: undefined };
     }
-    const complete: CompleteInstruction = { ...raw, heredocs, comments, range };
+    const complete = completeInstruction(raw, { range, heredocs, comments });
     const built = buildInstruction(complete, parsed.arguments);
     if (built.ok) return { name: raw.name, range, instruction: built.instruction };
     const hint = isInstruction(raw.name) ? undefined : continuationHint(previous, line, raw);

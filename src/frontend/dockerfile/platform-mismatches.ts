@@ -1,6 +1,6 @@
 import { formatPlatform, normalizePlatform, type Platform } from "../../oci/index.js";
 import type { FromInstruction, Range } from "./ast.js";
-import type { External, ResolvedBases } from "./bases.js";
+import { type External, imagesOf, type ResolvedBases } from "./bases.js";
 import { platformOf } from "./imageconfig.js";
 import type { PlatformMismatch } from "./lint/index.js";
 import type { Stage, StagePlan } from "./stages.js";
@@ -12,7 +12,7 @@ export function platformMismatches(
   targetPlatform: Platform,
 ): readonly PlatformMismatch[] {
   const stages = plan.stages.filter((stage) => bases.reachable.has(stage));
-  return stages.flatMap((stage) => imagesOf(stage, bases)).flatMap((image) => mismatch(image, targetPlatform));
+  return stages.flatMap((stage) => namedImages(stage, bases)).flatMap((image) => mismatch(image, targetPlatform));
 }
 
 /** An image where the file names it; `platform` is what it was asked for, if not the target's. */
@@ -24,15 +24,13 @@ interface NamedImage {
   readonly platform: Platform | undefined;
 }
 
-function imagesOf(stage: Stage, bases: ResolvedBases): readonly NamedImage[] {
-  const { base, node, platform, steps } = stage;
+function namedImages(stage: Stage, bases: ResolvedBases): readonly NamedImage[] {
+  const { base, node, platform } = stage;
   const own: readonly NamedImage[] =
     base.kind === "image" ? [{ name: base.name, ...place(node.from), external: bases.base(stage), platform }] : [];
-  const sources = [...(bases.triggers.get(stage) ?? []), ...steps].flatMap((step) => step.sources);
-  const others = sources.flatMap((source): readonly NamedImage[] => {
-    if (source?.kind !== "image") return [];
+  const others = imagesOf(stage, bases.triggers).map((source): NamedImage => {
     const { name, range, culprit } = source;
-    return [{ name, range, culprit, external: bases.image(source), platform: undefined }];
+    return { name, range, culprit, external: bases.image(source), platform: undefined };
   });
   return [...own, ...others];
 }

@@ -16,14 +16,25 @@ export interface RawInstruction {
   readonly escapeCharacter: EscapeCharacter;
   /** The whole line, as joined. */
   readonly line: string;
-  /** The joined lines; heredocs are added to it once they are read. */
-  readonly range: Range;
 }
 
 /** A raw instruction with all that stands around it. */
 export interface CompleteInstruction extends RawInstruction {
+  /** The joined lines and the heredocs. */
+  readonly range: Range;
+  /** `line` without blanks at its ends. */
+  readonly original: string;
   readonly heredocs: readonly Heredoc[];
   readonly comments: readonly string[];
+}
+
+/** RAW with what stands around it. */
+export function completeInstruction(
+  { keyword, name, flags, rest, escapeCharacter, line }: RawInstruction,
+  { range, heredocs, comments }: Pick<CompleteInstruction, "range" | "heredocs" | "comments">,
+): CompleteInstruction {
+  const original = trimmed(line).text;
+  return { keyword, name, flags, rest, escapeCharacter, line, range, original, heredocs, comments };
 }
 
 /** A part of a joined line that knows where it stands. */
@@ -77,12 +88,14 @@ function cut(text: RawText, line: string, escapeCharacter: EscapeCharacter): Raw
   const tail = text.part(behind?.offset ?? text.text.length);
   const { flags, end } = splitFlags(tail, escapeCharacter);
   const rest = tail.slice(end);
-  return { keyword, name: nameOf(keyword.text), flags, rest, escapeCharacter, line, range: text.range() };
+  return { keyword, name: nameOf(keyword.text), flags, rest, escapeCharacter, line };
 }
+
+const CAPITALS = /^[A-Z]*$/;
 
 /** KEYWORD in capitals, which only letters become that Go's lower case has in ASCII. */
 function nameOf(keyword: string): string {
-  if (/^[A-Z]*$/.test(keyword)) return keyword;
+  if (CAPITALS.test(keyword)) return keyword;
   // U+0130 is the one letter that JavaScript makes two of.
   return keyword
     .replaceAll("\u0130", "i")

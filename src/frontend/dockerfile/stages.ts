@@ -70,6 +70,8 @@ export function planStages(scope: StageScope): StagePlan {
   return plan;
 }
 
+const NO_SOURCES: Step["sources"] = [];
+
 /** Names of stages that a hint lists. */
 const MAX_NAMES_IN_HINT = 20;
 
@@ -137,17 +139,18 @@ class StagePlan {
     switch (instruction.kind) {
       case "copy": {
         const { from, range } = instruction;
-        const sources = from?.value ? [this.#copySource(from.value, { range, culprit: from.range })] : [];
+        const sources = from?.value ? [this.#copySource(from.value, { range, culprit: from.range })] : NO_SOURCES;
         return { instruction, trigger, sources };
       }
       case "run": {
+        if (instruction.mounts.length === 0) return { instruction, trigger, sources: NO_SOURCES };
         const sources = instruction.mounts.map(({ from, flag }) => {
           return from ? this.#named(from, { range: instruction.range, culprit: flag.range }) : undefined;
         });
         return { instruction, trigger, sources };
       }
       default:
-        return { instruction, trigger, sources: [] };
+        return { instruction, trigger, sources: NO_SOURCES };
     }
   }
 
@@ -298,11 +301,13 @@ interface Edge {
 }
 
 function edgesOf({ steps }: Stage): readonly Edge[] {
-  return steps.flatMap((step) =>
-    step.sources.flatMap((source, index) =>
-      source?.kind === "stage" ? [{ stage: source.stage, step, culprit: namingFlag(step, index)?.range }] : [],
-    ),
-  );
+  const edges: Edge[] = [];
+  for (const step of steps) {
+    for (const [index, source] of step.sources.entries()) {
+      if (source?.kind === "stage") edges.push({ stage: source.stage, step, culprit: namingFlag(step, index)?.range });
+    }
+  }
+  return edges;
 }
 
 /** The flag that names the source INDEX. */
@@ -316,9 +321,9 @@ export function reachableStages(target: Stage, triggers: ReadonlyMap<Stage, read
   const reached = new Set<Stage>([target]);
   for (const stage of reached) {
     if (stage.base.kind === "stage") reached.add(stage.base.stage);
-    for (const { stage: needed } of edgesOf(stage)) reached.add(needed);
-    for (const step of triggers.get(stage) ?? []) {
-      for (const source of step.sources) if (source?.kind === "stage") reached.add(source.stage);
+    for (const steps of [stage.steps, triggers.get(stage) ?? []]) {
+      for (const { sources } of steps)
+        for (const source of sources) if (source?.kind === "stage") reached.add(source.stage);
     }
   }
   return reached;

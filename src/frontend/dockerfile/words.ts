@@ -32,16 +32,41 @@ export function splitQuotedWords(text: string, escapeCharacter: EscapeCharacter)
 
 /** Splits TEXT at blanks, whatever quotes it has, as FROM, EXPOSE and the file names of COPY do. */
 export function splitWords(text: string): readonly SplitWord[] {
-  return Array.from(text.matchAll(/[^\t\v\f\r ]+/g), (match) => ({ text: match[0], offset: match.index }));
+  const words: SplitWord[] = [];
+  for (let start = nextWord(text, 0); start < text.length; ) {
+    const end = nextBlank(text, start);
+    words.push({ text: text.slice(start, end), offset: start });
+    start = nextWord(text, end);
+  }
+  return words;
 }
 
 /** Splits TEXT at its first blanks: the first word and all the rest, undefined where there is no rest. */
 export function cutWord(text: string): readonly [SplitWord, SplitWord | undefined] {
-  const blank = /[\t\v\f\r ]+/.exec(text);
-  if (!blank) return [{ text, offset: 0 }, undefined];
-  const rest = blank.index + blank[0].length;
+  const end = nextBlank(text, 0);
+  if (end === text.length) return [{ text, offset: 0 }, undefined];
+  const offset = nextWord(text, end);
   return [
-    { text: text.slice(0, blank.index), offset: 0 },
-    { text: text.slice(rest), offset: rest },
+    { text: text.slice(0, end), offset: 0 },
+    { text: text.slice(offset), offset },
   ];
+}
+
+/** Where the next blank stands from AT on; at the end of TEXT if there is none. */
+function nextBlank(text: string, at: number): number {
+  let end = at;
+  while (end < text.length && !isBlank(text.charCodeAt(end))) end++;
+  return end;
+}
+
+/** Where what is no blank stands from AT on; at the end of TEXT if there is none. */
+function nextWord(text: string, at: number): number {
+  let start = at;
+  while (start < text.length && isBlank(text.charCodeAt(start))) start++;
+  return start;
+}
+
+/** A space, or what ASCII has besides but for the line feed: tabs, form feed and carriage return. */
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x09 || (code >= 0x0b && code <= 0x0d);
 }

@@ -10,15 +10,27 @@ export const consistentInstructionCasing: Rule = {
   *check({ file }) {
     // What stands before the first FROM neither counts nor is judged.
     const instructions: readonly Instruction[] = file.stages.flatMap((stage) => [stage.from, ...stage.instructions]);
-    const keywords = instructions.map((instruction) => instruction.keyword.text);
-    const lower = keywords.filter((keyword) => keyword === keyword.toLowerCase()).length;
-    const upper = keywords.filter((keyword) => keyword === keyword.toUpperCase()).length;
+    let lower = 0;
+    let upper = 0;
+    for (const { keyword } of instructions) {
+      if (isLower(keyword.text)) lower++;
+      if (isUpper(keyword.text)) upper++;
+    }
+    const isRight = lower > upper ? isLower : isUpper;
     const majority = lower > upper ? "lowercase" : "uppercase";
     for (const instruction of instructions) {
       const keyword = instruction.keyword.text;
-      if (keyword === (lower > upper ? keyword.toLowerCase() : keyword.toUpperCase())) continue;
+      if (isRight(keyword)) continue;
       const message = `Command '${keyword}' should match the case of the command majority (${majority})`;
       yield finding(instruction, message, { culprit: instruction.keyword.range });
     }
   },
 };
+
+function isLower(text: string): boolean {
+  return text === text.toLowerCase();
+}
+
+function isUpper(text: string): boolean {
+  return text === text.toUpperCase();
+}

@@ -1,5 +1,5 @@
 import { quote } from "../quote.js";
-import { finding, froms, type Rule, ruleUrl } from "./rule.js";
+import { finding, type Rule, ruleUrl } from "./rule.js";
 
 /** Two stages of one name, in whatever case. */
 export const duplicateStageName: Rule = {
@@ -9,7 +9,7 @@ export const duplicateStageName: Rule = {
   phase: "names",
   *check(context) {
     const seen = new Set<string>();
-    for (const from of froms(context)) {
+    for (const from of context.froms) {
       const name = from.name?.text.toLowerCase();
       if (name === undefined) continue;
       if (seen.has(name)) {

@@ -1,4 +1,4 @@
-import { finding, froms, type Rule, ruleUrl } from "./rule.js";
+import { finding, type Rule, ruleUrl } from "./rule.js";
 
 /** `FROM … as`, where FROM is of one case and AS of another. */
 export const fromAsCasing: Rule = {
@@ -7,7 +7,7 @@ export const fromAsCasing: Rule = {
   url: ruleUrl("from-as-casing"),
   phase: "parse",
   *check(context) {
-    for (const from of froms(context)) {
+    for (const from of context.froms) {
       const as = from.as?.text;
       const keyword = from.keyword.text;
       if (as === undefined || matches(keyword, as)) continue;

@@ -1,7 +1,7 @@
 import { type Platform, parsePlatform } from "../../../oci/index.js";
 import type { FromInstruction } from "../ast.js";
 import { type ExpandResult, expandWord, type VariableSource } from "../expand.js";
-import { froms, type LintContext } from "./rule.js";
+import type { LintContext } from "./rule.js";
 
 /** The variables that FROM sees. */
 export interface GlobalScope {
@@ -47,7 +47,7 @@ export function* expandedFroms(context: LintContext): Generator<ExpandedFrom> {
   const scope = globalScope(context, "given");
   if (!scope) return;
   const { escape: escapeCharacter } = context.file.directives;
-  for (const from of froms(context)) {
+  for (const from of context.froms) {
     const image = expandWord(from.image.text, scope.variables, escapeCharacter);
     const isNamed = image.ok && image.value !== "";
     const written = from.platform?.value;

@@ -1,4 +1,4 @@
-import { unreachable } from "../../../base/index.js";
+import { lazy, unreachable } from "../../../base/index.js";
 import type { Diagnostic } from "../../frontend.js";
 import type { Directives } from "../ast.js";
 import { locate } from "../diagnostics.js";
@@ -65,11 +65,13 @@ function readOptions(check: string | undefined, directives: Directives): CheckOp
 function createContext({ parsed, facts, text }: LintRequest): LintContext {
   const { dockerfile: file, diagnostics } = parsed;
   const end = Math.min(...diagnostics.map((error) => error.location?.startLine ?? 1), Number.MAX_SAFE_INTEGER);
+  const instructions = file.instructions.filter((instruction) => instruction.range.start.line <= end);
   return {
     file,
-    lines: text.split("\n"),
+    lines: lazy(() => text.split("\n")),
     facts,
-    instructions: file.instructions.filter((instruction) => instruction.range.start.line <= end),
+    instructions,
+    froms: instructions.filter((instruction) => instruction.kind === "from"),
     emptyContinuations: file.emptyContinuations,
     stages: facts ? convertedStages(parsed, facts) : [],
   };

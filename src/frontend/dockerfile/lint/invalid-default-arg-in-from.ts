@@ -1,7 +1,7 @@
 import { parseReference } from "../../../oci/index.js";
 import { expandWord } from "../expand.js";
 import { globalScope } from "./global-scope.js";
-import { finding, froms, type Rule, ruleUrl } from "./rule.js";
+import { finding, type Rule, ruleUrl } from "./rule.js";
 
 /** A FROM that names no image unless a --build-arg is given. */
 export const invalidDefaultArgInFrom: Rule = {
@@ -12,7 +12,7 @@ export const invalidDefaultArgInFrom: Rule = {
   *check(context) {
     const scope = globalScope(context, "defaults");
     if (!scope) return;
-    for (const from of froms(context)) {
+    for (const from of context.froms) {
       const { text } = from.image;
       const expanded = expandWord(text, scope.variables, context.file.directives.escape);
       if (!expanded.ok) return;

@@ -7,11 +7,13 @@ export const legacyKeyValueFormat: Rule = {
   url: ruleUrl("legacy-key-value-format"),
   phase: "convert",
   *check({ stages }) {
-    for (const instruction of stages.flatMap((stage) => stage.instructions)) {
-      if ((instruction.kind !== "env" && instruction.kind !== "label") || !instruction.legacy) continue;
-      const name = instruction.keyword.text;
-      const message = `"${name} key=value" should be used instead of legacy "${name} key value" format`;
-      yield finding(instruction, message, { culprit: instruction.pairs[0]?.range });
+    for (const { instructions } of stages) {
+      for (const instruction of instructions) {
+        if ((instruction.kind !== "env" && instruction.kind !== "label") || !instruction.legacy) continue;
+        const name = instruction.keyword.text;
+        const message = `"${name} key=value" should be used instead of legacy "${name} key value" format`;
+        yield finding(instruction, message, { culprit: instruction.pairs[0]?.range });
+      }
     }
   },
 };

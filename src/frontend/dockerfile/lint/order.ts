@@ -10,6 +10,7 @@ export interface Found {
 
 /** FOUND in the order in which a build comes upon it: by phase, then by instruction, then as the rules have it. */
 export function inOrder(found: readonly Found[], context: LintContext): readonly Found[] {
+  if (found.length === 0) return found;
   const places = placesOf(context);
   const keys = new Map(found.map((each) => [each, keyOf(each, places)]));
   return found.toSorted((a, b) => compare(keys.get(a) ?? [], keys.get(b) ?? []));

@@ -1,5 +1,5 @@
 import { quote } from "../quote.js";
-import { finding, froms, type Rule, ruleUrl } from "./rule.js";
+import { finding, type Rule, ruleUrl } from "./rule.js";
 
 const RESERVED: ReadonlySet<string> = new Set(["context", "scratch"]);
 
@@ -10,7 +10,7 @@ export const reservedStageName: Rule = {
   url: ruleUrl("reserved-stage-name"),
   phase: "names",
   *check(context) {
-    for (const from of froms(context)) {
+    for (const from of context.froms) {
       const name = from.name?.text.toLowerCase();
       if (name === undefined || !RESERVED.has(name)) continue;
       const message = `Stage name should not use the same name as reserved stage ${quote(name)}`;

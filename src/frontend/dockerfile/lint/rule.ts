@@ -40,9 +40,11 @@ export interface Finding {
 export interface LintContext {
   readonly file: DockerfileNode;
   /** Its lines as they are written. */
-  readonly lines: readonly string[];
+  readonly lines: () => readonly string[];
   /** The instructions to check, in order. */
   readonly instructions: readonly Instruction[];
+  /** Those of them that begin a stage. */
+  readonly froms: readonly FromInstruction[];
   /** The lines with empty continuations. */
   readonly emptyContinuations: readonly number[];
   /** What the build knows; a rule that needs the build sees no stage without it. */
@@ -70,11 +72,6 @@ export function finding(
 /** The address of a check's page. */
 export function ruleUrl(page: string): string {
   return `https://docs.docker.com/go/dockerfile/rule/${page}/`;
-}
-
-/** The FROM instructions to check. */
-export function* froms({ instructions }: LintContext): Generator<FromInstruction> {
-  for (const instruction of instructions) if (instruction.kind === "from") yield instruction;
 }
 
 /** The instructions of converted stages that are of KIND. */

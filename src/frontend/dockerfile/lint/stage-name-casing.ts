@@ -1,4 +1,4 @@
-import { finding, froms, type Rule, ruleUrl } from "./rule.js";
+import { finding, type Rule, ruleUrl } from "./rule.js";
 
 /** `FROM … AS Name`. */
 export const stageNameCasing: Rule = {
@@ -7,7 +7,7 @@ export const stageNameCasing: Rule = {
   url: ruleUrl("stage-name-casing"),
   phase: "parse",
   *check(context) {
-    for (const from of froms(context)) {
+    for (const from of context.froms) {
       const name = from.name?.text;
       if (name !== undefined && name !== name.toLowerCase()) {
         yield finding(from, `Stage name '${name}' should be lowercase`, { culprit: from.name?.range });

@@ -15,7 +15,7 @@ export const undefinedArgInFrom: Rule = {
       for (const name of unset.filter((candidate) => !scope.names.has(candidate))) {
         const meant = nearest(name, scope.names);
         const hint = meant === undefined ? "" : ` (did you mean ${meant}?)`;
-        const place = findVariable(context.lines, from.range, name);
+        const place = findVariable(context.lines(), from.range, name);
         yield finding(from, `FROM argument '${name}' is not declared${hint}`, {
           culprit: place?.culprit,
           suggestion: place && meant && place.sigil + meant,

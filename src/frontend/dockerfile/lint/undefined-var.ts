@@ -20,7 +20,7 @@ export const undefinedVar: Rule = {
         // What the base's triggers say is not in the file.
         const isTrigger = instruction.range === node.from.range;
         const place =
-          isTrigger || searched++ >= MAX_SEARCHED ? undefined : findVariable(lines, instruction.range, name);
+          isTrigger || searched++ >= MAX_SEARCHED ? undefined : findVariable(lines(), instruction.range, name);
         yield finding(instruction, `Usage of undefined variable '$${name}'${hint}`, {
           culprit: place?.culprit,
           suggestion: place && meant && place.sigil + meant,
