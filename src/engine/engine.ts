@@ -102,7 +102,13 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     createLayerStore({ database, plane, owner: owner.id, bootId: boot, clock, fetch: fetchLayer }),
   );
   const cacheMounts = createCacheMounts({ database, layers, dirs, clock });
-  const imageSource = createImageSource({ images, references, content: store, registry });
+  const imageSource = createImageSource({
+    images,
+    references,
+    content: store,
+    registry,
+    onNotice: (sentence) => notices.say(sentence),
+  });
   const executor = lazy(async (): Promise<Executor> => {
     const { createExecutor, findRuntime, readCgroups, runtimeRunner, sandboxRunner } = await import(
       "../executor/index.js"

@@ -10,3 +10,4 @@ export * from "./media-types.js";
 export * from "./platform.js";
 export * from "./provider.js";
 export * from "./reference.js";
+export * from "./schema1.js";

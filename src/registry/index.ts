@@ -7,3 +7,4 @@ export { type PushOptions, type PushOutcome, type PushProgress, pushImage } from
 export { createRegistry, type Registry, type RegistryOptions, type RepositoryOptions } from "./registry.js";
 export type { PutBlobOptions, Repository } from "./repository.js";
 export { RETRY_DELAYS_MS, retrying } from "./retries.js";
+export { Schema1Error } from "./schema1.js";

@@ -18,6 +18,7 @@ export function createMirrored(origin: Repository, mirrors: readonly Repository[
       return origin.resolve(selector, options);
     },
     read: (target, options = {}) => checked(target, readFirst([...mirrors, origin], target, options), options.offset),
+    sizeOf: (blob, options) => origin.sizeOf(blob, options),
     putBlob: (blob, source, options) => origin.putBlob(blob, source, options),
     putManifest: (document, bytes, name, options) => origin.putManifest(document, bytes, name, options),
     referrers: (subject, options) => origin.referrers(subject, options),

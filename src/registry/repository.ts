@@ -5,10 +5,12 @@ import {
   type Descriptor,
   isIndexType,
   isManifestType,
+  isSchema1,
   MANIFEST_BYTES_MAX,
   MediaType,
   type Provider,
   parseManifestOrIndex,
+  parseSchema1,
   type ReadOptions,
   type Reference,
   repositoryName,
@@ -19,6 +21,7 @@ import { uploadManifest } from "./manifest-upload.js";
 import { listReferrers } from "./referrers.js";
 import type { Connection, RegistryClient, RegistryRequest } from "./registry-client.js";
 import { pause, retrying } from "./retries.js";
+import { blobSize, Schema1Error } from "./schema1.js";
 import { type UploadOutcome, uploadBlob } from "./upload.js";
 
 /** One repository of a registry. */
@@ -26,13 +29,14 @@ export interface Repository extends Provider {
   /** `docker.io/library/alpine`. */
   readonly name: string;
   /**
-   * The manifest or index that a tag or digest stands for now. Errors: `not-found`, `denied`, `unavailable`, `unsupported`
-   * (Docker's schema 1), `data-loss` if the registry gives something else for a digest.
+   * The manifest or index that a tag or digest stands for now. Errors: `not-found`, `denied`, `unavailable`, `Schema1Error`, `data-loss` if the registry gives something else for a digest.
    */
   resolve(
     selector: { readonly tag: string } | { readonly digest: Digest },
     options?: AbortOptions,
   ): Promise<Descriptor>;
+  /** The bytes of a blob that nothing describes. Errors: `not-found`, `denied`, `unavailable`, `failed`. */
+  sizeOf(blob: Digest, options?: AbortOptions): Promise<number>;
   /**
    * Sees to it that BLOB is here, reading it from SOURCE only if it neither is nor can be mounted. Errors: `denied`, `unavailable`,
    * `failed`, `invalid`, those of the source, `canceled`.
@@ -78,6 +82,10 @@ export function createRepository(client: RegistryClient, reference: Reference): 
     },
     referrers(subject, options = {}) {
       return listReferrers(client, { repository, subject, what: `listing referrers of ${name}@${subject}` }, options);
+    },
+    sizeOf(blob, options = {}) {
+      const what = `fetching ${blob} of ${name}`;
+      return blobSize(client, { ...request, path: `${repository}/blobs/${blob}`, what }, options);
     },
     async resolve(selector, options) {
       const digest = "digest" in selector ? selector.digest : undefined;
@@ -151,6 +159,11 @@ async function getManifest(
     chunks.push(chunk);
   }
   const bytes = Buffer.concat(chunks);
+  if (isSchema1(bytes)) {
+    const image = parseSchema1(bytes);
+    if (digest !== undefined && image.digest !== digest) throw otherDigest(request.what, image.digest);
+    throw new Schema1Error(request.what, image);
+  }
   const actual = digestOf(bytes);
   if (digest !== undefined && actual !== digest) throw otherDigest(request.what, actual);
   const contentType = response.header("content-type")?.split(";", 1)[0]?.trim();

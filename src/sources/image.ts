@@ -13,8 +13,9 @@ import {
   reported,
   withDefaultTag,
 } from "../oci/index.js";
-import type { Registry, Repository } from "../registry/index.js";
+import { type Registry, type Repository, Schema1Error } from "../registry/index.js";
 import { type ContentStore, type ImageStore, type ReferenceStore, tiered } from "../store/index.js";
+import { adoptSchema1 } from "./schema1.js";
 import { type SourceImage, selectImage } from "./source-image.js";
 
 /** Images by their names, from this machine if it knows them, else from a registry. */
@@ -39,6 +40,8 @@ export interface ImageSourceOptions {
   readonly registry: Registry;
   /** Hears of what is fetched from registries, later reads of layers included. */
   readonly onFetch?: ReportRead | undefined;
+  /** Hears of images in a form that is going away. */
+  readonly onNotice?: ((sentence: string) => void) | undefined;
 }
 
 export function createImageSource(options: ImageSourceOptions): ImageSource {
@@ -59,11 +62,12 @@ export function createImageSource(options: ImageSourceOptions): ImageSource {
 }
 
 async function find(
-  { images, references, content, registry, onFetch }: ImageSourceOptions,
+  sources: ImageSourceOptions,
   reference: Reference,
   platform: Platform,
   options: ResolveOptions,
 ): Promise<SourceImage> {
+  const { images, references, content, registry, onFetch } = sources;
   const repository = registry.repository(reference);
   const provider = tiered(content, onFetch === undefined ? repository : reported(repository, onFetch));
   const select = (root: Descriptor): Promise<SourceImage> => selectImage(provider, root, platform, options);
@@ -77,7 +81,9 @@ async function find(
     const image = root && (await unlessMissing(select(root)));
     if (image !== undefined) return image;
   }
-  const root = await ask(repository, reference, options);
+  const root = await ask(repository, reference, options).catch((error: unknown) =>
+    converted(error, { repository, reference, sources }, options),
+  );
   const image = await select(root);
   await references.put(reference, root, options);
   return image;
@@ -103,6 +109,26 @@ async function ask(
   options: AbortOptions,
 ): Promise<Descriptor> {
   return repository.resolve(digest === undefined ? { tag } : { digest }, options);
+}
+
+interface Asked {
+  readonly repository: Repository;
+  readonly reference: Reference;
+  readonly sources: ImageSourceOptions;
+}
+
+/** The image of an ERROR that tells that it is in Docker's schema 1, in today's form. */
+async function converted(
+  error: unknown,
+  { repository, reference, sources: { content, onNotice } }: Asked,
+  options: AbortOptions,
+): Promise<Descriptor> {
+  if (!(error instanceof Schema1Error)) throw error;
+  const name = formatReference(reference);
+  onNotice?.(
+    `${name} is in the form of Docker's schema 1, which registries give up: it is converted; push it again to keep it`,
+  );
+  return adoptSchema1(error.image, { repository, content }, options);
 }
 
 /** What is known may be of another platform, or partly pruned here and gone there: then the registry is asked. */

@@ -69,6 +69,7 @@ export async function startRegistry(kind: "plain" | "tls" | "mutual" | "token" |
     log: { level: "info" },
     storage: { filesystem: { rootdirectory: path.join(dir, "data") } },
     http: { addr: "127.0.0.1:0", secret: "x", ...tls },
+    compatibility: { schema1: { enabled: true } },
     validation: { manifests: { urls: { allow: ["^https://"] } } },
     ...auth,
   };

@@ -44,7 +44,8 @@ const noRegistry: Registry = {
     const refuse = (): never => {
       throw new EngineError("internal", "the registry was asked");
     };
-    return { name: "none", resolve: refuse, read: refuse, putBlob: refuse, putManifest: refuse, referrers: refuse };
+    const writing = { putBlob: refuse, putManifest: refuse };
+    return { name: "none", resolve: refuse, read: refuse, sizeOf: refuse, referrers: refuse, ...writing };
   },
   ping: () => Promise.reject(new EngineError("internal", "the registry was asked")),
   [Symbol.asyncDispose]: async () => undefined,
