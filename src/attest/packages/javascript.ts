@@ -1,4 +1,4 @@
-import { type FoundPackage, jsonObject, objectOf, type TextReader, textOf } from "./package.js";
+import { type FoundPackage, jsonObject, objectOf, sectionOf, type TextReader, textOf } from "./package.js";
 
 /** npm's lock file (its versions 1 to 3); the one inside node_modules too. */
 export const npmLock: TextReader = {
@@ -53,10 +53,11 @@ export const yarnLock: TextReader = {
 export const pnpmLock: TextReader = {
   pattern: "(?:^|/)pnpm-lock\\.yaml$",
   read({ path, text }) {
-    const [, section = ""] = /^packages:\n((?:(?: .*)?\n)*)/m.exec(`${text}\n`) ?? [];
-    return [...section.matchAll(/^ {2}['"]?\/?(@?[^@\s'"/]+(?:\/[^@\s'"/]+)?)[@/](\d[^\s'"():_]*)[^\n]*:$/gm)].flatMap(
-      ([, name = "", version]) => npmPackage(name, version, path),
-    );
+    return [
+      ...sectionOf(text, "packages:").matchAll(
+        /^ {2}['"]?\/?(@?[^@\s'"/]+(?:\/[^@\s'"/]+)?)[@/](\d[^\s'"():_]*)[^\n]*:$/gm,
+      ),
+    ].flatMap(([, name = "", version]) => npmPackage(name, version, path));
   },
 };
 

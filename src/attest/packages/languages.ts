@@ -1,5 +1,5 @@
 import { goSum } from "./go.js";
-import { type FoundPackage, jsonObject, objectOf, paragraphs, type TextReader, textOf } from "./package.js";
+import { type FoundPackage, jsonObject, objectOf, paragraphs, sectionOf, type TextReader, textOf } from "./package.js";
 
 /** Python's packages as they are installed. */
 export const installedPython: TextReader = {
@@ -50,13 +50,14 @@ export const cargoLock: TextReader = {
 export const gemfileLock: TextReader = {
   pattern: "(?:^|/)Gemfile\\.lock$",
   read({ path, text }) {
-    const [, section = ""] = /^GEM\n((?: .*\n)*)/m.exec(`${text}\n`) ?? [];
-    return [...section.matchAll(/^ {4}([A-Za-z0-9._-]+) \(([^)\s]+)\)$/gm)].map(([, name = "", version = ""]) => ({
-      type: "gem",
-      name,
-      version,
-      source: path,
-    }));
+    return [...sectionOf(text, "GEM").matchAll(/^ {4}([A-Za-z0-9._-]+) \(([^)\s]+)\)$/gm)].map(
+      ([, name = "", version = ""]) => ({
+        type: "gem",
+        name,
+        version,
+        source: path,
+      }),
+    );
   },
 };
 

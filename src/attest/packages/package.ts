@@ -62,6 +62,15 @@ function fieldsOf(paragraph: string): ReadonlyMap<string, string> {
   return fields;
 }
 
+/** What is indented below the line TITLE. */
+export function sectionOf(text: string, title: string): string {
+  const found = `\n${text}`.indexOf(`\n${title}\n`);
+  if (found < 0) return "";
+  const rest = text.slice(found + title.length + 1);
+  const end = rest.search(/^\S/m);
+  return end < 0 ? rest : rest.slice(0, end);
+}
+
 /** The members of TEXT as a JSON object; none where it is something else. */
 export function jsonObject(text: string): Readonly<Record<string, unknown>> {
   try {
