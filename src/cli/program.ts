@@ -29,12 +29,16 @@ export function createProgram(surroundings: Surroundings, done: (code: number) =
     .enablePositionalOptions()
     .option("--root <dir>", "directory of images and cache (ASHLAR_ROOT)")
     .option("-D, --debug", "show what caused an error, and warnings in full");
+  program.commandsGroup("Build and run:");
   addBuild(program, surroundings, done);
   addRun(program, surroundings, done);
+  program.commandsGroup("Images:");
   addImageCommands(program, surroundings, done);
-  addStoreCommands(program, surroundings, done);
+  program.commandsGroup("Registries:");
   addRegistryCommands(program, surroundings, done);
   addImageToolCommands(program, surroundings, done);
+  program.commandsGroup("This machine:").helpCommand("help [command]", "show help, of a command if one is named");
+  addStoreCommands(program, surroundings, done);
   addDebug(program, surroundings, done);
   program
     .command("version")

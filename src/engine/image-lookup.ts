@@ -33,6 +33,16 @@ export function findImage(images: ImageStore, text: string): FoundImage {
   return { ...found, entries: images.list().filter((entry) => imageIdOf(entry) === id) };
 }
 
+/** What the image that TEXT means is called where only names will do: TEXT itself, unless it is the beginning of an id. */
+export function nameOfImage(images: ImageStore, text: string): string {
+  if (!isId(text) || (!/^(?:sha256:|[0-9a-f]{64}$)/.test(text) && images.get(text))) return text;
+  const found = byId(images, text);
+  return found ? (found.entry.name ?? `${NAMELESS_REPOSITORY}@${found.entry.target.digest}`) : text;
+}
+
+/** Nobody pulls from there: what it names is in the store, or nowhere. */
+const NAMELESS_REPOSITORY = "localhost/nameless";
+
 /** Docker's sentence. */
 export function noSuchImage(text: string): EngineError {
   return new EngineError("not-found", `No such image: ${shownName(text)}`);

@@ -26,7 +26,7 @@ export async function removeImage(
   if (isLast && !force && (await isInUse(engine, entry)))
     throw new EngineError(
       "denied",
-      `conflict: unable to remove ${shownAs(entry)} (must force) - a running build is using its image ${shortId(id)}`,
+      `conflict: unable to remove ${shownAs(entry)} (must force) - a running build or container is using its image ${shortId(id)}`,
     );
   for (const each of going) await forget(engine, each);
   if (isLast && !keepContent) await removeUnused(engine, {});

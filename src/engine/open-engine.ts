@@ -2,6 +2,7 @@ import { canceled, EngineError, errorCode, firstError, lazy, messageOf, type Sco
 import type { Ownership } from "../snapshot/index.js";
 import { type BuildEngine, runBuild } from "./build.js";
 import { coreCount } from "./ground.js";
+import { nameOfImage } from "./image-lookup.js";
 import type { LocalImages } from "./image-requests.js";
 import { createLocalImages } from "./local-images.js";
 import type { Notices } from "./notices.js";
@@ -119,9 +120,10 @@ export class OpenEngine implements Engine {
     return this.#track(this.#cancelable(graphs(), closable.signal));
   }
 
-  run(request: RunRequest): Promise<number> {
+  async run(request: RunRequest): Promise<number> {
     const closable = this.#closable(request);
-    return this.#track(this.#cancelable(runImage(this.#parts, closable), closable.signal));
+    const image = nameOfImage(this.#pruning.images, request.image);
+    return this.#track(this.#cancelable(runImage(this.#parts, { ...closable, image }), closable.signal));
   }
 
   prune(options: Parameters<Engine["prune"]>[0]): ReturnType<Engine["prune"]> {
