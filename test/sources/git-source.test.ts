@@ -59,13 +59,13 @@ afterEach(async () => {
   if (dir) fs.rmSync(dir, { recursive: true, force: true });
 });
 
-function open(programs: { readonly git?: string } = {}): GitSource {
+function open(programs: { readonly git?: string } = {}, ...paths: readonly string[]): GitSource {
   const runner = createGitProgram({
     spawner: directSpawner,
     programs: async () => {
       return { git: program("git"), setpriv: program("setpriv"), unshare: program("unshare"), ...programs };
     },
-    searchPath: process.env.PATH ?? "",
+    searchPath: [...paths, process.env.PATH ?? ""].join(":"),
     proxyEnv: {},
     knownHosts: [place("known_hosts")],
     certificates: undefined,
@@ -140,6 +140,17 @@ describe("a ref", () => {
     expect(await resolve({ ref: "refs/tags/same" })).toMatchObject({ ref: "refs/tags/same", object: second });
     expect(await resolve({ ref: "v1" })).toEqual({ ref: "refs/tags/v1", object: first, commit: undefined });
     expect(await resolve({ ref: first })).toEqual({ ref: first, object: first, commit: undefined });
+  });
+
+  it("of a merge request is one that no branch or tag is, and so is the commit behind it", async () => {
+    git(place("repo"), "checkout", "--quiet", "--detach");
+    const proposed = commit(place("repo"), { file: "proposed" });
+    git(place("repo"), "update-ref", "refs/pull/7/head", proposed);
+    git(place("repo"), "checkout", "--quiet", "main");
+    for (const ref of ["refs/pull/7/head", "pull/7/head", proposed])
+      expect(read(await checkout({ ref }), "file")).toBe("proposed");
+    const kept = await checkout({ ref: "refs/pull/7/head", keepGitDir: true });
+    expect(git(kept, "rev-parse", "refs/pull/7/head")).toBe(proposed);
   });
 
   it("that is an annotated tag is the tag, and tells its commit", async () => {
@@ -217,6 +228,10 @@ describe("what is hostile", () => {
       `--upload-pack=touch ${owned}`,
       `-oProxyCommand=touch ${owned}`,
       `ssh://-oProxyCommand=touch ${owned}/x`,
+      `ssh://user@-oProxyCommand=touch ${owned}/x`,
+      `git@-oProxyCommand=touch ${owned}:x`,
+      `git@127.0.0.1:--upload-pack=touch ${owned}`,
+      `${server.url}/repo/.git\n[core]\n\tsshCommand=touch ${owned}`,
     ];
     for (const remote of remotes) {
       const error = await failure(resolve({ remote }));
@@ -300,6 +315,27 @@ describe("a checkout", () => {
 
   it("of a subdirectory says where that is", async () => {
     expect(fs.readdirSync(await checkout({ subdirectory: "sub" }))).toEqual(["deep"]);
+  });
+
+  it("of a subdirectory may be one of a submodule's, and has no repository", async () => {
+    makeRepository(place("leaf"));
+    commit(place("leaf"), { "in/leaf": "leaf" });
+    addSubmodule(place("repo"), "leaf", "../../leaf/.git");
+    commit(place("repo"), {});
+    for (const keepGitDir of [false, true])
+      expect(fs.readdirSync(await checkout({ subdirectory: "leaf/in", keepGitDir }))).toEqual(["leaf"]);
+    expect(fs.readdirSync(await checkout({ subdirectory: "sub", keepGitDir: true }))).toEqual(["deep"]);
+  });
+
+  it("has the pointers of files in large file storage, wherever git-lfs is installed", async () => {
+    const bin = place("bin");
+    fs.mkdirSync(bin);
+    fs.writeFileSync(path.join(bin, "git-lfs"), `#!/bin/sh\ntouch ${place("ran")}\n`, { mode: 0o755 });
+    const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${"a".repeat(64)}\nsize 3\n`;
+    commit(place("repo"), { ".gitattributes": "*.bin filter=lfs diff=lfs merge=lfs -text\n", "large.bin": pointer });
+    const directory = await checkout({}, { from: open({}, bin) });
+    expect(read(directory, "large.bin")).toBe(pointer);
+    expect(fs.existsSync(place("ran"))).toBe(false);
   });
 
   it("of an empty commit is empty", async () => {
