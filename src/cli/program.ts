@@ -9,6 +9,7 @@ import { addCommon, list } from "./common-flags.js";
 import { addImageCommands } from "./image-commands.js";
 import { addImageToolCommands } from "./image-tool-commands.js";
 import { addRegistryCommands } from "./registry-commands.js";
+import { addShell } from "./shell-command.js";
 import type { Surroundings } from "./surroundings.js";
 import { UsageError } from "./usage-error.js";
 import { readVersion } from "./version.js";
@@ -32,6 +33,7 @@ export function createProgram(surroundings: Surroundings, done: (code: number) =
   program.commandsGroup("Build and run:");
   addBuild(program, surroundings, done);
   addRun(program, surroundings, done);
+  addShell(program, addBuildFlags, { surroundings, done });
   program.commandsGroup("Images:");
   addImageCommands(program, surroundings, done);
   program.commandsGroup("Registries:");
@@ -115,6 +117,13 @@ function addSourceFlags(command: Command): void {
     .option("--pull", "ask the registry for newer base images");
 }
 
+/** What the graph of a build depends on. */
+function addBuildFlags(command: Command): void {
+  addSourceFlags(command);
+  addSandboxFlags(command);
+  addCommon(command);
+}
+
 /** What steps find around them. */
 function addSandboxFlags(command: Command): void {
   command
@@ -132,9 +141,7 @@ function addDebug(program: Command, surroundings: Surroundings, done: (code: num
     .argument("[path]", CONTEXT)
     .description("show the graph of a build, without building it")
     .option("--format <form>", "json, one object a line, or protobuf, BuildKit's pb.Definition", "json");
-  addSourceFlags(dump);
-  addSandboxFlags(dump);
-  addCommon(dump);
+  addBuildFlags(dump);
   dump.action(async (path: string | undefined, _options: unknown, command: Command) => {
     const { dumpLlbCommand } = await import("./commands/dump-llb.js");
     done(await dumpLlbCommand(command.optsWithGlobals<DumpFlags>(), path, surroundings));

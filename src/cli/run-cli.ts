@@ -35,7 +35,7 @@ export async function runCli(surroundings: Surroundings): Promise<number> {
     const debug = isSet(surroundings.env.ASHLAR_DEBUG) || words.some((word) => word === "-D" || word === "--debug");
     const renderer = createQuietRenderer({ write: (text) => stderr.write(text) }, { clock: surroundings.clock });
     renderer.finish(failureOf(error, debug));
-    if (commandName(program, words) !== "run") return 1;
+    if (!["run", "shell"].includes(commandName(program, words) ?? "")) return 1;
     // The engine is loaded late, so its StartFailure is known by its shape.
     return (error as { exitCode?: number }).exitCode ?? USAGE_CODE;
   }

@@ -26,6 +26,7 @@ export {
 } from "./manifest-lists.js";
 export { type LoginRequest, login, logout } from "./registries.js";
 export * from "./request.js";
+export type { ShellPlaceName, ShellRequest } from "./shell.js";
 export { type SignRequest, type SignResult, signImages } from "./signing.js";
 
 /** One build with an engine of its own, opened before and closed after it. */

@@ -20,6 +20,7 @@ import {
 } from "./request.js";
 import { checkRequest } from "./request-check.js";
 import { runImage } from "./run.js";
+import type { ShellRequest } from "./shell.js";
 import type { StepNetworks } from "./step-networks.js";
 
 /** What an open engine is made of. It owns `scope`, which holds whatever must be closed. */
@@ -124,6 +125,12 @@ export class OpenEngine implements Engine {
     const closable = this.#closable(request);
     const image = nameOfImage(this.#pruning.images, request.image);
     return this.#track(this.#cancelable(runImage(this.#parts, { ...closable, image }), closable.signal));
+  }
+
+  shell(request: ShellRequest): Promise<number> {
+    const closable = this.#closable(request);
+    const shell = async () => (await import("./shell.js")).shellIn(this.#parts, closable);
+    return this.#track(this.#cancelable(shell(), closable.signal));
   }
 
   prune(options: Parameters<Engine["prune"]>[0]): ReturnType<Engine["prune"]> {

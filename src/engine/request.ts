@@ -4,6 +4,7 @@ import type { Outline, TargetInfo } from "../frontend/index.js";
 import type { ProgressSink, SourceExcerpt } from "../progress/index.js";
 import type { FailedContainer } from "./failed-container.js";
 import type { LocalImages } from "./image-requests.js";
+import type { ShellRequest } from "./shell.js";
 
 /** One build, as a value: what `ashlar build` makes of its flags, and what a library caller writes. */
 export interface BuildRequest {
@@ -277,6 +278,8 @@ export interface Engine extends AsyncDisposable {
   /** The images of the local store. */
   readonly images: LocalImages;
   run(request: RunRequest): Promise<number>;
+  /** A shell, or another program, in an image or where a step of a build has left off. The exit code is its own. */
+  shell(request: ShellRequest): Promise<number>;
   prune(options: {
     readonly all: boolean;
     readonly signal?: AbortSignal;

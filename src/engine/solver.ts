@@ -7,7 +7,7 @@ import { createOp, createResult, type FileResult, type Inspection, type OpEnviro
 import type { VertexInfo } from "../progress/index.js";
 import { RETRY_DELAYS_MS } from "../registry/index.js";
 import { openSecrets, openSshAgents } from "../session/index.js";
-import { createJob, type Job } from "../solver/index.js";
+import { createJob, type Job, type Op, type Vertex } from "../solver/index.js";
 import { createHttpDownloads } from "../sources/index.js";
 import type { BuildEngine } from "./build.js";
 import type { Catalog } from "./catalog.js";
@@ -34,6 +34,8 @@ export interface RequestScope {
   readonly onMade?: ((vertex: VertexInfo, results: readonly FileResult[]) => void) | undefined;
   /** Who wants to look at steps that fail. */
   readonly inspection?: Inspection | undefined;
+  /** Makes another op of one. */
+  readonly onOp?: ((op: Op<FileResult>, vertex: Vertex<OpNode>) => Op<FileResult>) | undefined;
   /** Takes what has to be given back when the request ends. */
   readonly scope: Scope;
 }
@@ -86,14 +88,14 @@ async function openEnvironment(parts: RequestScope): Promise<OpEnvironment> {
 }
 
 function openJob(environment: OpEnvironment, parts: RequestScope): Job<OpNode, FileResult> {
-  const { engine, id, report, signal, onMade } = parts;
+  const { engine, id, report, signal, onMade, onOp = (op) => op } = parts;
   const { owner, database, layers, clock, newId, running } = engine;
   const open = (tree: FileResult["tree"]) => createResult({ kind: "tree", tree }, environment);
   const cache = createLocalCache<FileResult>({ database, layers, clock, newId, owner, build: id, open });
   const platform = hostPlatform(process.arch);
   return createJob<OpNode, FileResult>({
     buildId: id,
-    resolveOp: (vertex) => createOp(vertex.definition, platform, environment),
+    resolveOp: (vertex) => onOp(createOp(vertex.definition, platform, environment), vertex),
     caches: [cache],
     running,
     progress: report,

@@ -15,6 +15,8 @@ export interface Step {
   readonly emulation: Emulation;
 }
 
+type StepScope = Pick<Step, "environment" | "context">;
+
 /**
  * Where the process of a step runs: its file system, with a layer of its own for what is changed, its mounts, and all else that it is
  * given. Nothing is left of it when it is disposed of but what was committed.
@@ -30,7 +32,7 @@ export class StepContainer implements AsyncDisposable {
   }
 
   /** Makes ready what OP asks for on its INPUTS; waits for cache mounts that others have locked. */
-  static async open(op: ExecOp, inputs: readonly FileResult[], step: Step): Promise<StepContainer> {
+  static async open(op: ExecOp, inputs: readonly FileResult[], step: StepScope): Promise<StepContainer> {
     const { environment, context } = step;
     const { root, others } = splitMounts(op);
     const base: Tree = root.input < 0 ? [] : inputOf(inputs, root.input).tree;
@@ -115,7 +117,7 @@ export class StepContainer implements AsyncDisposable {
   }
 }
 
-interface Parts extends Pick<Step, "environment" | "context"> {
+interface Parts extends StepScope {
   readonly root: ExecMount;
   readonly workspace: Workspace;
   readonly mounts: StepMounts;

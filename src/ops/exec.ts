@@ -28,6 +28,19 @@ export function createExecOp(node: ExecNode, host: ImagePlatform, environment: O
   };
 }
 
+/**
+ * The container that the step NODE would run in, to run something else there; the caller disposes of it. Throws EngineError `denied` for
+ * what the caller has not allowed.
+ */
+export async function openContainer(
+  node: ExecNode,
+  inputs: readonly FileResult[],
+  step: Omit<Step, "emulation">,
+): Promise<StepContainer> {
+  await checkEntitlements(node.op, step.environment);
+  return await StepContainer.open(node.op, inputs, step);
+}
+
 /** Refuses what the caller has not allowed, whether it would run or is in the cache. */
 async function checkEntitlements(
   { network, security, devices = [] }: ExecOp,

@@ -1,4 +1,6 @@
 export type { ImageResolver, OpEnvironment, ResolvedLayers } from "./environment.js";
+export { openContainer } from "./exec.js";
+export { mergedEnv } from "./exec-container.js";
 export { type FailedStep, Inspection } from "./inspection.js";
 export { createOp } from "./resolve.js";
 export { createResult, type FileResult } from "./result.js";

@@ -152,6 +152,10 @@ function fakeEngine(
       asked.calls.push(request);
       return (await fake.run?.(request)) ?? 0;
     },
+    shell: async (request) => {
+      asked.calls.push(request);
+      return 0;
+    },
     images: fakeImages(fake.images ?? {}, asked.calls),
     prune: async (options) => {
       asked.calls.push(options);

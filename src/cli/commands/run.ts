@@ -47,7 +47,7 @@ export async function runCommand(
 }
 
 /** `SRC:DST[:ro|rw]` with an absolute source. */
-function resolvedVolume(volume: string, cwd: string): string {
+export function resolvedVolume(volume: string, cwd: string): string {
   const [source = "", target = "", mode, ...rest] = volume.split(":");
   if (
     source === "" ||
