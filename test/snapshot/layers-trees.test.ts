@@ -3,6 +3,7 @@ import fs from "node:fs";
 import path from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { digestOf } from "../../src/base/index.js";
 import type { LayerId, Tree } from "../../src/snapshot/tree.js";
 import { Harness } from "./harness.js";
 import type { Seen } from "./layer-worker.js";
@@ -283,57 +284,57 @@ describe.each(["overlay", "native", "native on overlay"] as const)("with the %s 
 });
 
 describe("exported layers", () => {
-  it("make a root file system for umoci", async () => {
+  it("make for umoci the root file system that they make here", async () => {
     await using harness = await Harness.start("overlay");
-    const one = await harness.layer(
-      [],
-      "mkdir -p d/sub etc && echo a > d/a && ln d/a d/b && echo x > d/sub/x && ln -s d link && touch 'odd\nname' && mkdir -p $(printf 'deep/%.0s' $(seq 60))",
-    );
-    const two = await harness.layer([one], "rm d/b && rm -r d/sub && mkdir d/sub && echo y > d/sub/y && chmod 700 etc");
-    const layout = harness.file("layout");
-    fs.mkdirSync(path.join(layout, "blobs/sha256"), { recursive: true });
-    const put = (text: string) => {
-      const file = harness.file("blob.json");
-      fs.writeFileSync(file, text);
-      const hex = execFileSync("sha256sum", [file], { encoding: "utf8" }).slice(0, 64);
-      fs.renameSync(file, path.join(layout, "blobs/sha256", hex));
-      return { digest: `sha256:${hex}`, size: text.length };
-    };
-    const layers = [];
-    for (const layer of [one, two]) {
-      const output = harness.file("layer.tar.gz");
-      const blob = await harness.run("exportLayer", { layer, compression: { kind: "gzip", level: 6 }, output });
-      fs.renameSync(output, path.join(layout, "blobs/sha256", blob.digest.slice(7)));
-      layers.push(blob);
-    }
-    const config = put(
-      JSON.stringify({
-        architecture: "amd64",
-        os: "linux",
-        config: {},
-        rootfs: { type: "layers", diff_ids: layers.map((l) => l.diffId) },
+    const deep = "mkdir -p $(printf 'deep/%.0s' $(seq 60)) && ln -s d link";
+    await fc.assert(
+      fc.asyncProperty(history, async ([first = [], second = [], third = []]) => {
+        const one = await writtenLayer(harness, [], `${deep}\n${script(first)}`);
+        const two = await writtenLayer(harness, [one.layer], script(second));
+        const three = await writtenLayer(harness, [one.layer, two.layer], script(third));
+        const tree = [one.layer, two.layer, three.layer];
+        const bundle = await unpackedByUmoci(harness, tree);
+        const found = await harness.run("lookAt", { directory: path.join(bundle, "rootfs") });
+        expect(archived(found)).toEqual(archived(await harness.run("look", { tree })));
+        fs.rmSync(bundle, { recursive: true });
       }),
+      { numRuns: 6 },
     );
-    const manifest = put(
-      JSON.stringify({
-        schemaVersion: 2,
-        mediaType: "application/vnd.oci.image.manifest.v1+json",
-        config: { mediaType: "application/vnd.oci.image.config.v1+json", ...config },
-        layers: layers.map((l) => ({
-          mediaType: "application/vnd.oci.image.layer.v1.tar+gzip",
-          digest: l.digest,
-          size: l.sizeBytes,
-        })),
-      }),
-    );
-    fs.writeFileSync(path.join(layout, "oci-layout"), '{"imageLayoutVersion":"1.0.0"}');
-    const annotations = { "org.opencontainers.image.ref.name": "t" };
-    const manifests = [{ mediaType: "application/vnd.oci.image.manifest.v1+json", ...manifest, annotations }];
-    fs.writeFileSync(path.join(layout, "index.json"), JSON.stringify({ schemaVersion: 2, manifests }));
-    const bundle = harness.file("bundle");
-    execFileSync("umoci", ["unpack", "--image", `${layout}:t`, bundle], { stdio: "pipe" });
-    const expected = await harness.run("look", { tree: [one, two] });
-    const found = await harness.run("lookAt", { directory: path.join(bundle, "rootfs") });
-    expect(archived(found)).toEqual(archived(expected));
   });
 });
+
+/** The directory of a bundle that umoci makes of the layers of TREE. */
+async function unpackedByUmoci(harness: Harness, tree: Tree): Promise<string> {
+  const layout = harness.file("layout");
+  fs.mkdirSync(path.join(layout, "blobs/sha256"), { recursive: true });
+  const put = (value: unknown) => {
+    const text = JSON.stringify(value);
+    const digest = digestOf(text);
+    fs.writeFileSync(path.join(layout, "blobs", digest.replace(":", "/")), text);
+    return { digest, size: text.length };
+  };
+  const layers = [];
+  for (const layer of tree) {
+    const output = harness.file("layer.tar.gz");
+    const blob = await harness.run("exportLayer", { layer, compression: { kind: "gzip", level: 1 }, output });
+    fs.renameSync(output, path.join(layout, "blobs", blob.digest.replace(":", "/")));
+    layers.push(blob);
+  }
+  const rootfs = { type: "layers", diff_ids: layers.map(({ diffId }) => diffId) };
+  const config = put({ architecture: "amd64", os: "linux", config: {}, rootfs });
+  const oci = "application/vnd.oci.image";
+  const manifest = put({
+    schemaVersion: 2,
+    mediaType: `${oci}.manifest.v1+json`,
+    config: { mediaType: `${oci}.config.v1+json`, ...config },
+    layers: layers.map(({ digest, sizeBytes }) => ({ mediaType: `${oci}.layer.v1.tar+gzip`, digest, size: sizeBytes })),
+  });
+  fs.writeFileSync(path.join(layout, "oci-layout"), '{"imageLayoutVersion":"1.0.0"}');
+  const annotations = { "org.opencontainers.image.ref.name": "t" };
+  const manifests = [{ mediaType: `${oci}.manifest.v1+json`, ...manifest, annotations }];
+  fs.writeFileSync(path.join(layout, "index.json"), JSON.stringify({ schemaVersion: 2, manifests }));
+  const bundle = harness.file("bundle");
+  execFileSync("umoci", ["unpack", "--image", `${layout}:t`, bundle], { stdio: "pipe" });
+  fs.rmSync(layout, { recursive: true });
+  return bundle;
+}
