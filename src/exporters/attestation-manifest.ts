@@ -51,7 +51,11 @@ export function attestationDocuments(
 const ARTIFACT_TYPE = "application/vnd.docker.attestation.manifest.v1+json";
 const EMPTY_TYPE = "application/vnd.oci.empty.v1+json";
 const EMPTY_BYTES = Buffer.from("{}");
-const EMPTY_CONFIG: Document = { descriptor: describe(EMPTY_TYPE, EMPTY_BYTES), bytes: EMPTY_BYTES };
+/** It says itself what it holds, as BuildKit's does. */
+const EMPTY_CONFIG: Document = {
+  descriptor: { ...describe(EMPTY_TYPE, EMPTY_BYTES), data: EMPTY_BYTES.toString("base64") },
+  bytes: EMPTY_BYTES,
+};
 
 /** For registries that take only images. */
 function imageConfig(statements: readonly Document[]): Document {

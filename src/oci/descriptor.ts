@@ -11,6 +11,8 @@ export interface Descriptor {
   readonly urls?: readonly string[];
   readonly platform?: Platform;
   readonly artifactType?: string;
+  /** The content itself, in base64. Whoever needs it reads it all the same: it is not checked here. */
+  readonly data?: string;
 }
 
 /** A layer of an image: its blob and the digest of its uncompressed tar. */

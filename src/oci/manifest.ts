@@ -112,6 +112,7 @@ export function descriptorJson(descriptor: Descriptor): ReadonlyMap<string, Json
     ["size", descriptor.size],
     ["urls", descriptor.urls?.length ? descriptor.urls : undefined],
     ["annotations", strings(descriptor.annotations)],
+    ["data", descriptor.data],
     ["platform", descriptor.platform && platformJson(descriptor.platform)],
     ["artifactType", descriptor.artifactType],
   ]);
@@ -157,6 +158,7 @@ const descriptorSchema = v.pipe(
     annotations: optionalSchema(stringsSchema),
     platform: optionalSchema(platformSchema),
     artifactType: optionalSchema(v.string()),
+    data: optionalSchema(v.string()),
   }),
   v.transform((descriptor): Descriptor => withoutNulls(descriptor)),
 );
