@@ -40,10 +40,13 @@ export async function exportLocal(exporter: TreeExporter, request: TreeExport): 
   if (typeof destination !== "string") throw new EngineError("invalid", "dest cannot be stdout for local exporter");
   if (destination === "") throw new EngineError("invalid", "dest is required for local exporter");
   const root = path.resolve(destination);
-  const parts = partsOf(request);
+  const parts = partsOf(request, output.platformSplit);
   await ensureTrees(exporter, request);
+  const isMerged = parts.length > 1 && parts.every(({ directory }) => directory === undefined);
+  if (isMerged) await checkDisjoint(exporter, parts, request);
   await named(root, async () => {
     await mkdir(root, { recursive: true });
+    if (isMerged) return copyMerged(exporter, { parts, root }, request);
     if (output.existing === "delete" && parts.some(({ directory }) => directory !== undefined))
       await keepOnly(root, new Set(parts.map(({ directory }) => directory)));
     await forAll(parts, (part, signal) => copyPart(exporter, { ...part, root }, { ...request, signal }), request);
@@ -54,12 +57,14 @@ export async function exportLocal(exporter: TreeExporter, request: TreeExport): 
 export async function exportTar(exporter: TreeExporter, request: TreeExport): Promise<number> {
   const { plane, dirs } = exporter;
   const { destination, signal } = request;
-  const { attestationPrefix, sourceDateEpoch } = request.output;
+  const { attestationPrefix, sourceDateEpoch, platformSplit } = request.output;
   const epochSeconds = effectiveEpoch(sourceDateEpoch, request.sourceDateEpoch);
   await ensureTrees(exporter, request);
   const parts = await Promise.all(
-    partsOf(request).map(async ({ image, directory }) => {
-      const files = await attestationFiles(plane, image, attestationPrefix, { signal });
+    // In an archive each platform has its directory, whatever is asked for: BuildKit knows no other.
+    partsOf(request, request.images.length > 1 ? true : platformSplit).map(async ({ image, directory }) => {
+      const naming = { prefix: attestationPrefix, ...(platformSplit === false ? suffixOf(request, image) : {}) };
+      const files = await attestationFiles(plane, image, naming, { signal });
       return {
         tree: image.tree,
         ...(directory === undefined ? {} : { directory: { name: directory, mtimeSeconds: 0 } }),
@@ -100,14 +105,47 @@ interface Part {
   readonly directory: string | undefined;
 }
 
-function partsOf({ images, output, multiPlatform }: TreeExport): readonly Part[] {
-  const split = output.platformSplit ?? (multiPlatform || images.length > 1);
-  if (!split && images.length > 1)
-    throw new EngineError("unsupported", "platform-split=false is not supported yet for several platforms");
-  return images.map((image) => ({
-    image,
-    directory: split ? formatPlatform(image.platform).replaceAll("/", "_") : undefined,
-  }));
+function partsOf({ images, multiPlatform }: TreeExport, wanted: boolean | undefined): readonly Part[] {
+  const split = wanted ?? (multiPlatform || images.length > 1);
+  return images.map((image) => ({ image, directory: split ? directoryOf(image) : undefined }));
+}
+
+function directoryOf({ platform }: ExportedImage): string {
+  return formatPlatform(platform).replaceAll("/", "_");
+}
+
+/** What tells attestations of one platform from those of others beside them. */
+function suffixOf({ images, multiPlatform }: TreeExport, image: ExportedImage): { readonly suffix?: string } {
+  return multiPlatform || images.length > 1 ? { suffix: directoryOf(image) } : {};
+}
+
+/** Refuses platforms whose files would replace one another's. Directories are merged. */
+async function checkDisjoint({ plane }: TreeExporter, parts: readonly Part[], { signal }: TreeExport): Promise<void> {
+  const seen = new Map<string, string>();
+  for (const { image } of parts) {
+    const platform = formatPlatform(image.platform);
+    const { paths } = await plane.run("surveyTree", { tree: image.tree, paths: true }, { signal });
+    for (const file of paths) {
+      const before = seen.get(file);
+      if (before !== undefined)
+        throw new EngineError(
+          "invalid",
+          `cannot overwrite ${file} from ${before} with ${platform} when split option is disabled`,
+        );
+      seen.set(file, platform);
+    }
+  }
+}
+
+/** All platforms into one directory, one after another: they share directories. */
+async function copyMerged(
+  exporter: TreeExporter,
+  { parts, root }: { readonly parts: readonly Part[]; readonly root: string },
+  request: TreeExport,
+): Promise<void> {
+  if (request.output.existing === "delete") await keepOnly(root, new Set());
+  const merging = { ...request, output: { ...request.output, existing: "keep" } as const };
+  for (const part of parts) await copyPart(exporter, { ...part, root }, merging);
 }
 
 async function copyPart(
@@ -123,7 +161,8 @@ async function copyPart(
     const onProgress = ({ current }: { readonly current: number }) => report(current);
     const args = { tree: image.tree, target, owner, epochSeconds, existing: output.existing };
     await plane.run("exportTree", args, { signal, onProgress });
-    for (const { name, content } of await attestationFiles(plane, image, output.attestationPrefix, { signal })) {
+    const naming = { prefix: output.attestationPrefix, ...(directory === undefined ? suffixOf(request, image) : {}) };
+    for (const { name, content } of await attestationFiles(plane, image, naming, { signal })) {
       const file = path.join(target, name);
       await rm(file, { force: true }); // it may be a link
       await writeFile(file, content, { mode: ATTESTATION_MODE, flag: "wx" });

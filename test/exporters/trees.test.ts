@@ -1,7 +1,13 @@
 import fs from "node:fs";
 import { PassThrough } from "node:stream";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { exportLocal, exportTar, parseTreeOutput, type TreeExport } from "../../src/exporters/index.js";
+import {
+  type ExportedImage,
+  exportLocal,
+  exportTar,
+  parseTreeOutput,
+  type TreeExport,
+} from "../../src/exporters/index.js";
 import type { Tree } from "../../src/snapshot/index.js";
 import { AMD64, ARM64, entriesOf, image, run, Workshop } from "./workshop.js";
 
@@ -55,10 +61,30 @@ describe("a directory", () => {
     const output = parseTreeOutput("local", { "platform-split": "true", mode: "delete" });
     await exportLocal(shop, request(shop.path("out"), { output }));
     expect(fs.readdirSync(shop.path("out"))).toEqual(["linux_amd64"]);
-    const unsplit = parseTreeOutput("local", { "platform-split": "false" });
-    await expect(exportLocal(shop, request(shop.path("x"), { images: several(), output: unsplit }))).rejects.toThrow(
-      "platform-split=false",
+  });
+
+  it("gets the files of several platforms side by side where they don't meet", async () => {
+    const output = parseTreeOutput("local", { "platform-split": "false", mode: "delete" });
+    const other = await shop.layer([], "mkdir d; echo arm > d/arm");
+    const told: ExportedImage["attestations"] = [
+      { predicateType: "x", predicate: () => ({}), fileName: "provenance.json", inlineOnly: false },
+    ];
+    const images = [image(tree, {}, AMD64), { ...image(other, {}, ARM64), attestations: told }];
+    fs.mkdirSync(shop.path("out"));
+    fs.writeFileSync(shop.path("out/old"), "");
+    await exportLocal(shop, request(shop.path("out"), { images, output }));
+    expect(listing(shop.path("out")).map((line) => line.split(" ")[0])).toEqual([
+      "d",
+      "d/arm",
+      "d/f",
+      "d/l",
+      "p",
+      "provenance.linux_arm64.json",
+    ]);
+    await expect(exportLocal(shop, request(shop.path("x"), { images: several(), output }))).rejects.toThrow(
+      "cannot overwrite d/f from linux/amd64 with linux/arm64 when split option is disabled",
     );
+    expect(fs.existsSync(shop.path("x"))).toBe(false);
   });
 
   it("is dated throughout by SOURCE_DATE_EPOCH", async () => {
@@ -111,6 +137,9 @@ describe("an archive of files", () => {
     await exportTar(shop, request(shop.path("out.tar"), { images: several(), sourceDateEpoch: 0 }));
     const names = run("tar", "-tf", shop.path("out.tar")).trimEnd().split("\n");
     expect(names.filter((name) => name.endsWith("/f"))).toEqual(["linux_amd64/d/f", "linux_arm64/d/f"]);
+    const output = parseTreeOutput("tar", { "platform-split": "false" });
+    await exportTar(shop, request(shop.path("same.tar"), { images: several(), sourceDateEpoch: 0, output }));
+    expect(fs.readFileSync(shop.path("same.tar")).equals(fs.readFileSync(shop.path("out.tar")))).toBe(true);
     expect(entriesOf(shop.path("out.tar")).every((line) => line.includes(" 1970-01-01 "))).toBe(true);
   });
 

@@ -17,6 +17,8 @@ export interface SurveyArgs {
   readonly digests?: boolean | undefined;
   /** Gives what Go's programs say they were made of. */
   readonly programs?: boolean | undefined;
+  /** Gives the path of everything that is no directory. */
+  readonly paths?: boolean | undefined;
 }
 
 /** What was found, in byte order within each directory. */
@@ -24,6 +26,7 @@ export interface Survey {
   readonly contents: readonly SurveyedFile[];
   readonly digests: readonly { readonly path: string; readonly digest: Digest }[];
   readonly programs: readonly SurveyedProgram[];
+  readonly paths: readonly string[];
   /** Files whose content was wanted, but there was too much of it. */
   readonly leftOut: readonly string[];
 }
@@ -51,26 +54,32 @@ const EXECUTABLE = 0o111;
 
 /** Looks at the regular files of a tree without mounting it; no link is followed. */
 export const surveyTree: Job<SurveyArgs, Survey> = (args, context) => {
-  const { contents, digests, programs, leftOut } = new Surveyor(args, context).visit(stackOf(args.tree), "");
-  return { contents, digests, programs, leftOut };
+  const { contents, digests, programs, paths, leftOut } = new Surveyor(args, context).visit(stackOf(args.tree), "");
+  return { contents, digests, programs, paths, leftOut };
 };
 
 class Surveyor implements Survey {
   readonly contents: SurveyedFile[] = [];
   readonly digests: { path: string; digest: Digest }[] = [];
   readonly programs: SurveyedProgram[] = [];
+  readonly paths: string[] = [];
   readonly leftOut: string[] = [];
   readonly #wanted: readonly RegExp[];
   readonly #digests: boolean;
   readonly #programs: boolean;
+  readonly #paths: boolean;
   readonly #places: ReadonlyMap<string, number>;
   readonly #context: JobContext;
   #bytes = 0;
 
-  constructor({ tree, contents = [], digests = false, programs = false }: SurveyArgs, context: JobContext) {
+  constructor(
+    { tree, contents = [], digests = false, programs = false, paths = false }: SurveyArgs,
+    context: JobContext,
+  ) {
     this.#wanted = contents.map((pattern) => new RegExp(pattern));
     this.#digests = digests;
     this.#programs = programs;
+    this.#paths = paths;
     this.#places = new Map(tree.map((layer, i) => [String(layer), i]));
     this.#context = context;
   }
@@ -79,6 +88,7 @@ class Surveyor implements Survey {
     this.#context.checkCanceled();
     for (const [name, { path, stat, dir }] of list(directory)) {
       const at = join(prefix, name);
+      if (this.#paths && !dir) this.paths.push(toText(at));
       if (dir) this.visit(dir, at);
       else if (stat.kind === "file") this.#file(toText(at), path, stat);
     }
