@@ -11,6 +11,7 @@ import {
   reported,
   withDefaultTag,
 } from "../oci/index.js";
+import type { Registry } from "../registry/index.js";
 import type { ImageSource, SourceImage } from "../sources/index.js";
 import type { ContentStore, ImageStore, PlatformImage } from "../store/index.js";
 import { wantedPlatform } from "./image-lookup.js";
@@ -21,6 +22,7 @@ export interface PullEngine {
   readonly imageSource: ImageSource;
   readonly store: ContentStore;
   readonly images: ImageStore;
+  readonly registry: Registry;
 }
 
 /** An image to pull. */
@@ -31,12 +33,12 @@ export interface PullRequest extends ExportOptions {
 
 /** Fetches an image for one platform, whole, and gives it its name. Errors: those of the image source. */
 export async function pullStoredImage(engine: PullEngine, request: PullRequest): Promise<PulledImage> {
-  const { imageSource, images, store } = engine;
+  const { imageSource, images, store, registry } = engine;
   const { name, platform, signal, onProgress } = request;
   const full = formatReference(withDefaultTag(parseReference(name)));
   const before = images.get(full);
   const image = await imageSource.resolve(name, wantedPlatform(platform), { pull: true, signal });
-  await fetchAll(store, image, { signal, onProgress });
+  await fetchAll(store, registry.repository(parseReference(name)), { image, signal, onProgress });
   const pulled = { imageId: image.imageId, manifest: { ...image.manifest, platform: configPlatform(image.config) } };
   // Other platforms of the same index may have been pulled before.
   const others = before?.target.digest === image.root.digest ? before.platforms : [];
@@ -46,10 +48,11 @@ export async function pullStoredImage(engine: PullEngine, request: PullRequest):
   return { name: full, imageId: image.imageId, digest: image.root.digest, wasHere };
 }
 
+/** The image's own provider reads by way of the store; what the store waits for can't. */
 async function fetchAll(
   store: ContentStore,
-  { root, manifest, provider, layers }: SourceImage,
-  { signal, onProgress }: ExportOptions,
+  provider: Provider,
+  { image: { root, manifest, layers }, signal, onProgress }: ExportOptions & { readonly image: SourceImage },
 ): Promise<void> {
   const documents = [root, manifest];
   for (const document of documents) await store.ensure(document, provider, abortOf({ signal }));
