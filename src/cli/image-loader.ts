@@ -1,22 +1,73 @@
 import { spawn } from "node:child_process";
 import { Writable } from "node:stream";
-import { EngineError, findExecutable, searchDirectories } from "../base/index.js";
+import { EngineError, findExecutable, messageOf, searchDirectories } from "../base/index.js";
 
-/** A docker archive on its way into another engine's store. */
+/** An archive of images on its way into another engine's store. */
 export interface ImageLoader {
   readonly program: "docker" | "podman";
+  /** Whether it keeps several platforms, and attestations, under one name. */
+  readonly takesIndexes: boolean;
+  /** Why it isn't the one that comes first. */
+  readonly notice: string | undefined;
   /** Takes the archive. It finishes once the image is loaded, and fails with the program's own words. */
   readonly archive: Writable;
 }
 
-/** `docker load` or `podman load`, whichever is on the PATH; it starts with the archive's first byte. Throws `not-found`. */
-export function createImageLoader(env: Readonly<Record<string, string | undefined>>): ImageLoader {
-  for (const program of ["docker", "podman"] as const) {
-    const file = findExecutable(program, searchDirectories(env.PATH ?? ""));
-    if (file !== undefined) return { program, archive: new LoadStream(file, program, env) };
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * `docker load` where a daemon answers, else `podman load`; it starts with the archive's first byte. Throws `not-found` where neither is on
+ * the PATH, `unavailable` where there is but a client of docker's without a daemon.
+ */
+export async function createImageLoader(env: Environment): Promise<ImageLoader> {
+  const [docker, podman] = (["docker", "podman"] as const).map((name) =>
+    findExecutable(name, searchDirectories(env.PATH ?? "")),
+  );
+  const daemon = docker === undefined ? undefined : await askDaemon(docker, env);
+  if (docker !== undefined && daemon?.isUp) {
+    const takesIndexes = daemon.said.includes(CONTAINERD_STORE);
+    return { program: "docker", takesIndexes, notice: undefined, archive: new LoadStream(docker, "docker", env) };
   }
-  throw new EngineError("not-found", "loading the image: neither docker nor podman is on the PATH", {
-    hint: "Use -o type=docker,dest=FILE to write the archive to a file.",
+  if (podman !== undefined) {
+    const notice = daemon && `docker's daemon does not answer, so the image goes to podman: ${daemon.said}`;
+    return { program: "podman", takesIndexes: false, notice, archive: new LoadStream(podman, "podman", env) };
+  }
+  const hint = "Use -o type=docker,dest=FILE to write the archive to a file.";
+  if (daemon === undefined)
+    throw new EngineError("not-found", "loading the image: neither docker nor podman is on the PATH", { hint });
+  throw new EngineError("unavailable", `loading the image: docker's daemon does not answer: ${daemon.said}`, { hint });
+}
+
+/** What the daemon says of its images where containerd keeps them. */
+const CONTAINERD_STORE = "io.containerd.snapshotter.v1";
+/** Until a daemon that says nothing is believed to be none. Milliseconds. */
+const ASK_TIMEOUT_MS = 20_000;
+
+interface Daemon {
+  readonly isUp: boolean;
+  /** What it told of itself, or the client's complaint. */
+  readonly said: string;
+}
+
+async function askDaemon(file: string, env: Environment): Promise<Daemon> {
+  const words = ["info", "--format", "{{json .DriverStatus}}"];
+  const child = spawn(file, words, { stdio: ["ignore", "pipe", "pipe"], env, timeout: ASK_TIMEOUT_MS });
+  const said = { stdout: "", stderr: "" };
+  for (const name of ["stdout", "stderr"] as const) {
+    child[name].on("data", (chunk: Buffer) => {
+      if (said[name].length < MAX_SAID_BYTES) said[name] += chunk.toString();
+    });
+  }
+  return new Promise((resolve) => {
+    child.once("error", (error) => resolve({ isUp: false, said: messageOf(error) }));
+    child.once("close", (code) => {
+      if (code === 0) return resolve({ isUp: true, said: said.stdout });
+      const complaint = said.stderr
+        .trim()
+        .split("\n")[0]
+        ?.replace(/^ERROR: /, "");
+      resolve({ isUp: false, said: complaint || "it says nothing" });
+    });
   });
 }
 
@@ -26,11 +77,11 @@ const MAX_SAID_BYTES = 64 * 1024;
 class LoadStream extends Writable {
   readonly #file: string;
   readonly #program: string;
-  readonly #env: Readonly<Record<string, string | undefined>>;
+  readonly #env: Environment;
   #child: ReturnType<typeof spawnLoad> | undefined;
   #ended: Promise<void> | undefined;
 
-  constructor(file: string, program: string, env: Readonly<Record<string, string | undefined>>) {
+  constructor(file: string, program: string, env: Environment) {
     super();
     this.on("error", () => undefined); // whoever waits for the end is told
     this.#file = file;
@@ -84,6 +135,6 @@ class LoadStream extends Writable {
   }
 }
 
-function spawnLoad(file: string, env: Readonly<Record<string, string | undefined>>) {
+function spawnLoad(file: string, env: Environment) {
   return spawn(file, ["load"], { stdio: ["pipe", "pipe", "pipe"], env });
 }

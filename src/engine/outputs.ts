@@ -84,7 +84,9 @@ export function checkOutputs(request: BuildRequest): void {
   checkSigning(request);
   for (const output of request.outputs ?? []) checkOutput(output, request.tags ?? []);
   if ((request.outputs ?? []).some(({ type }) => type === "docker") && new Set(request.platforms).size > 1) {
-    throw new EngineError("unsupported", "docker exporter does not currently support exporting manifest lists");
+    throw new EngineError("unsupported", "docker exporter does not currently support exporting manifest lists", {
+      hint: "build for one platform, or write all of them to a file with -o type=oci,dest=FILE",
+    });
   }
 }
 

@@ -9,21 +9,27 @@ import { ashlar, EMPTY, streamOf } from "./world.js";
 const directory = fs.mkdtempSync(path.join(os.tmpdir(), "ashlar-load-"));
 afterAll(() => fs.rmSync(directory, { recursive: true }));
 
-/** A PATH on which PROGRAM is this script, and nothing else of this machine but what the scripts use. */
-function pathWith(program: string, script: string): string {
+/** A PATH on which PROGRAM is this script (and FURTHER ones that), and nothing else of this machine but what the scripts use. */
+function pathWith(program: string, script: string, further: Readonly<Record<string, string>> = {}): string {
   const bin = fs.mkdtempSync(path.join(directory, "bin-"));
-  fs.writeFileSync(path.join(bin, program), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  for (const [name, text] of Object.entries({ [program]: script, ...further }))
+    fs.writeFileSync(path.join(bin, name), `#!/bin/sh\n${text}\n`, { mode: 0o755 });
   for (const used of ["cat", "sh"]) fs.symlinkSync(`/bin/${used}`, path.join(bin, used));
   return bin;
 }
 
+/** What daemons answer when they are asked who they are. */
+const UP = `if [ "$1" = info ]; then echo '[["Backing Filesystem","extfs"]]'; exit 0; fi`;
+const CONTAINERD_UP = `if [ "$1" = info ]; then echo '[["driver-type","io.containerd.snapshotter.v1"]]'; exit 0; fi`;
+const DOWN = "echo 'ERROR: Cannot connect to it.' >&2; exit 1";
+
 describe("loading an image into another engine", () => {
   it("hands docker the archive and ends when docker is done", async () => {
     const out = path.join(directory, "loaded");
-    const { program, archive } = createImageLoader({
-      PATH: pathWith("docker", `cat > ${out}; echo "args: $1" >> ${out}`),
+    const { program, archive, notice, takesIndexes } = await createImageLoader({
+      PATH: pathWith("docker", `${UP}; cat > ${out}; echo "args: $1" >> ${out}`, { podman: "exit 1" }),
     });
-    expect(program).toBe("docker");
+    expect({ program, notice, takesIndexes }).toEqual({ program: "docker", notice: undefined, takesIndexes: false });
     archive.write("abc");
     archive.end("def");
     await finished(archive);
@@ -31,17 +37,63 @@ describe("loading an image into another engine", () => {
   });
 
   it("fails with the program's own words, even if it does not read", async () => {
-    const { archive } = createImageLoader({ PATH: pathWith("podman", "echo 'cannot connect' >&2; exit 1") });
+    const { archive } = await createImageLoader({ PATH: pathWith("podman", "echo 'cannot connect' >&2; exit 1") });
     archive.end(Buffer.alloc(1_000_000));
     await expect(finished(archive)).rejects.toThrow("podman load: cannot connect");
   });
 
-  it("says what to do where neither is there", () => {
-    expect(() => createImageLoader({ PATH: directory })).toThrow("neither docker nor podman is on the PATH");
+  it("says what to do where neither is there, or no daemon answers", async () => {
+    await expect(createImageLoader({ PATH: directory })).rejects.toMatchObject({
+      message: "loading the image: neither docker nor podman is on the PATH",
+      hint: "Use -o type=docker,dest=FILE to write the archive to a file.",
+    });
+    await expect(createImageLoader({ PATH: pathWith("docker", DOWN) })).rejects.toMatchObject({
+      code: "unavailable",
+      message: "loading the image: docker's daemon does not answer: Cannot connect to it.",
+    });
+  });
+
+  it("goes to podman where docker has no daemon, and says so", async () => {
+    const PATH = pathWith("docker", DOWN, { podman: "cat > /dev/null" });
+    const { program, notice } = await createImageLoader({ PATH });
+    expect(program).toBe("podman");
+    expect(notice).toBe("docker's daemon does not answer, so the image goes to podman: Cannot connect to it.");
+    const run = await ashlar(["build", "--load", "-t", "app", directory], {
+      env: { PATH },
+      engine: {
+        build: async (request) => {
+          streamOf(request).end("archive");
+          return { ...EMPTY, imageId: "sha256:id" };
+        },
+      },
+    });
+    expect(await run.code).toBe(0);
+    expect(run.stderr.text).toContain(notice);
+    expect(run.stderr.text).toContain("loaded into podman; run it: podman run --rm app\n");
+  });
+
+  it.each([
+    ["one image where docker keeps no indexes", UP, "docker"],
+    ["all platforms where containerd keeps docker's images", `${CONTAINERD_UP}`, "oci"],
+  ])("sends %s", async (_, up, type) => {
+    const PATH = pathWith("docker", `${up}; cat > /dev/null`);
+    const types: string[] = [];
+    const run = await ashlar(["build", "--load", "--platform=linux/amd64,linux/arm64", directory], {
+      env: { PATH },
+      engine: {
+        build: async (request) => {
+          types.push(...(request.outputs ?? []).map((output) => output.type));
+          streamOf(request).end("archive");
+          return EMPTY;
+        },
+      },
+    });
+    expect(await run.code).toBe(0);
+    expect(types).toEqual([type]);
   });
 
   it("is what --load does, and the last line says how to run the image", async () => {
-    const PATH = pathWith("docker", "cat > /dev/null");
+    const PATH = pathWith("docker", `${UP}; cat > /dev/null`);
     const run = await ashlar(["build", "--load", "-t", "app", directory], {
       env: { PATH },
       engine: {
@@ -56,7 +108,7 @@ describe("loading an image into another engine", () => {
   });
 
   it("fails the build where loading fails", async () => {
-    const PATH = pathWith("docker", "echo 'no daemon' >&2; exit 1");
+    const PATH = pathWith("docker", `${UP}; echo 'no daemon' >&2; exit 1`);
     const run = await ashlar(["build", "--load", directory], {
       env: { PATH },
       engine: {

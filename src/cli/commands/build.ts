@@ -31,8 +31,8 @@ export async function buildCommand(
   const invocation = parseBuild(flags, contextPath, { env, cwd, proxyArgs, localPlatform: platform });
   // A question makes nothing that could go anywhere.
   const targets = invocation.call ? undefined : invocation.outputs;
-  const loader = targets?.some(({ kind }) => kind === "load") ? createImageLoader(env) : undefined;
-  const outputs = targets && outputSpecs(targets, loader, surroundings);
+  const loader = targets?.some(({ kind }) => kind === "load") ? await createImageLoader(env) : undefined;
+  const outputs = targets && outputSpecs(targets, loader && loadSpec(loader, invocation.request), surroundings);
   const renderer = createRenderer(invocation.progress, surroundings, invocation.debug);
   const onFailedStep = failureShell(invocation, renderer, surroundings);
   using stopping = listenForStop(surroundings);
@@ -42,6 +42,7 @@ export async function buildCommand(
     if (event.type === "warning") warnings.push(event);
     renderer.emit(event);
   };
+  if (loader?.notice) onProgress({ type: "warning", vertex: undefined, warning: { message: loader.notice } });
   try {
     checkInputs(invocation);
     if (invocation.iidFile) fs.rmSync(invocation.iidFile, { force: true });
@@ -181,18 +182,29 @@ async function readText(input: AsyncIterable<Uint8Array>): Promise<string> {
   return Buffer.concat(chunks).toString("utf8");
 }
 
+type LoadSpec = Omit<Extract<OutputSpec, { type: "oci" | "docker" }>, "attrs">;
+
+/** What another engine gets: one image, or all of an index where it keeps such. */
+function loadSpec(
+  { archive, takesIndexes }: ImageLoader,
+  { platforms = [], attestations = [] }: Pick<BuildRequest, "platforms" | "attestations">,
+): LoadSpec {
+  const isIndex = new Set(platforms).size > 1 || attestations.length > 0;
+  return { type: isIndex && takesIndexes ? "oci" : "docker", dest: archive };
+}
+
 /** The outputs for the engine; `type=cacheonly` is none. */
 function outputSpecs(
   targets: readonly OutputTarget[],
-  loader: ImageLoader | undefined,
+  loading: LoadSpec | undefined,
   { stdout }: Surroundings,
 ): readonly OutputSpec[] {
-  return targets.flatMap((target) => outputSpec(target, loader, stdout));
+  return targets.flatMap((target) => outputSpec(target, loading, stdout));
 }
 
 function outputSpec(
   target: OutputTarget,
-  loader: ImageLoader | undefined,
+  loading: LoadSpec | undefined,
   stdout: Surroundings["stdout"],
 ): readonly OutputSpec[] {
   switch (target.kind) {
@@ -203,7 +215,7 @@ function outputSpec(
         throw new UsageError(`dest file is required for ${target.type} exporter: refusing to write to a terminal`);
       return [{ type: target.type, dest: stdout, attrs: target.attrs }];
     case "load":
-      return loader ? [{ type: "docker", dest: loader.archive, attrs: target.attrs }] : [];
+      return loading ? [{ ...loading, attrs: target.attrs }] : [];
     case "store":
       return [{ type: "image", attrs: target.attrs }];
     case "cache":
