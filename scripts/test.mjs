@@ -11,6 +11,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { runConformance, WAYS } from "./conformance.mjs";
 import { canInstall, findProgram, install } from "./debian.mjs";
+import { withLaterNode } from "./later-node.mjs";
 
 /** A program the tests use, and the package that holds it. */
 const TOOLS = {
@@ -57,7 +58,7 @@ const PARTS = {
   ],
   unit: () => [vitest("unit tests and suites", "unit")],
   conformance: () => conformance(),
-  e2e: () => [vitest("end-to-end tests", "e2e")],
+  e2e: () => [withNode(vitest("end-to-end tests", "e2e"))],
 };
 
 process.exitCode = await main(process.argv.slice(2));
@@ -130,11 +131,11 @@ function command(title, program, words) {
 }
 
 function vitest(title, project) {
-  const work = () => {
+  const work = (told = {}) => {
     const directory = fs.mkdtempSync(path.join(os.tmpdir(), "ashlar-test-"));
     const file = path.join(directory, "counts.json");
     const words = ["run", "--project", project, "--reporter=default", "--reporter=./test/report.ts"];
-    const env = { ...process.env, ASHLAR_TEST_COUNTS: file };
+    const env = { ...process.env, ...told, ASHLAR_TEST_COUNTS: file };
     const { status } = spawnSync(bin("vitest"), words, { cwd: root, env, stdio: ["ignore", "inherit", "inherit"] });
     const counts = fs.existsSync(file)
       ? JSON.parse(fs.readFileSync(file, "utf8"))
@@ -144,6 +145,11 @@ function vitest(title, project) {
     return status !== 0 && counts.failed === 0 ? { ...counts, failed: 1 } : counts;
   };
   return { title, work };
+}
+
+/** STEP, whose tests are told of a later Node. */
+function withNode({ title, work }) {
+  return { title, work: () => withLaterNode(isCi, (node) => work(node ? { ASHLAR_TEST_NODE: node } : {})) };
 }
 
 function conformance() {
