@@ -101,13 +101,18 @@ export function createLayerFetcher(store: ContentStore, registry: Registry): Fet
         if (i === 0)
           failure = new EngineError(
             errorCode(error),
-            `fetching layer ${descriptor.digest} of ${origin.replace(IMAGE_SCHEME, "")}: ${messageOf(error)}`,
+            `fetching layer ${descriptor.digest} of ${origin.replace(IMAGE_SCHEME, "")}: ${withoutPlace(error)}`,
             { cause: error },
           );
       }
     }
     throw failure;
   };
+}
+
+/** What ERROR says but for what was fetched from where, which is told already. */
+function withoutPlace(error: unknown): string {
+  return messageOf(error).replace(/^fetching sha256:[0-9a-f]{64} of \S+: /, "");
 }
 
 async function providerOf(origin: string, registry: Registry): Promise<Provider> {

@@ -15,24 +15,34 @@ export class TransientError extends EngineError {
 /** There is nobody, or nobody who speaks TLS. */
 export class ConnectionError extends EngineError {}
 
-/** What went wrong on the way to HOST. */
-export function transportError(cause: unknown, host: string, { signal }: AbortOptions): EngineError {
+/** A request to a host, and what it was for: `resolving docker.io/library/alpine:3`. */
+export interface Purpose extends AbortOptions {
+  readonly what?: string | undefined;
+}
+
+/** What went wrong on the way to HOST, which is named once. */
+export function transportError(cause: unknown, host: string, { signal, what }: Purpose): EngineError {
   if (signal?.aborted) return canceled(signal);
   if (cause instanceof EngineError) return cause;
+  return toldOf(what?.includes(host) ? what : host, cause, host);
+}
+
+function toldOf(subject: string, cause: unknown, host: string): EngineError {
   const code = String((cause as { code?: unknown } | undefined)?.code ?? "");
   if (CERTIFICATE_ERRORS.has(code)) {
-    return new EngineError("unavailable", `${host}: the certificate can't be trusted: ${messageOf(cause)}`, {
+    return new EngineError("unavailable", `${subject}: the certificate can't be trusted: ${messageOf(cause)}`, {
       cause,
       hint: `put its certificate authority into /etc/docker/certs.d/${host}/ca.crt`,
     });
   }
   if (code === "ERR_SSL_WRONG_VERSION_NUMBER" || code === "ERR_SSL_PACKET_LENGTH_TOO_LONG") {
-    return new ConnectionError("unavailable", `${host}: server gave HTTP response to HTTPS client`, { cause });
+    return new ConnectionError("unavailable", `${subject}: server gave HTTP response to HTTPS client`, { cause });
   }
-  if (code === "UND_ERR_DESTROYED") return new EngineError("canceled", `${host}: the connection was closed`, { cause });
-  if (code === "ENOTFOUND") return new EngineError("unavailable", `${host}: no such host`, { cause });
-  if (code === "ECONNREFUSED") return new ConnectionError("unavailable", `${host}: connection refused`, { cause });
-  return new TransientError(`${host}: ${messageOf(cause)}`, { cause });
+  if (code === "UND_ERR_DESTROYED")
+    return new EngineError("canceled", `${subject}: the connection was closed`, { cause });
+  if (code === "ENOTFOUND") return new EngineError("unavailable", `${subject}: no such host`, { cause });
+  if (code === "ECONNREFUSED") return new ConnectionError("unavailable", `${subject}: connection refused`, { cause });
+  return new TransientError(`${subject}: ${messageOf(cause)}`, { cause });
 }
 
 /**

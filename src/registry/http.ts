@@ -11,6 +11,8 @@ export interface HttpRequest extends AbortOptions {
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: RequestBody | undefined;
+  /** What is being done, for errors. */
+  readonly what?: string | undefined;
 }
 
 /** What is sent along. */

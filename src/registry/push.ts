@@ -51,8 +51,18 @@ export async function pushImage(
     const code = errorCode(cause);
     if (code === "canceled") throw cause;
     const hint = cause instanceof EngineError && cause.hint !== undefined ? { hint: cause.hint } : {};
-    throw new EngineError(code, `failed to push ${repository.name}: ${messageOf(cause)}`, { cause, ...hint });
+    throw new EngineError(
+      code,
+      `failed to push ${repository.name}: ${withoutHost(messageOf(cause), repository.name)}`,
+      { cause, ...hint },
+    );
   }
+}
+
+/** MESSAGE without the registry's name in front, which NAME begins with. */
+function withoutHost(message: string, name: string): string {
+  const host = `${name.slice(0, name.indexOf("/"))}: `;
+  return message.startsWith(host) ? message.slice(host.length) : message;
 }
 
 /** Indexes within indexes. */

@@ -78,13 +78,14 @@ export function createRegistryClient(options: RegistryClientOptions): RegistryCl
   const send = async (request: RegistryRequest, abort: AbortOptions = {}): Promise<HttpResponse> => {
     const url = new URL(request.path, base);
     if (mirrorOf !== undefined) url.searchParams.set("ns", mirrorOf);
-    const { method, body } = request;
+    const { method, body, what } = request;
     const sendAs = (authorization: string | undefined): Promise<HttpResponse> => {
       const headers = { "user-agent": "ashlar", "accept-encoding": "identity", ...request.headers };
       return http.send({
         method,
         url,
         body,
+        what,
         headers: authorization ? { ...headers, authorization } : headers,
         ...abort,
       });

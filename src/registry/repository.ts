@@ -249,6 +249,10 @@ async function openAt(
 ): Promise<Bytes> {
   const range: Record<string, string> = position === 0 ? {} : { range: `bytes=${position}-` };
   const response = await client.send({ ...place, method: "GET", headers: { ...place.headers, ...range } }, options);
+  if (response.status === 416 && position > 0) {
+    response.discard();
+    throw new EngineError("data-loss", `${place.what}: the registry has only ${position} bytes of it`);
+  }
   if (response.status === 200) return position === 0 ? response.body : skipping(response.body, position);
   if (response.status !== 206) throw await statusError(response, place.what);
   const start = /^bytes (\d+)-/.exec(response.header("content-range") ?? "")?.[1];

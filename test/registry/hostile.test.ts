@@ -123,6 +123,17 @@ describe("a blob", () => {
     expect(seen.length).toBe(4);
   });
 
+  it("of which the registry has lost the end is told to be short", async () => {
+    const repository = await serve((request, response) => {
+      if (request.headers.range !== undefined) return response.writeHead(416).end();
+      return response.end(CONTENT.slice(0, 1000));
+    });
+    await expect(readAll(repository, BLOB, BLOB.size)).rejects.toMatchObject({
+      code: "data-loss",
+      message: expect.stringMatching(/^fetching sha256:\S+ of \S+\/app: the registry has only 1000 bytes of it$/),
+    });
+  });
+
   it("is refused where the range is another than was asked for", async () => {
     let requests = 0;
     const repository = await serve((request, response) => {
@@ -216,9 +227,16 @@ describe("a manifest", () => {
     expect(ports.size).toBe(1);
   });
 
-  it("of Docker's schema 1 is refused", async () => {
-    const repository = await serve((_, response) => response.end(JSON.stringify({ schemaVersion: 1, fsLayers: [] })));
-    await expect(repository.resolve({ tag: "one" })).rejects.toMatchObject({ code: "unsupported" });
+  it("of Docker's schema 1 is told to be one, malformed or another than the digest asked for", async () => {
+    const old = { schemaVersion: 1, fsLayers: [{ blobSum: BLOB.digest }], history: [{ v1Compatibility: "{}" }] };
+    const answers = [old, old, { ...old, history: [] }].map((answer) => JSON.stringify(answer));
+    const repository = await serve((request, response) =>
+      response.end(request.method === "GET" ? answers.shift() : undefined),
+    );
+    const known = { code: "unsupported", image: { layers: [{ blob: BLOB.digest }] } };
+    await expect(repository.resolve({ tag: "one" })).rejects.toMatchObject(known);
+    await expect(repository.resolve({ digest: BLOB.digest })).rejects.toMatchObject({ code: "data-loss" });
+    await expect(repository.resolve({ tag: "one" })).rejects.toMatchObject({ code: "invalid" });
   });
 });
 

@@ -102,7 +102,7 @@ describe.skipIf(!hasDockerRegistry)("a plain registry", () => {
     const resolving = secure.repository(parseReference(`${server.name}/library/app`)).resolve({ tag: "one" });
     await expect(resolving).rejects.toMatchObject({
       code: "unavailable",
-      message: `${server.name}: server gave HTTP response to HTTPS client`,
+      message: `resolving ${server.name}/library/app:one: server gave HTTP response to HTTPS client`,
     });
   });
 });
@@ -111,7 +111,10 @@ describe("a registry that isn't there", () => {
   it("is named", async () => {
     await using registry = createRegistry({ clock: systemClock, retryDelaysMs: [] });
     const resolving = registry.repository(parseReference("127.0.0.1:1/app")).resolve({ tag: "one" });
-    await expect(resolving).rejects.toMatchObject({ code: "unavailable", message: "127.0.0.1:1: connection refused" });
+    await expect(resolving).rejects.toMatchObject({
+      code: "unavailable",
+      message: "resolving 127.0.0.1:1/app:one: connection refused",
+    });
   });
 });
 
@@ -137,7 +140,7 @@ describe.skipIf(!hasDockerRegistry)("a registry with a private certificate autho
   it("is refused otherwise, with what to do", async () => {
     await expect(resolve({})).rejects.toMatchObject({
       code: "unavailable",
-      message: expect.stringContaining(`${server.name}: the certificate can't be trusted`),
+      message: expect.stringMatching(/^resolving \S+: the certificate can't be trusted/),
       hint: expect.stringContaining("certificate authority"),
     });
   });
