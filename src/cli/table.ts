@@ -13,22 +13,26 @@ export function formatTable(heading: readonly string[], rows: readonly (readonly
     .join("");
 }
 
-/** How long ago AT is: `5 minutes ago`. */
+/** How long ago AT is, in docker's words: `5 minutes ago`, `About an hour ago`. */
 export function formatAge(at: number, now: number): string {
-  const seconds = Math.max(Math.floor((now - at) / 1000), 0);
-  for (const [unit, length] of UNITS) {
-    const count = Math.floor(seconds / length);
-    if (count > 0) return `${count} ${unit}${count === 1 ? "" : "s"} ago`;
-  }
-  return "Less than a second ago";
+  return `${ageText(Math.max(now - at, 0) / 1000)} ago`;
 }
 
-const UNITS = [
-  ["year", 31_536_000],
-  ["month", 2_592_000],
-  ["week", 604_800],
-  ["day", 86_400],
-  ["hour", 3_600],
-  ["minute", 60],
-  ["second", 1],
-] as const;
+function ageText(seconds: number): string {
+  const minutes = Math.floor(seconds / 60);
+  const hours = Math.floor(seconds / 3600 + 0.5);
+  if (seconds < 1) return "Less than a second";
+  if (seconds < 2) return "1 second";
+  if (minutes < 1) return `${Math.floor(seconds)} seconds`;
+  if (minutes < 2) return "About a minute";
+  if (minutes < 60) return `${minutes} minutes`;
+  if (hours < 2) return "About an hour";
+  if (hours < 2 * DAY) return `${hours} hours`;
+  if (hours < 2 * WEEK) return `${Math.floor(hours / DAY)} days`;
+  if (hours < 2 * MONTH) return `${Math.floor(hours / WEEK)} weeks`;
+  if (hours < 2 * YEAR) return `${Math.floor(hours / MONTH)} months`;
+  return `${Math.floor(hours / YEAR)} years`;
+}
+
+/** In hours. */
+const [DAY, WEEK, MONTH, YEAR] = [24, 24 * 7, 24 * 30, 24 * 365];

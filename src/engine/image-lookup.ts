@@ -20,9 +20,10 @@ export interface FoundImage {
   readonly by: "name" | "id";
 }
 
-/** The id that an image is shown with: that of its first platform. */
-export function imageIdOf({ platforms, target }: Pick<StoredEntry, "platforms" | "target">): Digest {
-  return platforms[0]?.imageId ?? target.digest;
+/** The id that an image is shown with: that of the platform that suits this machine best, or else of its first. */
+export function imageIdOf(entry: StoredEntry): Digest {
+  const [best = entry.platforms[0]] = imagesFor(entry, wantedPlatform(undefined));
+  return best?.imageId ?? entry.target.digest;
 }
 
 /** The image that TEXT means: a name, a name with a digest, or the beginning of an id. Throws `not-found`, `invalid`. */

@@ -59,9 +59,9 @@ export function imagesToPush(
 ): readonly NamedEntry[] {
   const reference = parseReference(name);
   const repository = repositoryName(reference);
+  if (reference.digest !== undefined) throw new EngineError("invalid", "cannot push a digest reference");
   if (allTags) {
-    if (reference.tag !== undefined || reference.digest !== undefined)
-      throw new EngineError("invalid", "tag can't be used with --all-tags/-a");
+    if (reference.tag !== undefined) throw new EngineError("invalid", "tag can't be used with --all-tags/-a");
     const all = images.list().flatMap((entry) => {
       const isThere = entry.name !== undefined && repositoryName(parseReference(entry.name)) === repository;
       return isThere && !entry.name.includes("@") ? [{ ...entry, name: entry.name }] : [];

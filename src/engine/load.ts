@@ -1,7 +1,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import { type AbortOptions, EngineError, Scope } from "../base/index.js";
-import type { ExportOptions } from "../exporters/index.js";
+import { type ExportOptions, fullNames } from "../exporters/index.js";
 import {
   configPlatform,
   type Descriptor,
@@ -48,6 +48,8 @@ export async function loadImages(engine: LoadEngine, request: LoadRequest): Prom
   const shown = shownSource(from);
   const layout = await openImages(engine, from, { ...options, scope });
   const wanted = platforms.map(wantedPlatform);
+  if (name !== undefined && new Set(layout.index.manifests.map(({ digest }) => digest)).size > 1)
+    throw new EngineError("invalid", `${shown} holds several images: they can't all be called ${name}`);
   const loaded: LoadedImage[] = [];
   for (const root of layout.index.manifests) {
     const copying = { layout, store: engine.store, wanted, options };
@@ -56,7 +58,7 @@ export async function loadImages(engine: LoadEngine, request: LoadRequest): Prom
     if (!first && wanted.length === 0) continue; // it is something that is said of another
     if (!first)
       throw new EngineError("not-found", `${shown} does not provide the specified platform (${platforms.join(", ")})`);
-    const names = name === undefined ? namesOf(root) : [name];
+    const names = name === undefined ? namesOf(root) : fullNames([name]);
     const image = { target: bare(root), platforms: images };
     for (const each of names)
       loaded.push({ name: (await engine.images.put({ ...image, name: each })).name, imageId: first.imageId });

@@ -1,4 +1,4 @@
-import type { ExportOptions } from "../exporters/index.js";
+import { type ExportOptions, fullNames } from "../exporters/index.js";
 import { parseReference } from "../oci/index.js";
 import type { ProgressSink } from "../progress/index.js";
 import { checkSource, shownSource } from "./archive-files.js";
@@ -51,7 +51,8 @@ export function createLocalImages({ parts, pruning, run }: LocalImagesParts): Lo
     tag: (image, name) =>
       run({}, async () => {
         const { target, platforms } = findImage(images, image).entry;
-        await images.put({ name, target, platforms });
+        const [full = name] = fullNames([name]);
+        await images.put({ name: full, target, platforms });
       }),
     remove: (image, options) =>
       run({}, async () => (await import("./image-removal.js")).removeImage(pruning, image, options)),

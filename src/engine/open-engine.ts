@@ -52,7 +52,7 @@ export class OpenEngine implements Engine {
 
   constructor({ parts, pruning, scope, notices, sync, snapshotter, ownership, networks }: EngineParts) {
     this.#parts = parts;
-    this.#pruning = pruning;
+    this.#pruning = { ...pruning, isBusy: () => this.#working.size > 1 };
     this.#scope = scope;
     this.#notices = notices;
     this.#snapshotter = snapshotter;
@@ -61,7 +61,7 @@ export class OpenEngine implements Engine {
     this.#sync = lazy(sync);
     this.images = createLocalImages({
       parts,
-      pruning,
+      pruning: this.#pruning,
       run: (work, body) => {
         const { signal } = this.#closable(work.signal ? { signal: work.signal } : {});
         return this.#track(

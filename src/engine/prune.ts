@@ -23,6 +23,8 @@ export interface PruneEngine {
   readonly clock: Clock;
   /** This engine's own id. */
   readonly owner: string;
+  /** Whether this engine is at other work, which may have made blobs that no image names yet. Default: it isn't. */
+  readonly isBusy?: () => boolean;
 }
 
 /**
@@ -121,11 +123,11 @@ const LOG_GRACE_MS = 10 * 60_000;
 /** A layer's directory is made right after its row: one that is older than this and has none is nobody's. Milliseconds. */
 const STRAY_AGE_MS = 60_000;
 
-/** While another engine runs, younger blobs may be of an image that has no name yet. Milliseconds. */
+/** While other work is under way, younger blobs may be of an image that has no name yet. Milliseconds. */
 const BLOB_GRACE_MS = 10 * 60_000;
 
 async function pruneBlobs(
-  { store, database, dirs, owner, clock }: PruneEngine,
+  { store, database, dirs, owner, clock, isBusy = () => false }: PruneEngine,
   used: ReadonlySet<Digest>,
   options: AbortOptions,
 ): Promise<number> {
@@ -136,7 +138,7 @@ async function pruneBlobs(
   for (const { blob } of database.all<{ blob: string | null }>("SELECT blob FROM layer WHERE blob IS NOT NULL")) {
     if (blob) kept.add((JSON.parse(blob) as { digest: Digest }).digest);
   }
-  const alone = isAlone(dirs, owner);
+  const alone = isAlone(dirs, owner) && !isBusy();
   const youngFrom = alone ? Number.POSITIVE_INFINITY : clock.now() - BLOB_GRACE_MS;
   let freed = 0;
   for await (const { digest, sizeBytes, createdAt } of store.walk(options)) {

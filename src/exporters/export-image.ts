@@ -1,5 +1,5 @@
 import { type Clock, EngineError } from "../base/index.js";
-import { type Bytes, type Descriptor, REF_NAME_ANNOTATION } from "../oci/index.js";
+import { type Descriptor, REF_NAME_ANNOTATION } from "../oci/index.js";
 import type { ContentStore } from "../store/index.js";
 import type { ImageOutput } from "./attributes.js";
 import { type Destination, writeTo } from "./destination.js";
@@ -10,7 +10,7 @@ import type { ImageWriter } from "./image-writer.js";
 import { layoutArchive } from "./layout-archive.js";
 import { addToLayout } from "./layout-directory.js";
 import { blobFiles, dockerManifestFile, indexFile, layoutMarker, listed } from "./layout-files.js";
-import { type ExportOptions, reported } from "./progress.js";
+import { counted, type ExportOptions, reported } from "./progress.js";
 import { fullNames } from "./store-image.js";
 
 /** What image archives are made with. */
@@ -93,13 +93,4 @@ function directoryOf(destination: Destination, type: string): string {
 
 function tagged(entry: Descriptor, tag: string): Descriptor {
   return { ...entry, annotations: { ...entry.annotations, [REF_NAME_ANNOTATION]: tag } };
-}
-
-async function* counted(content: Bytes, report: (bytes: number) => void): Bytes {
-  let bytes = 0;
-  for await (const chunk of content) {
-    bytes += chunk.length;
-    report(bytes);
-    yield chunk;
-  }
 }

@@ -1,4 +1,5 @@
 import type { AbortOptions } from "../base/index.js";
+import type { Bytes } from "../oci/index.js";
 
 /** How far a piece of an export is. Numbers count bytes. */
 export interface ExportStatus {
@@ -29,4 +30,14 @@ export async function reported<T>(
   });
   onProgress?.({ id, ...amount(), done: true });
   return result;
+}
+
+/** CONTENT, telling REPORT after each chunk how many bytes there were. */
+export async function* counted(content: Bytes, report: (bytes: number) => void): Bytes {
+  let bytes = 0;
+  for await (const chunk of content) {
+    bytes += chunk.length;
+    report(bytes);
+    yield chunk;
+  }
 }

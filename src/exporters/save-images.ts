@@ -1,9 +1,9 @@
-import type { Bytes, Descriptor, Layer, Provider } from "../oci/index.js";
+import type { Descriptor, Layer, Provider } from "../oci/index.js";
 import { type Destination, writeTo } from "./destination.js";
 import { timeText } from "./finish-config.js";
 import { layoutArchive } from "./layout-archive.js";
 import { blobFilesOf, dockerManifestFile, indexFile, layoutMarker, listed } from "./layout-files.js";
-import { type ExportOptions, reported } from "./progress.js";
+import { counted, type ExportOptions, reported } from "./progress.js";
 
 /** An image of the store, on its way into an archive. */
 export interface SavedImage {
@@ -34,17 +34,7 @@ export async function saveImages(
   const blobs = images.flatMap((image) => image.blobs);
   const shown = images.map(({ shown, names }) => ({ ...shown, names }));
   const files = [layoutMarker(), ...blobFilesOf(blobs, provider), indexFile(entries), dockerManifestFile(shown)];
-  const total = files.reduce((sum, { size }) => sum + size, 0);
-  return reported("sending tarball", options, () =>
-    writeTo(destination, told(layoutArchive(files, options), total, options), options),
+  return reported("sending tarball", options, (report) =>
+    writeTo(destination, counted(layoutArchive(files, options), report), options),
   );
-}
-
-async function* told(content: Bytes, total: number, { onProgress }: ExportOptions): Bytes {
-  let current = 0;
-  for await (const chunk of content) {
-    current += chunk.length;
-    onProgress?.({ id: "sending tarball", current, total: Math.max(total, current), done: false });
-    yield chunk;
-  }
 }

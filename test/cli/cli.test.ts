@@ -373,7 +373,7 @@ describe("the commands of the store", () => {
       },
     ] as const;
     const { out } = await finished(["du"], { engine: { usage } });
-    expect(out).toMatch(/^ID +TYPE +RECLAIMABLE +SIZE +LAST ACCESSED\nr1 +record +true +2\.00MB +1 minute ago\n/);
+    expect(out).toMatch(/^ID +TYPE +RECLAIMABLE +SIZE +LAST ACCESSED\nr1 +record +true +2\.00MB +About a minute ago\n/);
     expect(out).toContain("Reclaimable:\t2.00MB\nTotal:\t\t3.00MB\n");
     expect((await finished(["du", "-v"], { engine: { usage } })).out).toContain("Description:  RUN make\n");
   });

@@ -69,7 +69,16 @@ describe("ages", () => {
   it.each([
     [0, "Less than a second ago"],
     [1_500, "1 second ago"],
+    [59_999, "59 seconds ago"],
+    [60_000, "About a minute ago"],
+    [3_599_999, "59 minutes ago"],
+    [3_600_000, "About an hour ago"],
     [7_200_000, "2 hours ago"],
+    [47 * 3_600_000, "47 hours ago"],
+    [48 * 3_600_000, "2 days ago"],
+    [14 * 86_400_000, "2 weeks ago"],
+    [60 * 86_400_000, "2 months ago"],
+    [800 * 86_400_000, "2 years ago"],
     [-5, "Less than a second ago"],
   ])("of %i ms", (ms, words) => expect(formatAge(0, ms)).toBe(words));
 });
