@@ -24,7 +24,7 @@ const DEFAULT_SHELL = ["/bin/sh", "-c"];
 export function convertEnv(build: StageBuild, instruction: EnvInstruction): void {
   const pairs = expandedPairs(build, instruction);
   for (const [key, value] of pairs) {
-    build.variables.set(key, value);
+    build.variables.set("env", key, value);
     build.config.config.Env.set(key, value);
   }
   build.facts.expanded.set(
@@ -50,7 +50,7 @@ export function convertArg(build: StageBuild, instruction: ArgInstruction): void
   for (const { key, value: written, range } of instruction.args) {
     const ownDefault = () => (written === undefined ? globals.get(key) : expanded(build, instruction, written, range));
     const value = buildArgs.get(key) ?? ownDefault();
-    if (value !== undefined && !HIDDEN_ARGS.has(key)) build.variables.set(key, value);
+    if (value !== undefined && !HIDDEN_ARGS.has(key)) build.variables.set("arg", key, value);
     build.args.set(key, value);
     const inherited = written === undefined && !buildArgs.has(key) && globals.has(key);
     build.facts.args.push({ instruction, key, value, inherited });

@@ -35,7 +35,7 @@ export function beginStage(scope: ConvertScope, stage: Stage, onFacts: (facts: S
   begun.facts.baseHasShell = (begun.config.config.Shell ?? []).length > 0;
   // What a named context stands for is taken as it is.
   if (stage.base.kind !== "context") completeConfig(begun);
-  begun.variables.setAll(begun.config.config.Env.list);
+  begun.variables.begin(begun.config.config.Env.list);
   return begun;
 }
 

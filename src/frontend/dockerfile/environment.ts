@@ -19,23 +19,26 @@ export interface Environment extends VariableSource {
   readonly names: Iterable<string>;
   /** All of them as `KEY=value`; the same list until one is set. */
   readonly entries: readonly string[];
-  /** Sets KEY, which becomes the last one. */
-  set(key: string, value: string): void;
-  /** Sets all of ENTRIES (`KEY=value`) in order. */
-  setAll(entries: readonly string[]): void;
+  /** Sets what ENV or ARG gives KEY, which becomes the last one. */
+  set(kind: "env" | "arg", key: string, value: string): void;
+  /** Begins a stage with ENTRIES (`KEY=value`), the ENV that it takes over: all of them are set in order. */
+  begin(entries: readonly string[]): void;
   clone(): Environment;
 }
 
 export function createEnvironment(): Environment {
-  return new StageEnvironment(new Map());
+  return new StageEnvironment(new Map(), undefined);
 }
 
 class StageEnvironment implements Environment {
   readonly #variables: Variables;
   #entries: readonly string[] | undefined;
+  /** How many ENV there are where they are the last ones, in the order in which they were first set; else undefined. */
+  #inOrder: number | undefined;
 
-  constructor(variables: Variables) {
+  constructor(variables: Variables, inOrder: number | undefined) {
     this.#variables = variables;
+    this.#inOrder = inOrder;
   }
 
   get size(): number {
@@ -47,25 +50,34 @@ class StageEnvironment implements Environment {
   }
 
   get entries(): readonly string[] {
-    this.#entries ??= Array.from(this.#variables, ([key, value]) => `${key}=${value}`);
-    return this.#entries;
+    if (this.#entries !== undefined) return this.#entries;
+    const entries: string[] = [];
+    for (const [key, value] of this.#variables) entries.push(`${key}=${value}`);
+    this.#entries = entries;
+    return entries;
   }
 
   get(name: string): string | undefined {
     return this.#variables.get(name);
   }
 
-  set(key: string, value: string): void {
+  set(kind: "env" | "arg", key: string, value: string): void {
     this.#entries = undefined;
+    if (this.#inOrder !== undefined) {
+      this.#inOrder = kind === "env" && !this.#variables.has(key) ? this.#inOrder + 1 : undefined;
+    }
     setVariable(this.#variables, key, value);
   }
 
-  setAll(entries: readonly string[]): void {
-    for (const entry of entries) this.set(...variableOf(entry));
+  begin(entries: readonly string[]): void {
+    // A stage upon many others has few of its own.
+    if (this.#inOrder === entries.length) return;
+    for (const entry of entries) this.set("env", ...variableOf(entry));
+    this.#inOrder = entries.length;
   }
 
   clone(): Environment {
-    return new StageEnvironment(new Map(this.#variables));
+    return new StageEnvironment(new Map(this.#variables), this.#inOrder);
   }
 }
 

@@ -33,12 +33,12 @@ export type EscapeCharacter = "\\" | "`";
 
 /** Expands TEXT to one word: variables replaced, quotes and escapes processed. Never throws. */
 export function expandWord(text: string, env: VariableSource, escapeCharacter: EscapeCharacter): ExpandResult {
-  return expand(text, env, { ...WORD, escapeCharacter });
+  return expand(text, env, WORD_MODES[escapeCharacter]);
 }
 
 /** Expands TEXT and splits it at blanks, those of values included and quoted ones not. Never throws. */
 export function expandWords(text: string, env: VariableSource, escapeCharacter: EscapeCharacter): ExpandWordsResult {
-  const expansion = new Expansion(text, env, { ...WORD, escapeCharacter });
+  const expansion = new Expansion(text, env, WORD_MODES[escapeCharacter]);
   const result = expansion.words();
   const consulted = consultedBy(expansion);
   if (!result.ok) return { ...consulted, ok: false, error: wrap(text, result.error), hint: expansion.hint };
@@ -47,10 +47,15 @@ export function expandWords(text: string, env: VariableSource, escapeCharacter: 
 
 /** Expands the body of a heredoc: quotes stay, and `\` escapes whatever the `escape` directive says. Never throws. */
 export function expandHeredoc(text: string, env: VariableSource): ExpandResult {
-  return expand(text, env, { ...WORD, quotes: "ordinary" });
+  return expand(text, env, HEREDOC_BODY);
 }
 
 const WORD: ExpanderMode = { escapeCharacter: "\\", quotes: "remove", keepEscapes: false, keepUnset: false };
+const WORD_MODES: Readonly<Record<EscapeCharacter, ExpanderMode>> = {
+  "\\": WORD,
+  "`": { ...WORD, escapeCharacter: "`" },
+};
+const HEREDOC_BODY: ExpanderMode = { ...WORD, quotes: "ordinary" };
 
 /** Whether TEXT means just what it says: most words of a file do. */
 export function isLiteral(text: string): boolean {
@@ -64,14 +69,20 @@ function expand(text: string, env: VariableSource, mode: ExpanderMode): ExpandRe
   if (isLiteral(text)) return { consulted: NOTHING, unset: NOTHING, ok: true, value: text };
   const expansion = new Expansion(text, env, mode);
   const result = expansion.word();
-  const consulted = consultedBy(expansion);
-  if (!result.ok) return { ...consulted, ok: false, error: wrap(text, result.error), hint: expansion.hint };
-  return { ...consulted, ok: true, value: result.value };
+  const { consulted, unset } = consultedBy(expansion);
+  if (!result.ok) return { consulted, unset, ok: false, error: wrap(text, result.error), hint: expansion.hint };
+  return { consulted, unset, ok: true, value: result.value };
 }
 
 function consultedBy(expansion: Expansion): Consulted {
-  const consulted = [...expansion.consulted.keys()];
-  return { consulted, unset: consulted.filter((name) => expansion.consulted.get(name) === undefined) };
+  if (expansion.consulted === undefined) return { consulted: NOTHING, unset: NOTHING };
+  const consulted: string[] = [];
+  const unset: string[] = [];
+  for (const [name, value] of expansion.consulted) {
+    consulted.push(name);
+    if (value === undefined) unset.push(name);
+  }
+  return { consulted, unset };
 }
 
 /** How much of a text a message quotes, in UTF-16 units. */

@@ -26,8 +26,9 @@ const MAX_EXPANDED_UNITS = 32 * 1024 * 1024;
 /** Is no part of the text where it stands first. */
 const BYTE_ORDER_MARK = "\ufeff";
 
-/** Up to the next character that could mean something. */
-const ORDINARY = /[^$<'"\\`}/]+/y;
+/** Up to the next character that could mean something, within braces and outside of them. */
+const ORDINARY_IN_BRACES = /[^$<'"\\`}/]+/y;
+const ORDINARY = /[^$<'"\\`]+/y;
 const NAME = /\p{Nd}+|[@*#?\-$!]|[\p{L}_][\p{L}\p{Nd}_]*/uy;
 
 /**
@@ -35,8 +36,8 @@ const NAME = /\p{Nd}+|[@*#?\-$!]|[\p{L}_][\p{L}\p{Nd}_]*/uy;
  * the same pass. Mistakes are noted and unwound by undefined, never thrown.
  */
 export class Expansion {
-  /** The variables asked for, with their values, in the order of first use. */
-  readonly consulted = new Map<string, string | undefined>();
+  /** The variables asked for, with their values, in the order of first use; undefined where there are none. */
+  consulted: Map<string, string | undefined> | undefined;
   /** What can be done about the error, where that is not plain from it. */
   hint: string | undefined;
   readonly #text: string;
@@ -109,7 +110,7 @@ export class Expansion {
       this.#at++;
       return (keepEscapes ? character : "") + this.#next();
     }
-    return this.#match(ORDINARY) || this.#next();
+    return this.#match(this.#depth > 1 ? ORDINARY_IN_BRACES : ORDINARY) || this.#next();
   }
 
   /** Whether a part that begins with CHARACTER is text whose blanks part words. */
@@ -260,16 +261,18 @@ export class Expansion {
 
   #lookUp(name: string): string | undefined {
     const value = this.#env.get(name);
+    this.consulted ??= new Map();
     if (!this.consulted.has(name)) this.consulted.set(name, value);
     return value;
   }
 
   /** What REGEXP (sticky) matches here, and takes it. */
   #match(regexp: RegExp): string {
-    regexp.lastIndex = this.#at;
-    const found = regexp.exec(this.#text)?.[0] ?? "";
-    this.#at += found.length;
-    return found;
+    const start = this.#at;
+    regexp.lastIndex = start;
+    if (!regexp.test(this.#text)) return "";
+    this.#at = regexp.lastIndex;
+    return this.#text.slice(start, this.#at);
   }
 
   /** The next character, whole, and takes it; empty at the end. */

@@ -2,9 +2,13 @@ import { posix } from "node:path";
 
 /** PATH from the root, cleaned: `..` ends at the root, no slash at the end. */
 export function rooted(path: string): string {
+  if (CLEAN.test(path)) return path;
   const joined = posix.join("/", path);
   return joined.length > 1 ? joined.replace(/\/$/, "") : joined;
 }
+
+/** Names behind slashes, none of which begins with a dot. */
+const CLEAN = /^(?:\/[^/.][^/]*)+$/;
 
 /** The directory that WORKDIR makes of PATH: one from the root stays as it is written. */
 export function workdir(current: string | undefined, path: string): string {

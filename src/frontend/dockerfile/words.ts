@@ -12,6 +12,8 @@ export interface SplitWord {
  * escapes stay in the words; expansion processes them. An escape character at the very end is dropped.
  */
 export function splitQuotedWords(text: string, escapeCharacter: EscapeCharacter): readonly SplitWord[] {
+  // Most words hold nothing that a lexer is needed for.
+  if (PLAIN_WORD.test(text)) return [{ text, offset: 0 }];
   const words: SplitWord[] = [];
   let parts: string[] = [];
   let offset = 0;
@@ -29,6 +31,9 @@ export function splitQuotedWords(text: string, escapeCharacter: EscapeCharacter)
   flush();
   return words;
 }
+
+/** One word without quotes and escapes, in ASCII. */
+const PLAIN_WORD = /^[!#-&(-[\]^_a-~]+$/;
 
 /** Splits TEXT at blanks, whatever quotes it has, as FROM, EXPOSE and the file names of COPY do. */
 export function splitWords(text: string): readonly SplitWord[] {
