@@ -209,6 +209,28 @@ describe("repositories", () => {
     expect(await world.build([...output(), `${remote()}?submodules=false`], { env })).toMatchObject({ code: 0 });
   });
 
+  test("by TLS, an authority in SSL_CERT_FILE is trusted and no other, and a token of the host is sent", async (context) => {
+    needs(context, "openssl");
+    const [key, cert] = [world.path("key.pem"), world.path("cert.pem")];
+    const subject = ["-subj", "/CN=here", "-addext", "subjectAltName=IP:127.0.0.1"];
+    const made = ["-x509", "-newkey", "ed25519", "-nodes", "-keyout", key, "-out", cert, "-days", "2", ...subject];
+    execFileSync("openssl", ["req", ...made], { stdio: "ignore" });
+    await using secure = await startGitServer(world.dir, { key: fs.readFileSync(key), cert: fs.readFileSync(cert) });
+    secure.require(`basic ${Buffer.from("x-access-token:hunter2").toString("base64")}`);
+    const directory = world.files({ Dockerfile: `FROM scratch\nADD ${secure.url}/repo/.git?subdir=sub /\n` });
+    const unknown = await build(directory);
+    expect(unknown).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/certificate verification failed|SSL certificate/),
+    });
+    const env = { SSL_CERT_FILE: cert, TOKEN: "hunter2" };
+    const host = `GIT_AUTH_TOKEN.127.0.0.1:${secure.port}`;
+    const secrets = ["--secret", `id=${host},env=TOKEN`, "--secret", "id=GIT_AUTH_TOKEN,env=HOME"];
+    expect(await world.build([...output(), ...secrets, directory], { env })).toMatchObject({ code: 0 });
+    expect(world.read("out/file")).toBe("below");
+    expect(() => execFileSync("grep", ["-rlaF", "hunter2", world.root, world.path("out")])).toThrow();
+  });
+
   test("nothing of a fetch lives on when the engine is killed, and the next build works", async () => {
     let isAsked = false;
     server.stall(() => (isAsked = true));

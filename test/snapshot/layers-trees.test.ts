@@ -295,13 +295,22 @@ describe("exported layers", () => {
         const tree = [one.layer, two.layer, three.layer];
         const bundle = await unpackedByUmoci(harness, tree);
         const found = await harness.run("lookAt", { directory: path.join(bundle, "rootfs") });
-        expect(archived(found)).toEqual(archived(await harness.run("look", { tree })));
         fs.rmSync(bundle, { recursive: true });
+        const wanted = await harness.run("look", { tree });
+        for (const [name, file] of wanted) {
+          const { mtimeNs, ...rest } = found.get(name) ?? { kind: "nothing", mode: 0, owner: "" };
+          if (BigInt(file.mtimeNs ?? 0) > GO_TIME_MAX_NS && mtimeNs !== undefined)
+            found.set(name, { ...rest, mtimeNs: String(file.mtimeNs) });
+        }
+        expect(archived(found)).toEqual(archived(wanted));
       }),
       { numRuns: 6 },
     );
   });
 });
+
+/** Later times than in 2262 umoci takes for others. */
+const GO_TIME_MAX_NS = 2n ** 63n - 1n;
 
 /** The directory of a bundle that umoci makes of the layers of TREE. */
 async function unpackedByUmoci(harness: Harness, tree: Tree): Promise<string> {

@@ -1,6 +1,7 @@
 import { execFileSync, spawn } from "node:child_process";
 import fs from "node:fs";
 import http from "node:http";
+import https from "node:https";
 import type { AddressInfo } from "node:net";
 import path from "node:path";
 
@@ -73,23 +74,28 @@ export interface GitServer extends AsyncDisposable {
   stall(onRequest: () => void): void;
 }
 
-export async function startGitServer(root: string): Promise<GitServer> {
+/** With a certificate of its own in TLS, it is reached by https alone. */
+export async function startGitServer(
+  root: string,
+  tls?: { readonly key: Buffer; readonly cert: Buffer },
+): Promise<GitServer> {
   const seen: { readonly path: string; readonly authorization: string | undefined }[] = [];
   let required: string | undefined;
   let stalled: (() => void) | undefined;
-  const server = http.createServer((request, response) => {
+  const answer = (request: http.IncomingMessage, response: http.ServerResponse) => {
     const { authorization } = request.headers;
     seen.push({ path: request.url ?? "", authorization });
     if (stalled) return stalled();
     if (required !== undefined && authorization?.toLowerCase() !== required.toLowerCase())
       return void response.writeHead(401, { "www-authenticate": "Basic" }).end();
     serve(root, request, response);
-  });
+  };
+  const server = tls === undefined ? http.createServer(answer) : https.createServer(tls, answer);
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const { port } = server.address() as AddressInfo;
   return {
     port,
-    url: `http://127.0.0.1:${port}`,
+    url: `${tls === undefined ? "http" : "https"}://127.0.0.1:${port}`,
     seen,
     require(authorization) {
       required = authorization;
