@@ -13,6 +13,8 @@ export interface Definition {
 export interface OpMetadata {
   /** The line shown to people: `[build 2/5] RUN make`. */
   readonly name: string;
+  /** Of base images, processes and downloads: the instruction as it is written, empty where there is none. */
+  readonly command?: string | undefined;
   /** --no-cache: do not look for a result, but keep the new one. */
   readonly ignoreCache?: boolean | undefined;
   readonly location?: SourceRange | undefined;

@@ -30,6 +30,8 @@ export function definitionBytes({ ops, root }: WireGraph, sources: readonly Sour
 const LANGUAGE = "Dockerfile";
 /** Where clients of BuildKit look for the line that shows a vertex. */
 const NAME = "llb.customname";
+/** Where they look for the instruction that it comes from. */
+const COMMAND = "com.docker.dockerfile.v1.command";
 /** The directory that a server can't know of; see `wireSource`. */
 const LAYOUT_DIRECTORY = "ashlar.layout.directory";
 
@@ -37,6 +39,7 @@ function metadataBytes({ node, metadata }: WireOp): Uint8Array {
   const directory = node.op.kind === "source" ? wireSource(node.op).directory : undefined;
   const description = new Map([
     ...(metadata ? [[NAME, metadata.name] as const] : []),
+    ...(metadata?.command === undefined ? [] : [[COMMAND, metadata.command] as const]),
     ...(directory === undefined ? [] : [[LAYOUT_DIRECTORY, directory] as const]),
   ]);
   return message(boolean(1, metadata?.ignoreCache), map(2, description, mapValue), capsField(capsOf(node)));

@@ -535,6 +535,17 @@ describe.skipIf(!hasProtoc)("another decoder reads", () => {
     `);
   });
 
+  it("the instruction that an op comes from, even an empty one, beside its name", () => {
+    const op = { kind: "source", identifier: "docker-image://base", attrs: {} } as const;
+    const described = (command: string) => {
+      const state = sourceState(() => op, { metadata: { name: "shown", command } });
+      return decoded("Definition", definitionBytes(wireGraph(definitionOf(state)), []));
+    };
+    const entry = /key: "com.docker.dockerfile.v1.command"\s+value: "(.*)"/;
+    expect(entry.exec(described("FROM base"))?.[1]).toBe("FROM base");
+    expect(entry.exec(described(""))?.[1]).toBe("");
+  });
+
   it("a definition: what is known of its ops, what a server must know for them, and their places in the text", () => {
     const bytes = definitionBytes(wireGraph(sample()), [{ file: "Dockerfile", text: "FROM base\nRUN true\n" }]);
     expect(decoded("Definition", bytes)).toMatchInlineSnapshot(`

@@ -133,7 +133,9 @@ function sourceStep(copy: ExpandedCopy, source: string, from: CopyFrom): FileSte
   const { op, fileName } = from.atChecksum(() => httpSource(source, copy.checksum));
   const attemptUnpack = copy.instruction.unpack ?? false;
   const action = copyAction({ ...copy.common, src: rooted(fileName), attemptUnpack });
-  return { from: sourceState(() => op, { metadata: from.download }), owner: copy.owner, action };
+  // BuildKit looks for the command in the wrong place, and finds none.
+  const metadata = { ...from.download, command: "" };
+  return { from: sourceState(() => op, { metadata }), owner: copy.owner, action };
 }
 
 function gitStep(copy: ExpandedCopy, git: GitSource, download: OpMetadata): FileStep {

@@ -212,6 +212,7 @@ function baseFiles(
 ): { readonly state: State; readonly used: UsedPaths } {
   const platform = stage.platform ?? scope.targetPlatform;
   const place = {
+    command: stage.node.from.original,
     location: sourceRange(scope.request.dockerfile.name, stage.node.from.range),
     step: { stage: stageId(stage, platform), ordinal: FROM_ORDINAL },
   };

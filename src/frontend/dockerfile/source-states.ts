@@ -31,7 +31,7 @@ export interface SourceStates {
 /** How the image that a stage begins with is shown. */
 interface BaseNaming {
   readonly name: (reference: string) => string;
-  readonly place: Pick<OpMetadata, "location" | "step">;
+  readonly place: Pick<OpMetadata, "command" | "location" | "step">;
 }
 
 export interface SourceFiles {
@@ -78,7 +78,7 @@ function isEmptyImage({ config }: Extract<External, { kind: "image" }>): boolean
 }
 
 const NOT_TRACKED: UsedPaths = { add: () => undefined };
-const COPY_SOURCE: BaseNaming = { name: (reference) => `FROM ${reference}`, place: {} };
+const COPY_SOURCE: BaseNaming = { name: (reference) => `FROM ${reference}`, place: { command: "" } };
 const IMAGE_SCHEME = "docker-image://";
 
 function remoteFiles({ op, unpack }: SourceContext): SourceFiles {
@@ -120,7 +120,7 @@ function imageState(image: Extract<External, { kind: "image" }>, platform: Platf
       ? base.name(reference)
       : `[context ${context}] ${isImage ? reference : "OCI load from client"}`;
   return sourceState(() => ({ kind: "source", identifier, attrs: {} }), {
-    metadata: { name: shown, ...base.place },
+    metadata: { name: shown, ...base.place, command: context === undefined ? base.place.command : undefined },
     platform,
   });
 }

@@ -102,6 +102,7 @@ const MAX_KNOWN_NAMES = 10_000;
 export function stepMetadata(build: StageBuild, step: StepScope, name: string, noCache = false): OpMetadata {
   return {
     name,
+    command: step.instruction.kind === "run" ? step.instruction.original : undefined,
     ignoreCache: (noCache && ignoresCache(build)) || undefined,
     location: sourceRange(build.scope.request.dockerfile.name, step.instruction.range),
     step: { stage: build.facts.id, ordinal: step.ordinal },
