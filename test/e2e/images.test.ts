@@ -3,6 +3,7 @@ import { gzipSync } from "node:zlib";
 import { beforeEach, expect, test } from "vitest";
 import { startRegistry } from "../registry/docker-registry.js";
 import { startDocker } from "./docker.js";
+import { buildAs, needsUser, startAs } from "./user.js";
 import { needs, needsPeer, run, World } from "./world.js";
 
 let world: World;
@@ -133,6 +134,23 @@ test("images go to a registry and come back, docker's archives packed", async (c
     code: 1,
     stderr: `ERROR: An image does not exist locally with the tag: ${name}:3\n`,
   });
+});
+
+test("an ordinary user without subordinate ids saves, loads and imports as root does", async (context) => {
+  const grant = "no subordinate ids";
+  needsUser(context, grant);
+  const user = (words: readonly string[], input?: Uint8Array) =>
+    startAs(world, words, { grant, ...(input ? { input } : {}) }).ended;
+  const directory = world.files({ Dockerfile: DOCKERFILE });
+  expect(await buildAs(world, ["-q", "-t", "app", directory], { grant })).toMatchObject({ code: 0 });
+  const saved = world.path("saved.tar");
+  expect(await user(["save", "-q", "-o", saved, "app"])).toMatchObject({ code: 0 });
+  const archive = fs.readFileSync(saved);
+  expect((await user(["rmi", "app"])).stdout).toMatch(/^Untagged: app:latest\nDeleted: sha256:/);
+  expect(await user(["load"], archive)).toMatchObject({ code: 0, stdout: "Loaded image: app:latest\n" });
+  expect(await user(["run", "app"])).toMatchObject({ code: 0, stdout: "made\n" });
+  expect(await user(["import", "-q", "-", "fs"], archive)).toMatchObject({ code: 0 });
+  expect((await user(["images", "--format", "{{.Repository}}"])).stdout).toBe("fs\napp\n");
 });
 
 test("podman loads what is saved, and what it saves is loaded", async (context) => {
