@@ -41,6 +41,8 @@ export async function uploadBlob(upload: Upload, options: AbortOptions): Promise
 const PROGRESS_BYTES = 1024 * 1024;
 /** A chunk, for registries that refuse a blob as a whole: below what proxies before them commonly let through. Bytes. */
 const CHUNK_BYTES = 8 * 1024 * 1024;
+/** The least that is tried where that is refused, too. Bytes. */
+const CHUNK_BYTES_MIN = 256 * 1024;
 /** Repositories that are asked for a blob before it is sent. */
 const MOUNTS_MAX = 2;
 
@@ -52,6 +54,8 @@ interface Session {
   readonly position: number;
   /** The least it takes in a chunk that isn't the last one. */
   readonly chunkBytesMin: number;
+  /** What to send in a chunk, if that is not less. */
+  readonly chunkBytes: number;
 }
 
 /** The registry takes the blob, but not all at once. */
@@ -107,15 +111,18 @@ async function start(upload: Upload, options: AbortOptions): Promise<Session> {
 async function send(upload: Upload, started: Session, options: AbortOptions): Promise<UploadOutcome> {
   const { client, blob } = upload;
   let session = started;
+  let chunkBytes = CHUNK_BYTES;
   let isChunked = false;
   let progressedTo = 0;
   for (let cuts = 0; ; ) {
     try {
-      if (isChunked) session = await sendChunks(upload, session, options);
+      if (isChunked) session = await sendChunks(upload, { ...session, chunkBytes }, options);
       await finish(upload, session, options);
       return "uploaded";
     } catch (error) {
-      if (error instanceof TooLargeError && !isChunked) {
+      if (error instanceof TooLargeError) {
+        if (isChunked) chunkBytes /= 2;
+        if (isChunked && chunkBytes < Math.max(CHUNK_BYTES_MIN, session.chunkBytesMin)) throw error;
         isChunked = true;
         session = await retrying(() => start(upload, options), client.retryDelaysMs, options);
         continue;
@@ -155,7 +162,10 @@ async function recover(upload: Upload, session: Session, options: AbortOptions):
 async function sendChunks(upload: Upload, started: Session, options: AbortOptions): Promise<Session> {
   let session = started;
   while (session.position < upload.blob.size) {
-    const sizeBytes = Math.min(Math.max(CHUNK_BYTES, session.chunkBytesMin), upload.blob.size - session.position);
+    const sizeBytes = Math.min(
+      Math.max(session.chunkBytes, session.chunkBytesMin),
+      upload.blob.size - session.position,
+    );
     const sent = { method: "PATCH", path: session.location, part: { position: session.position, sizeBytes } } as const;
     const response = await ask(upload, sent, options);
     if (![200, 201, 202, 204].includes(response.status)) throw await rejected(upload, response);
@@ -233,7 +243,12 @@ function rangeEnd(response: HttpResponse): number | undefined {
 
 function sessionAt(upload: Upload, response: HttpResponse): Session {
   const least = /^\d{1,10}$/.exec(response.header("oci-chunk-min-length") ?? "")?.[0];
-  return { location: locationOf(upload, response), position: 0, chunkBytesMin: Number(least ?? 0) };
+  return {
+    location: locationOf(upload, response),
+    position: 0,
+    chunkBytesMin: Number(least ?? 0),
+    chunkBytes: CHUNK_BYTES,
+  };
 }
 
 function moved(upload: Upload, session: Session, response: HttpResponse): Session {

@@ -59,6 +59,15 @@ describe("a blob is stored by a registry that", () => {
       expect(methods(server)).toEqual(["HEAD", "POST", "PUT", "POST", "PATCH", "PATCH", "PUT"]);
     }));
 
+  it("takes less in a chunk than is usual: in as many as that makes", () =>
+    put({ bodyMax: 3_000_000 }, (server) => {
+      expect(methods(server).filter((method) => method === "PATCH").length).toBeGreaterThan(9);
+    }));
+
+  it("takes next to nothing in a chunk: not at all", async () => {
+    await expect(put({ bodyMax: 1000 })).rejects.toMatchObject({ code: "failed", message: /: 413$/ });
+  });
+
   it("redirects chunks", () => put({ bodyMax: 9_000_000, redirected: "PATCH" }));
 });
 
