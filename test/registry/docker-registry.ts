@@ -67,7 +67,7 @@ export async function startRegistry(kind: "plain" | "tls" | "mutual" | "token" |
   const config = {
     version: "0.1",
     log: { level: "info" },
-    storage: { filesystem: { rootdirectory: path.join(dir, "data") } },
+    storage: { filesystem: { rootdirectory: path.join(dir, "data") }, delete: { enabled: true } },
     http: { addr: "127.0.0.1:0", secret: "x", ...tls },
     compatibility: { schema1: { enabled: true } },
     validation: { manifests: { urls: { allow: ["^https://"] } } },
