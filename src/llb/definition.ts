@@ -20,6 +20,10 @@ export interface OpMetadata {
   readonly location?: SourceRange | undefined;
   /** The stage's name or number, the platform, and the place of the step in it: the same step in another build. */
   readonly step?: { readonly stage: string; readonly ordinal: number } | undefined;
+  /** The names of the ARGs in scope. */
+  readonly args?: readonly string[] | undefined;
+  /** Of what has no environment of its own: the variables (`KEY=value`) that its instruction names. */
+  readonly variables?: readonly string[] | undefined;
 }
 
 /** Lines of a source file, from 1, both included. */

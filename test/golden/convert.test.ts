@@ -38,6 +38,9 @@ async function converted(name: string, order: <T>(entries: readonly T[]) => read
   const vertices = [...definition.nodes].map(([digest, node]) => ({
     digest,
     ...definition.metadata.get(digest),
+    // For explanations alone: test/frontend/step-variables.test.ts.
+    args: undefined,
+    variables: undefined,
     ...node,
   }));
   const lines = [{ platform, root: definition.root?.digest }, ...vertices].map((line) =>

@@ -17,6 +17,7 @@ import {
 } from "./convert-settings.js";
 import { convertUser, convertWorkdir } from "./convert-workdir.js";
 import { createEnvironment } from "./environment.js";
+import { namedVariables } from "./expand.js";
 import { createStageFacts, type StageFactsDraft } from "./facts.js";
 import { plainList } from "./history.js";
 import { DEFAULT_PATH, draftOf, emptyConfig, inheritedConfig, platformOf } from "./imageconfig.js";
@@ -215,6 +216,8 @@ function baseFiles(
     command: stage.node.from.original,
     location: sourceRange(scope.request.dockerfile.name, stage.node.from.range),
     step: { stage: stageId(stage, platform), ordinal: FROM_ORDINAL },
+    args: [...scope.globals.keys()],
+    variables: namedVariables(stage.node.from.image.text, scope.globals),
   };
   return scope.sources.external(base, platform, { name, place });
 }

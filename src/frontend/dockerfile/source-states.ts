@@ -31,7 +31,7 @@ export interface SourceStates {
 /** How the image that a stage begins with is shown. */
 interface BaseNaming {
   readonly name: (reference: string) => string;
-  readonly place: Pick<OpMetadata, "command" | "location" | "step">;
+  readonly place: Omit<OpMetadata, "name">;
 }
 
 export interface SourceFiles {

@@ -5,7 +5,7 @@ import type { FrontendRequest } from "../frontend.js";
 import type { Range, StageInstruction } from "./ast.js";
 import type { ResolvedBases } from "./bases.js";
 import type { Environment } from "./environment.js";
-import { type EscapeCharacter, type ExpandResult, expandHeredoc, expandWord } from "./expand.js";
+import { type EscapeCharacter, type ExpandResult, expandHeredoc, expandWord, namedVariables } from "./expand.js";
 import type { StageFactsDraft } from "./facts.js";
 import { type Effect, historyEntry } from "./history.js";
 import type { DraftConfig } from "./imageconfig.js";
@@ -106,8 +106,28 @@ export function stepMetadata(build: StageBuild, step: StepScope, name: string, n
     ignoreCache: (noCache && ignoresCache(build)) || undefined,
     location: sourceRange(build.scope.request.dockerfile.name, step.instruction.range),
     step: { stage: build.facts.id, ordinal: step.ordinal },
+    args: argNames(build.args),
+    variables: variablesOf(build, step.instruction),
   };
 }
+
+/** A process has them all in its environment. */
+function variablesOf({ variables }: StageBuild, instruction: StageInstruction): readonly string[] | undefined {
+  if (instruction.kind === "run") return undefined;
+  const heredocs = "heredocs" in instruction ? instruction.heredocs : [];
+  return namedVariables([instruction.original, ...heredocs.map(({ raw }) => raw)].join("\n"), variables);
+}
+
+/** The names of ARGS, in one list until there is another. */
+function argNames(args: ReadonlyMap<string, unknown>): readonly string[] {
+  const known = ARG_NAMES.get(args);
+  if (known?.length === args.size) return known;
+  const names = [...args.keys()];
+  ARG_NAMES.set(args, names);
+  return names;
+}
+
+const ARG_NAMES = new WeakMap<ReadonlyMap<string, unknown>, readonly string[]>();
 
 /** The line that shows a step: its text with the values of variables, if it can be expanded. */
 export function stepText(build: StageBuild, instruction: StageInstruction): string {

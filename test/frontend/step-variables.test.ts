@@ -1,0 +1,28 @@
+import { expect, test } from "vitest";
+import type { OpMetadata } from "../../src/llb/index.js";
+import { baseImage, convert, fakeBridge } from "./convert-fixture.js";
+
+const bridge = fakeBridge({ "docker.io/library/base:latest": baseImage() });
+
+async function steps(text: string, buildArgs: Record<string, string> = {}): Promise<readonly OpMetadata[]> {
+  const request = { buildArgs: new Map(Object.entries(buildArgs)) };
+  const { definition } = await convert(text, request, bridge);
+  return [...definition.metadata.values()].filter(({ step }) => step !== undefined);
+}
+
+test("a step knows which of its variables are ARGs, at its place of the stage", async () => {
+  const found = await steps("FROM base\nARG A=1\nENV B=2\nRUN one\nARG C\nRUN two\n");
+  expect(found.filter(({ name }) => name.includes("RUN")).map(({ args }) => args)).toEqual([["A"], ["A", "C"]]);
+});
+
+test("a step that is no process knows the variables that its instruction names, with their values", async () => {
+  const text = 'FROM base\nARG A=1\nENV B=2 C=3\nCOPY $A "${B:-x}/$UNSET" /\nWORKDIR /plain\nCOPY <<EOF /f\n$C\nEOF\n';
+  const found = await steps(text, { A: "given" });
+  expect(found.map(({ variables }) => variables)).toEqual([undefined, ["A=given", "B=2"], undefined, ["C=3"]]);
+});
+
+test("a base image knows the variables that name it", async () => {
+  const [from] = await steps("ARG NAME=base\nFROM $NAME\nRUN true\n");
+  expect(from).toMatchObject({ variables: ["NAME=base"] });
+  expect(from?.args).toContain("NAME");
+});
