@@ -5,6 +5,20 @@ export {
   cacheMountMigrations,
   createCacheMounts,
 } from "./cache-mounts.js";
+
+import type { BuildHistory, BuildHistoryOptions } from "./history/history.js";
+
+export type { BuildHistory, BuildHistoryOptions, StageOutline } from "./history/history.js";
+export type { DraftInput, DraftVariable, SourceNote, StepDraft } from "./history/node.js";
+export type { BuildPlace } from "./history/runs.js";
+export { historyMigrations } from "./history/schema.js";
 export * from "./local-cache.js";
+
 export * from "./prune.js";
 export * from "./schema.js";
+export { buryRecords } from "./tombstones.js";
+
+/** The history beside one build. Loaded when a step runs: a build in which nothing does, does without. */
+export async function openBuildHistory(options: BuildHistoryOptions): Promise<BuildHistory> {
+  return (await import("./history/history.js")).openBuildHistory(options);
+}

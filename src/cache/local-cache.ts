@@ -2,6 +2,7 @@ import { type AbortOptions, type Clock, canonicalJson, type Digest } from "../ba
 import type { LayerStore, Tree } from "../snapshot/index.js";
 import type { CacheKey, CacheManager, CacheRecord, ContentPart, ExplainedKey, NewRecord } from "../solver/index.js";
 import type { Database } from "../store/index.js";
+import { buryRecords } from "./tombstones.js";
 
 /** What the local cache needs to know of a result: it is a tree of layers. */
 export interface TreeResult {
@@ -126,6 +127,7 @@ class LocalCache<R extends TreeResult> implements CacheManager<R> {
 
   async discard(record: CacheRecord, options: AbortOptions): Promise<void> {
     this.#leased.delete(record.id);
-    await this.#database.transaction(() => this.#database.run("DELETE FROM record WHERE id = ?", record.id), options);
+    const burial = { at: this.#options.clock.now(), reason: "damaged" } as const;
+    await this.#database.transaction(() => buryRecords(this.#database, "id = ?", [record.id], burial), options);
   }
 }

@@ -1,5 +1,6 @@
 import type { AbortOptions } from "../base/index.js";
 import type { Database } from "../store/index.js";
+import { buryRecords } from "./tombstones.js";
 
 /** Records that a living owner has leased. IS_ALIVE tells of an owner's id whether its process runs. */
 export function leasedRecords(database: Database, isAlive: (owner: string) => boolean): ReadonlySet<string> {
@@ -10,16 +11,20 @@ export function leasedRecords(database: Database, isAlive: (owner: string) => bo
   return new Set(leases.filter(({ owner }) => owners.get(owner)).map(({ target }) => target));
 }
 
-/** Forgets every record that no living owner has leased, and the keys that name none any more; how many records that were. */
+/**
+ * Forgets every record that no living owner has leased, and the keys that name none any more; how many records that were. `at`: now, in
+ * milliseconds since the epoch.
+ */
 export async function pruneRecords(
   database: Database,
   isAlive: (owner: string) => boolean,
-  options: AbortOptions = {},
+  { at, ...options }: AbortOptions & { readonly at: number },
 ): Promise<number> {
   return database.transaction(() => {
     const leased = leasedRecords(database, isAlive);
     const doomed = database.all<{ id: string }>("SELECT id FROM record").filter(({ id }) => !leased.has(id));
-    for (const { id } of doomed) database.run("DELETE FROM record WHERE id = ?", id);
+    const ids = JSON.stringify(doomed.map(({ id }) => id));
+    buryRecords(database, "id IN (SELECT value FROM json_each(?))", [ids], { at, reason: "pruned" });
     database.run("DELETE FROM cache_key WHERE key NOT IN (SELECT key FROM key_record)");
     return doomed.length;
   }, options);

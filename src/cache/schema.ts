@@ -2,7 +2,8 @@ import type { Migration } from "../store/index.js";
 
 /**
  * Keys name records, newest (highest `seq`) first. `preimage` is the text a key is the digest of. A record's `results` are its outputs as
- * JSON arrays of layer numbers; `record_layer` repeats them so that a layer's users are found.
+ * JSON arrays of layer numbers; `record_layer` repeats them so that a layer's users are found. A tombstone
+ * tells when and why a record was removed.
  */
 export const cacheMigrations: readonly Migration[] = [
   {
@@ -32,5 +33,14 @@ export const cacheMigrations: readonly Migration[] = [
      PRIMARY KEY (record, layer)
    ) STRICT, WITHOUT ROWID;
    CREATE INDEX record_layer_layer ON record_layer (layer);`,
+  },
+  {
+    id: "cache-2",
+    sql: `CREATE TABLE tombstone (
+     content_key TEXT PRIMARY KEY,
+     at INTEGER NOT NULL,
+     reason TEXT NOT NULL
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX tombstone_at ON tombstone (at);`,
   },
 ];

@@ -1,4 +1,5 @@
 import type { Clock } from "../base/index.js";
+import { buryRecords } from "../cache/index.js";
 import type { DataPlane } from "../snapshot/index.js";
 import type { Database } from "../store/index.js";
 
@@ -13,14 +14,15 @@ export interface DurabilityOptions {
  * Forgets layers that a crash of the machine may have left half-written, and the records that name them: those of another boot that were
  * never known to be on disk. Nothing is synced while a build waits; after a reboot what is doubtful is made again.
  */
-export async function forgetUnsynced({ database, plane, bootId }: DurabilityOptions): Promise<void> {
+export async function forgetUnsynced({ database, plane, clock, bootId }: DurabilityOptions): Promise<void> {
   const doubtful = "state = 'ready' AND durable = 0 AND boot_id <> ?";
   const layers = database.all<{ id: number }>(`SELECT id FROM layer WHERE ${doubtful}`, bootId).map(({ id }) => id);
   if (layers.length === 0) return;
   await plane.run("removeLayers", { layers });
   await database.transaction(() => {
     for (const layer of layers) {
-      database.run("DELETE FROM record WHERE id IN (SELECT record FROM record_layer WHERE layer = ?)", layer);
+      const naming = "id IN (SELECT record FROM record_layer WHERE layer = ?)";
+      buryRecords(database, naming, [layer], { at: clock.now(), reason: "crash" });
       database.run("DELETE FROM cache_mount WHERE layer = ?", layer);
       // An image's layer can be fetched again; any other is gone.
       database.run("UPDATE layer SET state = 'lazy', size_bytes = 0 WHERE id = ? AND origin IS NOT NULL", layer);

@@ -3,7 +3,7 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { type Clock, lazy, Scope, systemClock } from "../base/index.js";
-import { cacheMigrations, cacheMountMigrations, createCacheMounts } from "../cache/index.js";
+import { cacheMigrations, cacheMountMigrations, createCacheMounts, historyMigrations } from "../cache/index.js";
 import type { Executor } from "../executor/index.js";
 import type { FileResult } from "../ops/index.js";
 import {
@@ -66,6 +66,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     ...layerMigrations,
     ...cacheMigrations,
     ...cacheMountMigrations,
+    ...historyMigrations,
     ...httpEntityMigrations,
   ];
   const database = await openDatabase(dirs.database, migrations);

@@ -42,7 +42,10 @@ export async function prune(
     if (name === undefined) await engine.images.removeNameless(target.digest, options);
   if (all) {
     for (const { name } of engine.references.list()) await engine.references.remove(name, options);
-    records = await pruneRecords(database, (owner) => ownerIsAlive(dirs.owners, owner), options);
+    records = await pruneRecords(database, (owner) => ownerIsAlive(dirs.owners, owner), {
+      ...options,
+      at: engine.clock.now(),
+    });
     await engine.cacheMounts.clear();
     await engine.entities.clear(options);
     for (const name of fs.readdirSync(dirs.contexts))

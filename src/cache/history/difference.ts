@@ -1,0 +1,238 @@
+import { type AttributedCause, canonicalJson, type Digest, type MissCause } from "../../base/index.js";
+import type { CacheKey } from "../../solver/index.js";
+import { BASE_ROLE, type NodeInput, type StepNode } from "./node.js";
+import { opDifference } from "./op-difference.js";
+import type { Parts } from "./parts.js";
+import { sourceDifference } from "./source-difference.js";
+import { type ChangedFile, treeDifference, withIgnoreRules } from "./tree-difference.js";
+import { variableDifference } from "./variable-difference.js";
+
+/** A vertex of the build under way, or of the newer of two that are compared. */
+export interface CurrentStep {
+  readonly id: Digest;
+  readonly digest: Digest;
+  readonly node: StepNode;
+  /** By place, as the node's. */
+  readonly inputs: readonly CurrentStep[];
+  readonly isStep: boolean;
+  readonly forced: { readonly stage?: string } | undefined;
+  /** Counted by what it has now, because it or what it is built on ran whatever was in the cache. */
+  readonly isFresh: boolean;
+  /** Why it ran, where it did. */
+  readonly reason: () => MissCause | undefined;
+}
+
+export interface Alignment {
+  readonly parts: Parts;
+  /** Whether STEP is what OLDER was; `added`: an earlier build had OLDER without having the step. */
+  readonly counterpart: (step: CurrentStep, older: Digest) => "same" | "added" | "unknown";
+  /** Whether a step of an earlier build is one of this build's. */
+  readonly isKept: (older: Digest) => boolean;
+}
+
+/** Causes of one step that are kept while it is looked for the causes of others. */
+const CAUSES_MAX = 64;
+/** Stages that copy from stages that copy …: deeper ones are told by their nearest cause. */
+const DEPTH_MAX = 200;
+
+/** Finds what makes steps of one build other ones than those of earlier builds. Answers are remembered. */
+export class Differences {
+  readonly #parts: Parts;
+  readonly #alignment: Alignment;
+  readonly #known = new Map<string, readonly AttributedCause[]>();
+
+  constructor(alignment: Alignment) {
+    this.#parts = alignment.parts;
+    this.#alignment = alignment;
+  }
+
+  /**
+   * The root causes for which STEP is not what OLDER was: its own first, then those of what it is built on. Empty where nothing differs.
+   */
+  between(step: CurrentStep, older: Digest, depth = 0): readonly AttributedCause[] {
+    const frames: Frame[] = [];
+    let pair: { readonly step: CurrentStep; readonly older: Digest } | undefined = { step, older };
+    let causes: readonly AttributedCause[] = [];
+    while (pair !== undefined) {
+      const known = this.#known.get(nameOf(pair.step, pair.older));
+      if (known) {
+        causes = known;
+        break;
+      }
+      const node = this.#parts.node(pair.older);
+      if (node === undefined || isSame(pair.step, pair.older, node)) break;
+      const below: Below = this.#below(pair.step, node);
+      frames.push({ step: pair.step, older: pair.older, node, changes: below.changes });
+      pair = below.pair;
+    }
+    for (const frame of frames.reverse()) {
+      const all = [...this.#own(frame.step, frame.node, depth), ...frame.changes, ...causes];
+      causes = distinct(all.map((each) => attributed(each, frame.step)));
+      this.#known.set(nameOf(frame.step, frame.older), causes);
+    }
+    return causes;
+  }
+
+  /** What STEP and OLDER were built on, and what was added or removed between. */
+  #below(step: CurrentStep, older: StepNode): Below {
+    const changes: AttributedCause[] = [];
+    let newer = baseOf(step);
+    let base = baseIn(older);
+    const { counterpart, isKept } = this.#alignment;
+    while (newer !== undefined && base !== undefined) {
+      const node = this.#parts.node(base);
+      const match = counterpart(newer, base);
+      if (match === "same" || node === undefined) break;
+      const [below, removed] = [baseOf(newer), baseIn(node)];
+      // What a stage begins with is no other step.
+      const isSource = node.source !== undefined;
+      const isAdded = isSource || (match === "added" && newer.node.text?.mark !== node.text?.mark);
+      if (isAdded && below !== undefined && newer.node.source === undefined) {
+        changes.push({ cause: { kind: "step", change: "added" }, step: { name: newer.node.name, digest: newer.id } });
+        newer = below;
+        continue;
+      }
+      if (removed === undefined || (isKept(base) && newer.node.source === undefined)) break;
+      changes.push({ cause: { kind: "step", change: "removed" }, step: { name: node.name } });
+      base = removed;
+    }
+    if (newer !== undefined && base !== undefined) return { changes, pair: { step: newer, older: base } };
+    const from = base && this.#parts.node(base)?.name;
+    if (newer === undefined && from === undefined) return { changes, pair: undefined };
+    const to = newer?.node.name ?? EMPTY;
+    return {
+      changes: [...changes, { cause: { kind: "image", reference: to, from: from ?? EMPTY, to } }],
+      pair: undefined,
+    };
+  }
+
+  /** What of STEP itself, and of what it reads beside what it is built on, differs. */
+  #own(step: CurrentStep, older: StepNode, depth: number): readonly AttributedCause[] {
+    const { node, forced } = step;
+    const causes: AttributedCause[] = [];
+    if (forced) causes.push({ cause: { kind: "no-cache", ...forced } });
+    const variables = this.#variables(node, older);
+    for (const cause of variables) causes.push({ cause });
+    // A path, a text or a name that a variable is part of differs because of the variable.
+    const follows = variables.length > 0 && node.text?.mark === older.text?.mark && !isExec(node);
+    const isSource = node.source !== undefined || older.source !== undefined;
+    if (!follows)
+      for (const cause of isSource ? sourceDifference(older, node) : opDifference(older, node)) causes.push({ cause });
+    for (const [i, input] of node.inputs.entries()) {
+      const before = older.inputs.find(({ role }) => role === input.role);
+      const current = step.inputs[i];
+      if (input.role === BASE_ROLE || before === undefined || current === undefined) continue;
+      if (follows && !current.isStep && current.node.source === undefined) continue;
+      causes.push(...this.#input({ input, current }, before, depth));
+    }
+    return causes;
+  }
+
+  #variables(node: StepNode, older: StepNode): ReturnType<typeof variableDifference> {
+    if (node.variables === older.variables) return [];
+    return variableDifference(this.#parts.variables(older.variables), this.#parts.variables(node.variables));
+  }
+
+  #input({ input, current }: CurrentInput, before: NodeInput, depth: number): readonly AttributedCause[] {
+    if (!input.byContent || !before.byContent) return this.#upstream(current, before.node, depth);
+    if (input.content === before.content) return [];
+    const older = this.#parts.node(before.node);
+    if (older === undefined) return [];
+    const sources = current.node.source || older.source ? sourceDifference(older, current.node) : [];
+    if (current.node.source?.kind === "context") {
+      const files = this.#files({ input, current }, before, older);
+      return [...sources, ...files].map((cause) => ({ cause }));
+    }
+    if (current.node.source) return sources.map((cause) => ({ cause }));
+    const roots = this.#upstream(current, before.node, depth);
+    if (roots.length > 0) return roots;
+    const reason = current.reason();
+    return [attributed({ cause: { kind: "result", ...(reason === undefined ? {} : { reason }) } }, current)];
+  }
+
+  #upstream(current: CurrentStep, older: Digest, depth: number): readonly AttributedCause[] {
+    return depth < DEPTH_MAX ? this.between(current, older, depth + 1) : [{ cause: { kind: "result" } }];
+  }
+
+  #files({ input, current }: CurrentInput, before: NodeInput, older: StepNode): readonly MissCause[] {
+    const { source } = current.node;
+    if (source?.kind !== "context") return [];
+    const [was = [], is = []] = [before.content, input.content].map((content) =>
+      content ? this.#parts.roots(content) : [],
+    );
+    const areKnown = was.length > 0 && is.length > 0;
+    const found = areKnown ? treeDifference(was, is, (digest) => this.#parts.directory(digest)) : [];
+    const changes = found.length > 0 ? found : [SOME_FILE];
+    const excluded = older.source?.kind === "context" ? older.source.excludes : [];
+    const { name: context } = source;
+    return withIgnoreRules(changes, excluded, source.excludes).map(({ path, change }) => ({
+      kind: "file",
+      path,
+      change,
+      ...(context === undefined ? {} : { context }),
+    }));
+  }
+}
+
+interface Frame {
+  readonly step: CurrentStep;
+  readonly older: Digest;
+  readonly node: StepNode;
+  readonly changes: readonly AttributedCause[];
+}
+
+interface Below {
+  readonly changes: readonly AttributedCause[];
+  readonly pair: { readonly step: CurrentStep; readonly older: Digest } | undefined;
+}
+
+interface CurrentInput {
+  readonly input: NodeInput;
+  readonly current: CurrentStep;
+}
+
+/** What differs where the entries are not known. */
+const SOME_FILE: ChangedFile = { path: ".", change: { kind: "content" } };
+
+/** The empty file system, in the words of the Dockerfile. */
+const EMPTY = "scratch";
+
+function nameOf(step: CurrentStep, older: Digest): string {
+  return `${step.id} ${older}`;
+}
+
+function isSame(step: CurrentStep, older: Digest, node: StepNode): boolean {
+  if (step.isFresh) return false;
+  return step.digest === older || sameKey(step.node.key, node.key);
+}
+
+function sameKey(a: CacheKey | undefined, b: CacheKey | undefined): boolean {
+  return a !== undefined && a === b;
+}
+
+function isExec({ op }: StepNode): boolean {
+  return typeof op === "object" && op !== null && "exec" in op;
+}
+
+function baseOf(step: CurrentStep): CurrentStep | undefined {
+  return step.inputs[step.node.inputs.findIndex(({ role }) => role === BASE_ROLE)];
+}
+
+function baseIn(node: StepNode): Digest | undefined {
+  return node.inputs.find(({ role }) => role === BASE_ROLE)?.node;
+}
+
+/** What lies in sources, and in what is made for a step of the Dockerfile, is the affair of the first step upon it. */
+function attributed(each: AttributedCause, { isStep, id, node }: CurrentStep): AttributedCause {
+  if (each.step !== undefined || !isStep) return each;
+  return { ...each, step: { name: node.name, digest: id } };
+}
+
+function distinct(causes: readonly AttributedCause[]): readonly AttributedCause[] {
+  const known = new Map<string, AttributedCause>();
+  for (const each of causes) {
+    const name = canonicalJson(each.cause.kind === "step" || each.cause.kind === "result" ? each : each.cause);
+    if (!known.has(name)) known.set(name, each);
+  }
+  return [...known.values()].slice(0, CAUSES_MAX);
+}

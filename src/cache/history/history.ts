@@ -1,0 +1,204 @@
+import {
+  type AttributedCause,
+  type Clock,
+  type Digest,
+  digestOf,
+  type Miss,
+  type MissCause,
+  type RecordLoss,
+} from "../../base/index.js";
+import type { ContentTree } from "../../snapshot/index.js";
+import type { Database } from "../../store/index.js";
+import type { Aligned } from "./alignment.js";
+import { type CurrentStep, Differences } from "./difference.js";
+import type { NodeInput, NotedVariable, StepDraft, StepNode } from "./node.js";
+import { Parts } from "./parts.js";
+import { type BuildPlace, StagePast, stageRuns, writeRun } from "./runs.js";
+import { mayBeSecret, told, toldText, untold } from "./shown.js";
+import { sweepHistory } from "./sweep.js";
+
+/** The steps of one stage, in order. */
+export interface StageOutline {
+  readonly stage: string;
+  readonly steps: readonly { readonly id: Digest; readonly text: string }[];
+}
+
+/** What earlier builds of the same Dockerfile were made of, beside one build under way. */
+export interface BuildHistory {
+  /** Whether what is in contents of that digest is known. */
+  knowsContent(content: Digest): boolean;
+  /** Tells it. */
+  addContent(content: Digest, trees: readonly ContentTree[]): void;
+  /** Tells of a vertex of this build, behind its inputs; telling more of it later replaces what was told. */
+  add(draft: StepDraft): void;
+  has(id: Digest): boolean;
+  /** Why the step ID was not in the cache; undefined where no earlier build is known that had its stage. */
+  explain(id: Digest): Miss | undefined;
+  /** Remembers this build: of every stage the steps that were told of and that HAS_RESULT. */
+  save(hasResult: (id: Digest) => boolean): Promise<void>;
+}
+
+export interface BuildHistoryOptions {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly place: BuildPlace;
+  readonly stages: readonly StageOutline[];
+}
+
+/** Causes that are told of one step. */
+const TOLD_MAX = 5;
+
+export function openBuildHistory(options: BuildHistoryOptions): BuildHistory {
+  return new History(options);
+}
+
+class History implements BuildHistory {
+  readonly #options: BuildHistoryOptions;
+  readonly #parts: Parts;
+  readonly #current = new Map<Digest, CurrentStep>();
+  readonly #stageOf = new Map<Digest, StageOutline>();
+  readonly #pasts = new Map<string, StagePast>();
+  readonly #misses = new Map<Digest, Miss>();
+  readonly #differences: Differences;
+
+  constructor(options: BuildHistoryOptions) {
+    this.#options = options;
+    this.#parts = new Parts(options.database);
+    for (const stage of options.stages) for (const { id } of stage.steps) this.#stageOf.set(id, stage);
+    this.#differences = new Differences({
+      parts: this.#parts,
+      counterpart: (step, older) => this.#past(step.id)?.match(step.id, older) ?? "unknown",
+      isKept: (older) => [...this.#pasts.values()].some((past) => past.keeps(older)),
+    });
+  }
+
+  knowsContent(content: Digest): boolean {
+    return this.#parts.roots(content).length > 0;
+  }
+
+  addContent(content: Digest, trees: readonly ContentTree[]): void {
+    this.#parts.addTrees(content, trees);
+  }
+
+  has(id: Digest): boolean {
+    return this.#current.has(id);
+  }
+
+  add(draft: StepDraft): void {
+    const { id, isStep, forced } = draft;
+    const inputs = draft.inputs.flatMap((input) => this.#current.get(input.id) ?? []);
+    const node = this.#nodeOf(draft, inputs);
+    const isFresh = forced !== undefined || inputs.some((input, i) => !node.inputs[i]?.byContent && input.isFresh);
+    const reason = () => this.#reasonOf(draft);
+    this.#current.set(id, { id, digest: this.#parts.addNode(node), node, inputs, isStep, forced, isFresh, reason });
+  }
+
+  #nodeOf(draft: StepDraft, inputs: readonly CurrentStep[]): StepNode {
+    const { name, text, key, op, variables, source } = draft;
+    return {
+      name,
+      ...(text === undefined ? {} : { text: toldText(text) }),
+      ...(key === undefined ? {} : { key }),
+      op: withoutEnvironment(op),
+      ...(variables.length === 0 ? {} : { variables: this.#parts.addVariables(variables.map(noted)) }),
+      ...(source === undefined ? {} : { source }),
+      inputs: draft.inputs.flatMap(({ id: _, content, ...input }, i): readonly NodeInput[] => {
+        const node = inputs[i]?.digest;
+        return node === undefined ? [] : [{ ...input, node, ...(content === undefined ? {} : { content }) }];
+      }),
+    };
+  }
+
+  #reasonOf({ id, forced, ran }: StepDraft): MissCause | undefined {
+    if (forced) return { kind: "no-cache", ...forced };
+    return ran ? this.explain(id)?.causes[0]?.cause : undefined;
+  }
+
+  explain(id: Digest): Miss | undefined {
+    const known = this.#misses.get(id);
+    if (known) return known;
+    const step = this.#current.get(id);
+    const past = this.#past(id);
+    if (step === undefined || past === undefined || past.runs.length === 0) return undefined;
+    const miss = missOf(this.#causes(step, past), id);
+    this.#misses.set(id, miss);
+    return miss;
+  }
+
+  /** The causes against the earlier build that is nearest: of two that are as near, the later one. */
+  #causes(step: CurrentStep, past: StagePast): readonly AttributedCause[] {
+    let nearest: readonly AttributedCause[] | undefined;
+    for (const { node } of past.counterparts(step.id)) {
+      const causes = this.#differences.between(step, node);
+      if (nearest === undefined || causes.length < nearest.length) nearest = causes;
+    }
+    if (nearest === undefined) return [{ cause: { kind: "step", change: "added" } }];
+    return nearest.length > 0 ? nearest : [{ cause: this.#loss(step) }];
+  }
+
+  /** What became of the record of a step of which nothing differs. */
+  #loss({ node: { key } }: CurrentStep): MissCause {
+    const sql = "SELECT at, reason FROM tombstone WHERE content_key = ?";
+    const row = key && this.#options.database.get<{ at: number; reason: RecordLoss }>(sql, key);
+    return row ? { kind: "record", gone: row.reason, at: row.at } : { kind: "record", gone: "missing" };
+  }
+
+  #past(id: Digest): StagePast | undefined {
+    const outline = this.#stageOf.get(id);
+    if (outline === undefined) return undefined;
+    const known = this.#pasts.get(outline.stage);
+    if (known) return known;
+    const { database, place } = this.#options;
+    const steps = outline.steps.map((step) => ({ ...alignedOf(step.text), id: step.id }));
+    const past = new StagePast(steps, stageRuns(database, place, outline.stage));
+    this.#pasts.set(outline.stage, past);
+    return past;
+  }
+
+  async save(hasResult: (id: Digest) => boolean): Promise<void> {
+    const { database, place, clock, stages } = this.#options;
+    const runs = stages.flatMap(({ stage, steps }) => {
+      const known = steps.flatMap(({ id, text }) => {
+        const step = this.#current.get(id);
+        return step === undefined || !hasResult(id) ? [] : [{ ...alignedOf(text), node: step.digest }];
+      });
+      return known.length === 0 ? [] : [{ stage, at: clock.now(), steps: known }];
+    });
+    await database.transaction(() => {
+      const added = this.#parts.write();
+      for (const run of runs) writeRun(database, place, run);
+      sweepHistory(database, added);
+    });
+  }
+}
+
+function alignedOf(text: string): Aligned {
+  return { mark: toldText(text).mark, keyword: /^\S*/.exec(text)?.[0].toUpperCase() ?? "" };
+}
+
+/** CAUSES as those of the step ID: where no other step is named they are its own. */
+function missOf(causes: readonly AttributedCause[], id: Digest): Miss {
+  const own = causes.map(({ cause, step }) => (step === undefined || step.digest === id ? { cause } : { cause, step }));
+  const shown = own.slice(0, TOLD_MAX);
+  return { causes: shown, omitted: own.length - shown.length };
+}
+
+function noted({ name, value, variable }: StepDraft["variables"][number]): NotedVariable {
+  if (mayBeSecret(name)) return { name, variable, ...untold(value), isHidden: true };
+  return { name, variable, ...told(value) };
+}
+
+/** The op of a process without its environment, which is noted for itself. */
+function withoutEnvironment(op: unknown): unknown {
+  const { exec } = (op ?? {}) as { readonly exec?: { readonly meta?: object } };
+  if (exec === undefined) return bounded(op);
+  return bounded({ ...(op as object), exec: { ...exec, meta: { ...exec.meta, env: undefined } } });
+}
+
+/** UTF-16 units of an op that are kept. */
+const OP_MAX_LENGTH = 256 * 1024;
+
+function bounded(op: unknown): unknown {
+  const text = JSON.stringify(op ?? null);
+  return text.length <= OP_MAX_LENGTH ? op : { digest: digestOf(text) };
+}

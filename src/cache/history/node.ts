@@ -1,0 +1,76 @@
+import type { Digest } from "../../base/index.js";
+import type { CacheKey } from "../../solver/index.js";
+import type { Told } from "./shown.js";
+
+/** What a step, or a source, was made of: a part of the history, under the digest of its JSON. */
+export interface StepNode {
+  /** The line shown to people. */
+  readonly name: string;
+  /** The instruction as it is written in the Dockerfile; absent of what is none. */
+  readonly text?: Told;
+  /** The key that consumers counted it by, where it was asked for. */
+  readonly key?: CacheKey;
+  /** What its op is made of, but for the environment. */
+  readonly op: unknown;
+  /** The part that lists its variables: the environment of a process, else those that the instruction names. */
+  readonly variables?: Digest;
+  readonly source?: SourceNote;
+  readonly inputs: readonly NodeInput[];
+}
+
+export interface NodeInput {
+  /** What the step has it for; `base` is what it changes. */
+  readonly role: string;
+  readonly node: Digest;
+  readonly index: number;
+  readonly byContent: boolean;
+  /** The digest of the selected content, and the directories it is, as far as they are known. */
+  readonly content?: Digest;
+}
+
+/** The role of what a step is built on. */
+export const BASE_ROLE = "base";
+
+/** A variable that a step saw, in order. */
+export interface NotedVariable extends Told {
+  readonly name: string;
+  readonly variable: "ARG" | "ENV";
+  readonly isHidden?: boolean;
+}
+
+/** Where files come from. */
+export type SourceNote =
+  | { readonly kind: "image"; readonly reference: string; readonly digest: string }
+  /** A directory of the caller's: the main context where it has no name. */
+  | { readonly kind: "context"; readonly name?: string; readonly place: string; readonly excludes: readonly string[] }
+  | { readonly kind: "address"; readonly address: string };
+
+/** A vertex of a build, to be noted. Whoever tells of it tells of its inputs before. */
+export interface StepDraft {
+  /** What tells it from others in its build. */
+  readonly id: Digest;
+  readonly name: string;
+  readonly text?: string | undefined;
+  readonly key: CacheKey | undefined;
+  readonly op: unknown;
+  readonly variables: readonly DraftVariable[];
+  readonly source?: SourceNote | undefined;
+  readonly inputs: readonly DraftInput[];
+  /** Whether it is a step of the Dockerfile, and not something that the engine does for one. */
+  readonly isStep: boolean;
+  /** It ran whatever was in the cache: because of an option for this stage, or for all of them. */
+  readonly forced: { readonly stage?: string } | undefined;
+  readonly isLost: boolean;
+  readonly ran: boolean;
+}
+
+export interface DraftVariable {
+  readonly name: string;
+  readonly value: string;
+  readonly variable: "ARG" | "ENV";
+}
+
+export interface DraftInput extends Omit<NodeInput, "node" | "content"> {
+  readonly id: Digest;
+  readonly content: Digest | undefined;
+}

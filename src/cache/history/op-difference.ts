@@ -1,0 +1,184 @@
+import { canonicalJson, type MissCause } from "../../base/index.js";
+import type { StepNode } from "./node.js";
+import { cut, told, VALUE_MAX_LENGTH } from "./shown.js";
+
+type InstructionCause = Extract<MissCause, { kind: "instruction" }>;
+type Members = Readonly<Record<string, unknown>>;
+
+/**
+ * What of two ops differs, as far as the instruction or an option of the build says it: variables and inputs are others' affair. The ops
+ * are what `CacheMap.preimage` holds.
+ */
+export function opDifference(older: StepNode, newer: StepNode): readonly InstructionCause[] {
+  if (isEqual(older.op, newer.op)) return [];
+  const [was, is] = [members(older.op), members(newer.op)];
+  const causes = [...kindDifference(older, newer), ...memberDifference(was.platform, is.platform, "--platform")];
+  return causes.length > 0 ? causes : [{ kind: "instruction", part: "definition" }];
+}
+
+function kindDifference(older: StepNode, newer: StepNode): readonly InstructionCause[] {
+  const [was, is] = [members(older.op), members(newer.op)];
+  if ("exec" in was && "exec" in is) return execDifference(older, newer);
+  if ("file" in was && "file" in is) return fileDifference(list(was.file), list(is.file));
+  if (Object.keys(was).join() === Object.keys(is).join()) return [];
+  return [
+    {
+      kind: "instruction",
+      part: "instruction",
+      from: older.text?.shown ?? older.name,
+      to: newer.text?.shown ?? newer.name,
+    },
+  ];
+}
+
+/** Members of a process that are options or settings, and what they are called. */
+const META_PARTS: readonly (readonly [string, string])[] = [
+  ["cwd", "WORKDIR"],
+  ["user", "USER"],
+  ["hostname", "hostname"],
+  ["ulimits", "--ulimit"],
+  ["extraHosts", "--add-host"],
+  ["cgroupParent", "--cgroup-parent"],
+  ["validExitCodes", "exit codes"],
+];
+const EXEC_PARTS: readonly (readonly [string, string])[] = [
+  ["network", "--network"],
+  ["security", "--security"],
+  ["devices", "--device"],
+  ["secretEnv", "--mount"],
+];
+
+function execDifference(older: StepNode, newer: StepNode): readonly InstructionCause[] {
+  const [was, is] = [members(members(older.op).exec), members(members(newer.op).exec)];
+  const [oldMeta, meta] = [members(was.meta), members(is.meta)];
+  return [
+    ...commandDifference({ older, newer }, list(oldMeta.args), list(meta.args)),
+    ...META_PARTS.flatMap(([member, part]) => memberDifference(oldMeta[member], meta[member], part)),
+    ...mountDifference(list(was.mounts), list(is.mounts)),
+    ...EXEC_PARTS.flatMap(([member, part]) => memberDifference(was[member], is[member], part)),
+  ];
+}
+
+function commandDifference(
+  { older, newer }: { readonly older: StepNode; readonly newer: StepNode },
+  was: readonly unknown[],
+  is: readonly unknown[],
+): readonly InstructionCause[] {
+  if (isEqual(was, is)) return [];
+  const [oldCommand, command] = [was.at(-1), is.at(-1)];
+  const shell = memberDifference(was.slice(0, -1).join(" "), is.slice(0, -1).join(" "), "SHELL");
+  if (older.text?.mark === newer.text?.mark && shell.length > 0) return shell;
+  const part = isHeredocOf(older, newer) ? "heredoc" : "command";
+  const [from, to] = part === "heredoc" ? [undefined, undefined] : [shown(oldCommand), shown(command)];
+  return [...(oldCommand === command ? [] : [changed(part, from, to)]), ...(oldCommand === command ? shell : [])];
+}
+
+/** Whether two instructions differ only in the lines of their heredocs. */
+function isHeredocOf({ text: was }: StepNode, { text: is }: StepNode): boolean {
+  const [oldHead, head] = [was, is].map((text) => /^[^\n]*<<[^\n]*\n/.exec(text?.shown ?? "")?.[0]);
+  return head !== undefined && head === oldHead;
+}
+
+function mountDifference(was: readonly unknown[], is: readonly unknown[]): readonly InstructionCause[] {
+  const [older, newer] = [mountsByPlace(was), mountsByPlace(is)];
+  const places = [...new Set([...older.keys(), ...newer.keys()])];
+  return places.flatMap((place) => {
+    const [oldMount, mount] = [older.get(place), newer.get(place)];
+    if (isEqual(oldMount, mount)) return [];
+    if (place === SHARED_MEMORY) return [changed("--shm-size", undefined, undefined)];
+    return [changed("--mount", mountText(oldMount), mountText(mount))];
+  });
+}
+
+const SHARED_MEMORY = "/dev/shm";
+
+/** Which input a mount has says nothing by itself. */
+function mountsByPlace(mounts: readonly unknown[]): ReadonlyMap<string, Members> {
+  return new Map(mounts.map((mount) => [String(members(mount).dest), { ...members(mount), input: undefined }]));
+}
+
+function mountText(mount: Members | undefined): string | undefined {
+  if (mount === undefined) return undefined;
+  const id = members(mount.cache ?? mount.secret ?? mount.ssh).id;
+  return [`type=${mount.type}`, ...(id === undefined ? [] : [`id=${id}`]), `target=${mount.dest}`].join(",");
+}
+
+/** Members of a file action, and what they are called. */
+const ACTION_PARTS: Readonly<Record<string, string>> = {
+  src: "source",
+  dest: "destination",
+  path: "path",
+  data: "heredoc",
+  mode: "--chmod",
+  modeStr: "--chmod",
+  owner: "--chown",
+  excludePatterns: "--exclude",
+  includePatterns: "--parents",
+  requiredPaths: "--parents",
+  timestamp: "SOURCE_DATE_EPOCH",
+  attemptUnpack: "--unpack",
+};
+
+function fileDifference(was: readonly unknown[], is: readonly unknown[]): readonly InstructionCause[] {
+  if (was.length !== is.length) return [changed("sources", undefined, undefined)];
+  const causes = is.flatMap((each, i) =>
+    actionDifference(members(members(was[i]).action), members(members(each).action)),
+  );
+  return [...new Map(causes.map((cause) => [canonicalJson(cause), cause])).values()];
+}
+
+function actionDifference(was: Members, is: Members): readonly InstructionCause[] {
+  if (was.kind !== is.kind) return [changed("instruction", undefined, undefined)];
+  const names = [...new Set([...Object.keys(was), ...Object.keys(is)])];
+  return names.flatMap((name) => {
+    if (isEqual(was[name], is[name])) return [];
+    const part =
+      is.kind === "mkdir" && name === "owner"
+        ? "USER"
+        : is.kind === "mkdir" && name === "path"
+          ? "WORKDIR"
+          : ACTION_PARTS[name];
+    if (part === "heredoc" || part === "SOURCE_DATE_EPOCH") return [changed(part, undefined, undefined)];
+    if (name === "mode") return [changed(part ?? name, octal(was[name]), octal(is[name]))];
+    if (name === "owner") return [changed(part ?? name, ownerText(was[name]), ownerText(is[name]))];
+    return memberDifference(was[name], is[name], part ?? name);
+  });
+}
+
+function octal(mode: unknown): string | undefined {
+  return typeof mode === "number" ? mode.toString(8) : shown(mode);
+}
+
+function ownerText(owner: unknown): string | undefined {
+  if (owner === undefined) return undefined;
+  const { user, group } = members(owner);
+  const name = (of: unknown) => members(of).name ?? members(of).id ?? "";
+  return group === undefined ? `${name(user)}` : `${name(user)}:${name(group)}`;
+}
+
+function memberDifference(was: unknown, is: unknown, part: string): readonly InstructionCause[] {
+  return isEqual(was, is) ? [] : [changed(part, shown(was), shown(is))];
+}
+
+function changed(part: string, from: string | undefined, to: string | undefined): InstructionCause {
+  if (from === to) return { kind: "instruction", part };
+  return { kind: "instruction", part, ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) };
+}
+
+/** A value as people would write it; undefined for one that is not set. */
+function shown(value: unknown): string | undefined {
+  if (value === undefined || value === "") return undefined;
+  return typeof value === "string" ? told(value).shown : cut(canonicalJson(value), VALUE_MAX_LENGTH);
+}
+
+function isEqual(a: unknown, b: unknown): boolean {
+  return a === b || canonicalJson(a ?? null) === canonicalJson(b ?? null);
+}
+
+function members(value: unknown): Members {
+  return typeof value === "object" && value !== null ? (value as Members) : {};
+}
+
+function list(value: unknown): readonly unknown[] {
+  return Array.isArray(value) ? value : [];
+}

@@ -1,0 +1,38 @@
+import type { Migration } from "../../store/index.js";
+
+/**
+ * What steps were made of when they ran. A part is a text under its digest (a step, its variables, a directory of a selection) and `refs`
+ * the digests, as a JSON array, of those it names: what steps and builds have in common is kept once. `history_tree` says which directories
+ * a selection is, by its content digest. `history_size` counts the parts, the UTF-16 units of their bodies, and how many parts the last sweep
+ * left. `history_run` has a row for each way in which a stage was built, `steps` names the parts.
+ */
+export const historyMigrations: readonly Migration[] = [
+  {
+    id: "history-1",
+    sql: `CREATE TABLE history_part (
+     digest TEXT NOT NULL UNIQUE,
+     body TEXT NOT NULL,
+     refs TEXT NOT NULL
+   ) STRICT;
+   CREATE TABLE history_tree (
+     content TEXT PRIMARY KEY,
+     roots TEXT NOT NULL
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE history_size (
+     parts INTEGER NOT NULL,
+     length INTEGER NOT NULL,
+     parts_kept INTEGER NOT NULL
+   ) STRICT;
+   INSERT INTO history_size VALUES (0, 0, 0);
+   CREATE TABLE history_run (
+     id INTEGER PRIMARY KEY AUTOINCREMENT,
+     context TEXT NOT NULL,
+     dockerfile TEXT NOT NULL,
+     text TEXT NOT NULL,
+     stage TEXT NOT NULL,
+     at INTEGER NOT NULL,
+     steps TEXT NOT NULL
+   ) STRICT;
+   CREATE INDEX history_run_stage ON history_run (stage);`,
+  },
+];

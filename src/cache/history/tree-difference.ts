@@ -1,0 +1,165 @@
+import { createPatternMatcher, type Digest, type FileDifference, type PatternMatcher } from "../../base/index.js";
+import type { TreeEntry } from "../../snapshot/index.js";
+
+export interface ChangedFile {
+  readonly path: string;
+  readonly change: FileDifference;
+}
+
+/** Looks up what is in a directory; undefined where that is not known any more. */
+export type ReadDirectory = (digest: Digest) => readonly TreeEntry[] | undefined;
+
+/** More differences than these are not looked for. */
+const CHANGES_MAX = 200;
+
+/**
+ * How the selection NEWER differs from OLDER, in the order of paths. Only directories that differ are read. A file that went and one
+ * that came with the same traits are one that was renamed.
+ */
+export function treeDifference(
+  older: readonly Digest[],
+  newer: readonly Digest[],
+  read: ReadDirectory,
+): readonly ChangedFile[] {
+  const raw: RawChange[] = [];
+  for (let i = 0; i < Math.max(older.length, newer.length); i++)
+    compareDirectories({ older: older[i], newer: newer[i] }, { read, raw });
+  return withRenames(raw);
+}
+
+/** The same where the rules of an ignore file were others: a file that they now leave out was not deleted. */
+export function withIgnoreRules(
+  changes: readonly ChangedFile[],
+  older: readonly string[],
+  newer: readonly string[],
+): readonly ChangedFile[] {
+  if (older.join("\n") === newer.join("\n")) return changes;
+  const [before, after] = [matcherOf(older), matcherOf(newer)];
+  if (before === undefined || after === undefined) return changes;
+  return changes.map(({ path, change }) => {
+    if (change.kind === "deleted" && after.matches(path) && !before.matches(path))
+      return { path, change: { kind: "ignored", ...ruleOf(path, newer, older) } };
+    if (change.kind === "added" && before.matches(path) && !after.matches(path))
+      return { path, change: { kind: "unignored", ...ruleOf(path, older, newer) } };
+    return { path, change };
+  });
+}
+
+type RawChange = ChangedFile & { readonly traits: string };
+
+interface Pair {
+  readonly older: Digest | undefined;
+  readonly newer: Digest | undefined;
+  readonly path?: string;
+}
+
+interface Comparison {
+  readonly read: ReadDirectory;
+  readonly raw: RawChange[];
+}
+
+function compareDirectories(top: Pair, { read, raw }: Comparison): void {
+  const pending: Pair[] = [top];
+  for (let pair = pending.pop(); pair !== undefined && raw.length < CHANGES_MAX; pair = pending.pop()) {
+    if (pair.older === pair.newer) continue;
+    const [before, after] = [pair.older, pair.newer].map((digest) => (digest === undefined ? [] : read(digest)));
+    if (before === undefined || after === undefined) continue;
+    const below: Pair[] = [];
+    for (const [name, [was, is]] of matched(before, after)) {
+      const path = pair.path === undefined ? textOf(name) : `${pair.path}/${textOf(name)}`;
+      const [wasDirectory, isDirectory] = [was?.[1] === "dir", is?.[1] === "dir"];
+      // Of a directory that came or went, what is in it is told.
+      if (wasDirectory || isDirectory)
+        below.push({
+          path,
+          older: wasDirectory ? detailOf(was) : undefined,
+          newer: isDirectory ? detailOf(is) : undefined,
+        });
+      const change = changeOf(was, is);
+      const told = change && !isSpokenFor(change, was ?? is, { wasDirectory, isDirectory }, read);
+      if (told) raw.push({ path, change, traits: JSON.stringify((is ?? was)?.slice(1)) });
+    }
+    pending.push(...below.reverse());
+  }
+}
+
+function detailOf(entry: TreeEntry | undefined): Digest | undefined {
+  return entry?.[4] as Digest | undefined;
+}
+
+/** Whether a directory that came or went holds something that tells of it. */
+function isSpokenFor(
+  { kind }: FileDifference,
+  entry: TreeEntry | undefined,
+  { wasDirectory, isDirectory }: { readonly wasDirectory: boolean; readonly isDirectory: boolean },
+  read: ReadDirectory,
+): boolean {
+  if (!(kind === "added" && isDirectory) && !(kind === "deleted" && wasDirectory)) return false;
+  const digest = detailOf(entry);
+  return digest !== undefined && (read(digest) ?? []).length > 0;
+}
+
+function matched(
+  before: readonly TreeEntry[],
+  after: readonly TreeEntry[],
+): ReadonlyMap<string, readonly [TreeEntry | undefined, TreeEntry | undefined]> {
+  const older = new Map(before.map((entry) => [entry[0], entry]));
+  const newer = new Map(after.map((entry) => [entry[0], entry]));
+  const names = [...new Set([...older.keys(), ...newer.keys()])].sort((a, b) => (a < b ? -1 : 1));
+  return new Map(names.map((name) => [name, [older.get(name), newer.get(name)]]));
+}
+
+/** The first thing that differs, the most telling one first; what is in a directory is no difference of its own. */
+function changeOf(was: TreeEntry | undefined, is: TreeEntry | undefined): FileDifference | undefined {
+  if (was === undefined) return { kind: "added" };
+  if (is === undefined) return { kind: "deleted" };
+  const [, oldKind, oldMode, oldOwner, oldDetail, oldAttributes] = was;
+  const [, kind, mode, owner, detail, attributes] = is;
+  if (oldKind !== kind) return { kind: "type", from: oldKind, to: kind };
+  if (kind === "symlink" && oldDetail !== detail)
+    return { kind: "target", from: textOf(oldDetail), to: textOf(detail) };
+  if (kind !== "dir" && oldDetail !== detail) return { kind: "content" };
+  if (oldMode !== mode) return { kind: "mode", from: octal(oldMode), to: octal(mode) };
+  if (oldOwner !== owner) return { kind: "owner", from: oldOwner, to: owner };
+  if (oldAttributes !== attributes) return { kind: "attributes" };
+  return undefined;
+}
+
+function octal(mode: string): string {
+  return mode.padStart(4, "0");
+}
+
+function withRenames(raw: readonly RawChange[]): readonly ChangedFile[] {
+  const gone = new Map<string, RawChange>();
+  for (const each of raw) if (each.change.kind === "deleted") gone.set(each.traits, each);
+  const renamed = new Map<RawChange, RawChange>();
+  for (const each of raw) {
+    const from = each.change.kind === "added" ? gone.get(each.traits) : undefined;
+    if (!from) continue;
+    gone.delete(each.traits);
+    renamed.set(each, from);
+  }
+  const spokenFor = new Set(renamed.values());
+  return raw.flatMap((each): readonly ChangedFile[] => {
+    const from = renamed.get(each);
+    if (from) return [{ path: each.path, change: { kind: "renamed", from: from.path } }];
+    return spokenFor.has(each) ? [] : [{ path: each.path, change: each.change }];
+  });
+}
+
+/** The first rule that PATH is left out by and that was not there before. */
+function ruleOf(path: string, rules: readonly string[], others: readonly string[]): { readonly rule?: string } {
+  const fresh = rules.filter((rule) => !others.includes(rule));
+  const rule = fresh.find((each) => !each.startsWith("!") && matcherOf([each])?.matches(path));
+  return rule === undefined ? {} : { rule };
+}
+
+function matcherOf(rules: readonly string[]): PatternMatcher | undefined {
+  const result = createPatternMatcher(rules);
+  return result.ok ? result.matcher : undefined;
+}
+
+/** A name of one character per byte as text. */
+function textOf(name: string): string {
+  return Buffer.from(name, "latin1").toString("utf8");
+}
