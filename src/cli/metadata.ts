@@ -9,7 +9,7 @@ type Metadata = Readonly<Record<string, unknown>>;
 export type ToldWarning = Omit<Extract<ProgressEvent, { type: "warning" }>, "type">;
 
 /** The content of --metadata-file: buildx's keys, with TOLD among them where the user wants that, then ours. */
-export function metadataOf(result: BuildResult, told: readonly ToldWarning[]): Metadata {
+export function metadataOf(result: BuildResult, told: readonly ToldWarning[], misses: readonly object[]): Metadata {
   return {
     ...(told.length === 0
       ? {}
@@ -20,12 +20,13 @@ export function metadataOf(result: BuildResult, told: readonly ToldWarning[]): M
     ...(result.names.length === 0 ? {} : { "image.name": result.names.join(",") }),
     "ashlar.outputs": result.outputs,
     "ashlar.steps": result.steps,
+    "ashlar.cache.misses": misses,
     "ashlar.diagnostics": result.warnings.map(warningJson),
   };
 }
 
-/** The same of a build that failed with ERROR after it had told WARNINGS. */
-export function failureMetadata(error: unknown, warnings: readonly ToldWarning[]): Metadata {
+/** The same of a build that failed with ERROR after it had told WARNINGS and MISSES. */
+export function failureMetadata(error: unknown, warnings: readonly ToldWarning[], misses: readonly object[]): Metadata {
   // The engine is loaded late, so its BuildFailure is known by its shape.
   const { source, step, diagnostics = [], hint } = error as Partial<BuildFailure>;
   const message = messageOf(error);
@@ -36,6 +37,7 @@ export function failureMetadata(error: unknown, warnings: readonly ToldWarning[]
       ...warnings.map(({ warning }) => warningJson(warning)),
       ...mistakes.map((diagnostic) => diagnosticJson(diagnostic, source?.text)),
     ],
+    ...(misses.length === 0 ? {} : { "ashlar.cache.misses": misses }),
     "ashlar.failure": { code: errorCode(error), message, hint, step: step?.name, exitCode: step?.exitCode },
   };
 }

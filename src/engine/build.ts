@@ -23,6 +23,7 @@ import type { Database } from "../store/index.js";
 import { type Attesting, attestationsOf } from "./attestations.js";
 import { type Catalog, createCatalog } from "./catalog.js";
 import { createEarlyPacking, type EarlyPacking } from "./early-packing.js";
+import { createExplainer, type Explainer } from "./explainer.js";
 import { inspectionOf } from "./failed-container.js";
 import { failureAt, located } from "./failure.js";
 import { frontendRequest } from "./frontend-request.js";
@@ -83,6 +84,7 @@ class Build implements AsyncDisposable {
   readonly #report: BuildReport;
   readonly #startedAt: number;
   #packing: EarlyPacking | undefined;
+  #explainer: Explainer | undefined;
   #signingKey: SigningKey | undefined;
   #images: readonly FrontendImage[] = [];
 
@@ -132,6 +134,7 @@ class Build implements AsyncDisposable {
         metadata: (digest) => this.#metadata(digest),
       }),
       onMade: (vertex, results) => this.#packing?.made(vertex.digest, results),
+      onMiss: async (account, context) => this.#explainer?.missed(account, context),
       onWarning: (diagnostic, text) => report.warn(diagnostic, text),
     });
   }
@@ -143,7 +146,11 @@ class Build implements AsyncDisposable {
     this.#images = images;
     const { environment, job } = await solver();
     this.#packEarly(images);
-    const built = await this.#solved(images, { job, environment, inputs });
+    const explainer = createExplainer({ engine: this.#engine, request: this.#request, inputs, images });
+    this.#explainer = explainer;
+    const built = await this.#solved(images, { job, environment, inputs }).finally(() =>
+      this.#remember(explainer.remember(job)),
+    );
     this.#packing?.stop();
     const attesting = { request: this.#request, inputs, environment, startedAt: this.#startedAt, signal: this.#signal };
     const attested = await attestedImages(images, built, attesting);
@@ -156,7 +163,13 @@ class Build implements AsyncDisposable {
       multiPlatform,
       signingKey: this.#signingKey,
     });
-    return { ...written, steps: this.#report.steps(job.steps), warnings: this.#report.warnings };
+    const { misses, warnings } = this.#report;
+    return { ...written, steps: this.#report.steps(job.steps), misses, warnings };
+  }
+
+  /** The build does not end before its history is written; nothing else waits for that. */
+  #remember(written: Promise<void>): void {
+    this.#scope.defer(() => written);
   }
 
   #packEarly(images: readonly FrontendImage[]): void {

@@ -1,7 +1,16 @@
 import { createEngine } from "./engine.js";
 import type { BuildRequest, BuildResult, EngineOptions } from "./request.js";
 
-export { EngineError, type ErrorCode } from "../base/index.js";
+export {
+  type AttributedCause,
+  type CausingStep,
+  EngineError,
+  type ErrorCode,
+  type FileDifference,
+  type Miss,
+  type MissCause,
+  type RecordLoss,
+} from "../base/index.js";
 export type { StepResources, Terminal } from "../executor/index.js";
 export type { ProgressEvent } from "../progress/index.js";
 export { createEngine } from "./engine.js";

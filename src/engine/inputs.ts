@@ -8,7 +8,8 @@ import type { BuildRequest } from "./request.js";
 
 /** What a build reads: its Dockerfile, its ignore file, and the directories behind its local sources. */
 export interface BuildInputs {
-  readonly dockerfile: { readonly name: string; readonly text: string };
+  /** `path`: where it was read, if it is a file of this machine. */
+  readonly dockerfile: { readonly name: string; readonly text: string; readonly path: string | undefined };
   readonly dockerignore: { readonly name: string; readonly text: string } | undefined;
   /** Local sources by name; the main one is `context`. */
   readonly directories: ReadonlyMap<string, string>;

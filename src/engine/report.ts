@@ -2,11 +2,14 @@ import type { Clock, Digest } from "../base/index.js";
 import type { Diagnostic } from "../frontend/index.js";
 import type { ProgressEvent, ProgressSink, VertexInfo, Warning } from "../progress/index.js";
 import { definitionVertex } from "./bridge.js";
-import type { BuildWarning, StepResult } from "./request.js";
+import type { BuildWarning, StepMiss, StepResult } from "./request.js";
 
 /** What one build tells of itself: events to whoever listens, and from them the times and warnings of the result. */
 export class BuildReport implements ProgressSink {
   readonly warnings: BuildWarning[] = [];
+  /** Why steps ran that an earlier build had, in the order in which they began. */
+  readonly misses: StepMiss[] = [];
+  readonly #names = new Map<Digest, string>();
   readonly #clock: Clock;
   readonly #listener: ProgressSink["emit"] | undefined;
   readonly #times = new Map<Digest, { readonly startedAt: number; durationMs: number }>();
@@ -24,6 +27,9 @@ export class BuildReport implements ProgressSink {
       if (this.#cached.has(event.vertex.digest)) return;
       this.#cached.add(event.vertex.digest);
     }
+    if (event.type === "vertex-started") this.#names.set(event.vertex.digest, event.vertex.name);
+    if (event.type === "vertex-missed")
+      this.misses.push({ step: this.#names.get(event.vertex) ?? "", vertex: event.vertex, ...event.miss });
     if (event.type === "vertex-started") this.#times.set(event.vertex.digest, { startedAt: event.at, durationMs: 0 });
     if (event.type === "vertex-completed") {
       const time = this.#times.get(event.vertex);

@@ -1,4 +1,4 @@
-import { EngineError, type ErrorCode } from "../base/index.js";
+import { EngineError, type ErrorCode, type Miss } from "../base/index.js";
 import type { StepResources, Terminal } from "../executor/index.js";
 import type { Outline, TargetInfo } from "../frontend/index.js";
 import type { ProgressSink, SourceExcerpt } from "../progress/index.js";
@@ -113,6 +113,8 @@ export interface BuildResult {
   /** Full names the image was stored under. */
   readonly names: readonly string[];
   readonly steps: readonly StepResult[];
+  /** Why steps ran although an earlier build had them. */
+  readonly misses: readonly StepMiss[];
   readonly warnings: readonly BuildWarning[];
   /** What each output wrote, in the request's order. */
   readonly outputs: readonly {
@@ -130,6 +132,13 @@ export interface StepResult {
   readonly cached: boolean;
   /** Milliseconds; 0 for a cached step. */
   readonly durationMs: number;
+}
+
+/** A step that ran, and why it was not in the cache. */
+export interface StepMiss extends Miss {
+  /** Its name, as of a `StepResult`. */
+  readonly step: string;
+  readonly vertex: string;
 }
 
 export interface BuildWarning {

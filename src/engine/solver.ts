@@ -7,7 +7,7 @@ import { createOp, createResult, type FileResult, type Inspection, type OpEnviro
 import type { VertexInfo } from "../progress/index.js";
 import { RETRY_DELAYS_MS } from "../registry/index.js";
 import { openSecrets, openSshAgents } from "../session/index.js";
-import { createJob, type Job, type Op, type Vertex } from "../solver/index.js";
+import { createJob, type Job, type JobOptions, type Op, type Vertex } from "../solver/index.js";
 import { createHttpDownloads } from "../sources/index.js";
 import type { BuildEngine } from "./build.js";
 import type { Catalog } from "./catalog.js";
@@ -32,6 +32,8 @@ export interface RequestScope {
   readonly signal: AbortSignal;
   /** Told what each step has made. */
   readonly onMade?: ((vertex: VertexInfo, results: readonly FileResult[]) => void) | undefined;
+  /** Told of a step that begins to run. Never rejects. */
+  readonly onMiss?: JobOptions<OpNode, FileResult>["onMiss"];
   /** Who wants to look at steps that fail. */
   readonly inspection?: Inspection | undefined;
   /** Makes another op of one. */
@@ -88,7 +90,7 @@ async function openEnvironment(parts: RequestScope): Promise<OpEnvironment> {
 }
 
 function openJob(environment: OpEnvironment, parts: RequestScope): Job<OpNode, FileResult> {
-  const { engine, id, report, signal, onMade, onOp = (op) => op } = parts;
+  const { engine, id, report, signal, onMade, onMiss, onOp = (op) => op } = parts;
   const { owner, database, layers, clock, newId, running } = engine;
   const open = (tree: FileResult["tree"]) => createResult({ kind: "tree", tree }, environment);
   const cache = createLocalCache<FileResult>({ database, layers, clock, newId, owner, build: id, open });
@@ -102,5 +104,6 @@ function openJob(environment: OpEnvironment, parts: RequestScope): Job<OpNode, F
     clock,
     signal,
     onMade,
+    onMiss,
   });
 }

@@ -1,9 +1,11 @@
-import type { Digest } from "../base/index.js";
+import type { Digest, Miss } from "../base/index.js";
 
 /** Everything that happens in a build, as facts; a renderer decides how it looks. Times are milliseconds since the epoch. */
 export type ProgressEvent =
   | { readonly type: "vertex-started"; readonly vertex: VertexInfo; readonly at: number }
   | { readonly type: "vertex-cached"; readonly vertex: VertexInfo; readonly at: number }
+  /** Why a vertex that began to run was not in the cache, where an earlier build had it. */
+  | { readonly type: "vertex-missed"; readonly vertex: Digest; readonly at: number; readonly miss: Miss }
   | { readonly type: "vertex-completed"; readonly vertex: Digest; readonly at: number; readonly outcome: Outcome }
   /** Something countable inside a vertex: a layer being pulled, files being copied, an export being written. */
   | {

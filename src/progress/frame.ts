@@ -41,6 +41,7 @@ export function composeFrame(view: FrameView, window: WindowSize): readonly stri
 /** A step, and which of its details are shown below it. */
 interface Block {
   readonly step: Step;
+  readonly showsMiss: boolean;
   readonly statuses: readonly Status[];
   readonly logs: readonly string[];
 }
@@ -68,13 +69,15 @@ function headerOf({ steps, startedAt, now, ended }: FrameView): string {
   return `[+] Building ${formatDuration(now - startedAt)} (${done}/${steps.length})${suffix}`;
 }
 
-/** Shares ROWS out: running steps, their transfers, a few ended steps, output of the running ones, then more ended steps. */
+/** Shares ROWS out: running steps, why they run, their transfers, a few ended steps, output of the running ones, then more ended steps. */
 function blocksThatFit({ steps, logLines }: FrameView, rows: number): readonly Block[] {
   const running = steps.filter((step) => step.endedAt === undefined).slice(0, rows);
   const ended = steps.filter((step) => step.endedAt !== undefined);
   let left = rows - running.length;
   const reserved = Math.min(ended.length, MIN_ENDED_ROWS, left);
   left -= reserved;
+  const missed = new Set(running.filter(({ miss }) => miss !== undefined).slice(0, left));
+  left -= missed.size;
   const statuses = new Map<Step, readonly Status[]>();
   for (const step of running) {
     const active = [...step.statuses.values()].filter((status) => !status.done);
@@ -94,7 +97,12 @@ function blocksThatFit({ steps, logLines }: FrameView, rows: number): readonly B
   const shownEnded = new Set(last(byEnd(ended), reserved + left));
   return steps
     .filter((step) => shownEnded.has(step) || running.includes(step))
-    .map((step) => ({ step, statuses: statuses.get(step) ?? [], logs: logs.get(step) ?? [] }));
+    .map((step) => ({
+      step,
+      showsMiss: missed.has(step),
+      statuses: statuses.get(step) ?? [],
+      logs: logs.get(step) ?? [],
+    }));
 }
 
 function byEnd(ended: readonly Step[]): readonly Step[] {
@@ -114,14 +122,18 @@ function lastOutput(step: Step, count: number): readonly string[] {
   );
 }
 
+/** What follows from another step is not told again. */
 function finalBlock(step: Step): Block {
-  return { step, statuses: [...step.statuses.values()].filter(({ unit }) => unit === "none"), logs: [] };
+  const statuses = [...step.statuses.values()].filter(({ unit }) => unit === "none");
+  return { step, showsMiss: step.miss?.isNews ?? false, statuses, logs: [] };
 }
 
-function blockLines({ step, statuses, logs }: Block, painter: Painter): readonly string[] {
+function blockLines({ step, showsMiss, statuses, logs }: Block, painter: Painter): readonly string[] {
   const { columns, color } = painter;
+  const miss = showsMiss && step.miss ? [` => => not cached: ${printable(step.miss.text)}`] : [];
   return [
     stepLine(step, painter),
+    ...miss.map((line) => paint("dim", truncate(line, columns), color)),
     ...statuses.map((status) => statusLine(status, painter)),
     ...logs.map((line) => paint("dim", truncate(` => => # ${line}`, columns), color)),
   ];

@@ -6,7 +6,8 @@ import { printable } from "./text-width.js";
 import { createTrace, type StampedLine, type Step, type Trace } from "./trace.js";
 
 /**
- * A log for files and for programs that read it: `#N name`, `#N 0.123 line`, `#N DONE 1.2s`, `#N CACHED`, `#N ERROR: …`.
+ * A log for files and for programs that read it: `#N name`, `#N 0.123 line`, `#N not cached: …`, `#N DONE 1.2s`, `#N CACHED`,
+ * `#N ERROR: …`.
  * One step has the word at a time; another one gets it when that one ends or falls silent, when its own output has waited
  * for long or piled up, and in any case when it ends itself.
  */
@@ -89,6 +90,8 @@ class PlainRenderer implements Renderer {
     switch (event.type) {
       case "vertex-cached":
         return ["CACHED"];
+      case "vertex-missed":
+        return step.miss === undefined ? [] : [`not cached: ${printable(step.miss.text)}`];
       case "vertex-completed":
         return [endOf(step)];
       case "status":

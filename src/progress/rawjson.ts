@@ -1,6 +1,7 @@
 import { type Digest, unreachable } from "../base/index.js";
 import { failureText, warningSentence } from "./ending.js";
 import type { ProgressEvent, VertexInfo, Warning } from "./event.js";
+import { missText } from "./miss-text.js";
 import type { Renderer, RendererOptions, Summary, TextOutput } from "./renderer.js";
 
 /** BuildKit's SolveStatus objects, one a line (`client.SolveStatus`): for programs. A failure's words follow as plain text. */
@@ -41,6 +42,10 @@ class RawjsonRenderer implements Renderer {
         return {
           vertexes: [{ ...vertexOf(event.vertex), started: time(at), completed: time(event.at), cached: true }],
         };
+      }
+      case "vertex-missed": {
+        const { vertex, at, miss } = event;
+        return { misses: [{ vertex, timestamp: time(at), text: missText(miss), ...miss }] };
       }
       case "vertex-completed":
         return this.#completed(event);

@@ -2,6 +2,7 @@ import type { Digest } from "../base/index.js";
 import type { Outcome, ProgressEvent, VertexInfo, Warning } from "./event.js";
 import { formatStamp } from "./format.js";
 import { createLogLines, type LogLine, type LogLines } from "./log-lines.js";
+import { type ShownMiss, shownMiss, type ToldCauses } from "./miss-text.js";
 
 /** What has happened so far, by step. */
 export interface Trace {
@@ -23,6 +24,8 @@ export interface Step {
   readonly endedAt: number | undefined;
   readonly state: { readonly kind: "running" | "cached" } | Outcome;
   readonly statuses: ReadonlyMap<string, Extract<ProgressEvent, { type: "status" }>>;
+  /** Why it was not in the cache, if that is known. */
+  readonly miss: ShownMiss | undefined;
   /** The last lines of output, overwritten ones left out. */
   readonly tail: readonly StampedLine[];
   readonly hasPartial: boolean;
@@ -48,6 +51,7 @@ class EventTrace implements Trace {
   readonly steps: TracedStep[] = [];
   readonly warnings: Warning[] = [];
   readonly #byDigest = new Map<Digest, TracedStep>();
+  readonly #told: ToldCauses = new Map();
   startedAt: number | undefined;
 
   apply(event: ProgressEvent): { step: Step; lines: readonly StampedLine[] } | undefined {
@@ -56,6 +60,7 @@ class EventTrace implements Trace {
       return undefined;
     }
     const step = this.#stepOf(event);
+    if (step && event.type === "vertex-missed") step.miss = shownMiss(event.miss, step.index, this.#told);
     return step && { step, lines: step.apply(event) };
   }
 
@@ -76,6 +81,7 @@ class TracedStep implements Step {
   endedAt: number | undefined;
   state: Step["state"] = { kind: "running" };
   readonly statuses = new Map<string, Extract<ProgressEvent, { type: "status" }>>();
+  miss: ShownMiss | undefined;
   readonly tail: StampedLine[] = [];
   readonly #streams: Record<1 | 2, LogLines> = { 1: createLogLines(), 2: createLogLines() };
 
@@ -92,6 +98,8 @@ class TracedStep implements Step {
         if (this.state.kind !== "running") this.startedAt = event.at;
         this.state = { kind: "running" };
         this.endedAt = undefined;
+        return [];
+      case "vertex-missed":
         return [];
       case "vertex-cached":
         this.state = { kind: "cached" };

@@ -39,7 +39,7 @@ export interface World {
 }
 
 /** A result with nothing in it. */
-export const EMPTY: BuildResult = { names: [], steps: [], warnings: [], outputs: [] };
+export const EMPTY: BuildResult = { names: [], steps: [], misses: [], warnings: [], outputs: [] };
 
 /** Runs the command line tool in a made-up world, and keeps all that came of it. */
 export async function ashlar(args: readonly string[], world: World = {}) {

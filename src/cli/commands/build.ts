@@ -17,6 +17,7 @@ import { isPushed, type OutputTarget } from "../output-flag.js";
 import { createRenderer } from "../renderers.js";
 import { listenForStop } from "../stopping.js";
 import type { Surroundings } from "../surroundings.js";
+import { ToldMisses } from "../told-misses.js";
 import { UsageError } from "../usage-error.js";
 import { writeResultFile } from "../write-file.js";
 
@@ -38,7 +39,9 @@ export async function buildCommand(
   using stopping = listenForStop(surroundings);
   const { signal } = stopping;
   const warnings: ToldWarning[] = [];
+  const misses = new ToldMisses();
   const onProgress = (event: ProgressEvent) => {
+    misses.take(event);
     if (event.type === "warning") warnings.push(event);
     renderer.emit(event);
   };
@@ -56,7 +59,7 @@ export async function buildCommand(
     const result = await build({ ...request, ...(outputs ? { outputs } : {}) }, invocation, surroundings);
     if (loader) await finished(loader.archive);
     const { metadataFile, metadataWarnings } = invocation;
-    if (metadataFile) writeJson(metadataFile, metadataOf(result, metadataWarnings ? warnings : []));
+    if (metadataFile) writeJson(metadataFile, metadataOf(result, metadataWarnings ? warnings : [], misses.list));
     return finish(invocation, result, renderer, loader, surroundings);
   } catch (error) {
     loader?.archive.destroy();
@@ -65,7 +68,7 @@ export async function buildCommand(
       return BROKEN_PIPE_CODE;
     }
     renderer.finish(failureOf(error, invocation.debug));
-    writeFailure(invocation, failureMetadata(error, warnings), surroundings);
+    writeFailure(invocation, failureMetadata(error, warnings, misses.list), surroundings);
     return stopping.exitCode() ?? 1;
   }
 }

@@ -1,0 +1,49 @@
+import { lazy } from "../base/index.js";
+import type { FrontendImage } from "../frontend/index.js";
+import type { OpNode } from "../llb/index.js";
+import type { FileResult } from "../ops/index.js";
+import type { Job, OpContext, VertexAccount } from "../solver/index.js";
+import type { BuildEngine } from "./build.js";
+import type { BuildInputs } from "./inputs.js";
+import type { BuildRequest } from "./request.js";
+
+/** Tells of the steps of one build why they were not in the cache, and remembers the build for the next one. */
+export interface Explainer {
+  /** A step begins to run; settles when it is told why. Never rejects. */
+  missed(account: VertexAccount, context: OpContext): Promise<void>;
+  /** The steps have ended, well or not. Costs nothing where none ran. Never rejects. */
+  remember(job: Job<OpNode, FileResult>): Promise<void>;
+}
+
+/** What is explained. */
+export interface Explained {
+  readonly engine: BuildEngine;
+  readonly request: BuildRequest;
+  readonly inputs: BuildInputs;
+  readonly images: readonly FrontendImage[];
+}
+
+/** Everything it takes is loaded when the first step runs: a build in which nothing does, does without. */
+export function createExplainer(explained: Explained): Explainer {
+  let isNeeded = false;
+  const telling = lazy(async () => (await import("./explanations.js")).openExplanations(explained));
+  // That a step can't be explained fails no build.
+  const quietly = async (work: () => Promise<void>) => {
+    try {
+      await work();
+    } catch {
+      // What is damaged or full is told by whoever needs it.
+    }
+  };
+  return {
+    missed: (account, context) =>
+      quietly(async () => {
+        isNeeded = true;
+        await (await telling()).explain(account, context);
+      }),
+    remember: (job) =>
+      quietly(async () => {
+        if (isNeeded) await (await telling()).remember(job.accounts());
+      }),
+  };
+}

@@ -1,0 +1,63 @@
+import type { Digest } from "../base/index.js";
+import { type BuildHistory, openBuildHistory } from "../cache/index.js";
+import type { SelectedTrees } from "../ops/index.js";
+import type { AccountedInput, OpContext, VertexAccount } from "../solver/index.js";
+import { buildPlace } from "./build-place.js";
+import type { Explained } from "./explainer.js";
+import { StepDrafts } from "./step-drafts.js";
+
+/** The steps of a build beside what they were in earlier ones. */
+export interface Explanations {
+  /** Tells why the vertex is not in the cache, if an earlier build had its stage, as an event of its own. */
+  explain(account: VertexAccount, context: OpContext): Promise<void>;
+  /** Keeps what this build was made of. */
+  remember(accounts: readonly VertexAccount[]): Promise<void>;
+}
+
+export async function openExplanations(explained: Explained): Promise<Explanations> {
+  const { database, clock } = explained.engine;
+  const drafts = new StepDrafts(explained);
+  const place = buildPlace(explained.request, explained.inputs);
+  const history = await openBuildHistory({ database, clock, place, stages: drafts.outlines() });
+  return {
+    async explain(account, context) {
+      await Promise.all(account.inputs.map((input) => describe(input, history, context)));
+      addAll(account, history, drafts);
+      const miss = history.explain(account.vertex.digest);
+      const vertex = account.vertex.digest;
+      if (miss) context.progress.emit({ type: "vertex-missed", vertex, at: clock.now(), miss });
+    },
+    async remember(accounts) {
+      const done = new Set<Digest>();
+      for (const account of accounts) {
+        history.add(drafts.draftOf(account));
+        if (account.state !== "running") done.add(account.vertex.digest);
+      }
+      await history.save((id) => done.has(id));
+    },
+  };
+}
+
+/** Tells the history what an input's content holds, unless it knows. */
+async function describe(input: AccountedInput, history: BuildHistory, context: OpContext): Promise<void> {
+  const { content, byContent } = input;
+  if (!byContent || content === undefined || history.knowsContent(content)) return;
+  const selected = ((await input.describe(context)) ?? []) as SelectedTrees;
+  const trees = selected.flatMap(({ tree }) => tree ?? []);
+  if (trees.length > 0 && trees.length === selected.length) history.addContent(content, trees);
+}
+
+/** Tells of a vertex and of all that it is made from and that nothing was told of; no recursion, so that depth has no bound. */
+function addAll(account: VertexAccount, history: BuildHistory, drafts: StepDrafts): void {
+  const pending = [account];
+  const expanded = new Set<VertexAccount>();
+  for (let top = pending.at(-1); top !== undefined; top = pending.at(-1)) {
+    if (!expanded.has(top)) {
+      expanded.add(top);
+      for (const input of top.inputs) if (!history.has(input.account.vertex.digest)) pending.push(input.account);
+      continue;
+    }
+    pending.pop();
+    if (top === account || !history.has(top.vertex.digest)) history.add(drafts.draftOf(top));
+  }
+}

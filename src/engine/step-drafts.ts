@@ -1,0 +1,150 @@
+import { type Digest, EngineError } from "../base/index.js";
+import type { DraftInput, DraftVariable, SourceNote, StageOutline, StepDraft } from "../cache/index.js";
+import type { OpMetadata, OpNode, SourceOp } from "../llb/index.js";
+import type { AccountedInput, VertexAccount } from "../solver/index.js";
+import { redactCredentials } from "../sources/index.js";
+import { realPath } from "./build-place.js";
+import type { Explained } from "./explainer.js";
+
+/** Puts the vertices of a build in the history's words: what the graph says of them, and what the solver found out. */
+export class StepDrafts {
+  readonly #explained: Explained;
+  readonly #lines: readonly string[];
+
+  constructor(explained: Explained) {
+    this.#explained = explained;
+    this.#lines = explained.inputs.dockerfile.text.split("\n");
+  }
+
+  /** The steps of every stage in order, but for what they begin with. */
+  outlines(): readonly StageOutline[] {
+    const stages = new Map<string, Map<Digest, OutlinedStep>>();
+    for (const { definition } of this.#explained.images) {
+      for (const [id, node] of definition.nodes) {
+        const metadata = definition.metadata.get(id);
+        if (metadata?.step === undefined || node.op.kind === "source") continue;
+        const { stage, ordinal } = metadata.step;
+        const steps = stages.get(stage) ?? new Map();
+        stages.set(stage, steps.set(id, { id, ordinal, text: this.#textOf(node, metadata) ?? metadata.name }));
+      }
+    }
+    return Array.from(stages, ([stage, steps]) => ({
+      stage,
+      steps: [...steps.values()].sort((a, b) => a.ordinal - b.ordinal),
+    }));
+  }
+
+  draftOf(account: VertexAccount): StepDraft {
+    const { vertex, key, preimage, isLost, state } = account;
+    const { node, metadata } = this.#find(vertex.digest);
+    const roles = rolesOf(node);
+    return {
+      id: vertex.digest,
+      name: vertex.name,
+      text: metadata?.step && this.#textOf(node, metadata),
+      key,
+      op: preimage,
+      variables: variablesOf(node, metadata),
+      source: node.op.kind === "source" ? this.#sourceOf(node.op) : undefined,
+      inputs: account.inputs.map((input, i) => draftInput(input, roles[i] ?? `input ${i}`)),
+      isStep: metadata?.step !== undefined && node.op.kind !== "source",
+      forced: account.ignoresCache ? this.#forcedBy(metadata) : undefined,
+      isLost,
+      ran: state === "running" || state === "ran",
+    };
+  }
+
+  #find(id: Digest): { readonly node: OpNode; readonly metadata: OpMetadata | undefined } {
+    for (const { definition } of this.#explained.images) {
+      const node = definition.nodes.get(id);
+      if (node) return { node, metadata: definition.metadata.get(id) };
+    }
+    throw new EngineError("internal", `no graph holds the vertex ${id}`);
+  }
+
+  /** The instruction as it is written; undefined where it is not of this Dockerfile. The two vertices of one instruction have two texts. */
+  #textOf({ op }: OpNode, { location, name }: OpMetadata): string | undefined {
+    const { name: file } = this.#explained.inputs.dockerfile;
+    if (location?.file !== file || name.includes("] ONBUILD ")) return undefined;
+    const text = this.#lines
+      .slice(location.startLine - 1, location.endLine)
+      .join("\n")
+      .trim();
+    return op.kind === "merge" ? `${text}\n(its place)` : text;
+  }
+
+  #sourceOf({ identifier, attrs }: SourceOp): SourceNote {
+    const [, scheme = "", rest = ""] = /^([a-z-]+):\/\/(.*)$/s.exec(identifier) ?? [];
+    switch (scheme) {
+      case "docker-image":
+      case "oci-layout": {
+        const [, reference = rest, digest = ""] = /^(.*?)(?:@(sha256:[0-9a-f]{64}))?$/s.exec(rest) ?? [];
+        return { kind: "image", reference: scheme === "oci-layout" ? `oci-layout://${reference}` : reference, digest };
+      }
+      case "local":
+        return this.#contextOf(rest, JSON.parse(attrs["local.excludepatterns"] ?? "[]") as string[]);
+      default:
+        return { kind: "address", address: redactCredentials(attrs["git.fullurl"] ?? identifier) };
+    }
+  }
+
+  #contextOf(name: string, excludes: readonly string[]): SourceNote {
+    const { inputs, request } = this.#explained;
+    const isMain = name === MAIN_CONTEXT;
+    // What came on standard input lies in another directory each time.
+    const directory = isMain && typeof request.context !== "string" ? "-" : inputs.directories.get(name);
+    const place = directory === undefined || directory === "-" ? (directory ?? name) : realPath(directory);
+    return { kind: "context", ...(isMain ? {} : { name }), place, excludes };
+  }
+
+  #forcedBy(metadata: OpMetadata | undefined): { readonly stage?: string } {
+    const { noCache } = this.#explained.request;
+    const stage = metadata?.step?.stage.split(" ", 1)[0];
+    return Array.isArray(noCache) && stage !== undefined ? { stage } : {};
+  }
+}
+
+interface OutlinedStep {
+  readonly id: Digest;
+  readonly ordinal: number;
+  readonly text: string;
+}
+
+/** The name of the local source that is the main context. */
+const MAIN_CONTEXT = "context";
+
+/** What a vertex has each of its inputs for, the same in a build in which it has others beside. */
+function rolesOf({ op, inputs }: OpNode): readonly string[] {
+  switch (op.kind) {
+    case "exec":
+      return inputs.map((_, i) => {
+        const places = op.mounts.filter(({ input }) => input === i).map(({ dest }) => dest);
+        return places.includes("/") ? "base" : `mount ${places[0]}`;
+      });
+    case "file": {
+      const bases = new Set(op.actions.map(({ input }) => input));
+      let sources = 0;
+      return inputs.map((_, i) => (bases.has(i) ? "base" : `source ${sources++}`));
+    }
+    case "merge":
+      return inputs.map((_, i) => (i === 0 ? "base" : `layer ${i}`));
+    case "diff":
+    case "source":
+      return inputs.map((_, i) => `input ${i}`);
+  }
+}
+
+function draftInput({ account, index, byContent, content }: AccountedInput, role: string): DraftInput {
+  return { role, id: account.vertex.digest, index, byContent, content };
+}
+
+/** The environment of a process, else the variables that an instruction names. */
+function variablesOf({ op }: OpNode, metadata: OpMetadata | undefined): readonly DraftVariable[] {
+  const args = new Set(metadata?.args);
+  const entries = op.kind === "exec" ? op.meta.env : (metadata?.variables ?? []);
+  return entries.map((entry) => {
+    const end = entry.indexOf("=");
+    const name = end < 0 ? entry : entry.slice(0, end);
+    return { name, value: entry.slice(name.length + 1), variable: args.has(name) ? "ARG" : "ENV" };
+  });
+}
