@@ -74,7 +74,11 @@ export function startAs(
     PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     ...options.env,
   };
-  return world.start(words, { ...options, env, under: ["unshare", "-m", "sh", "-euc", BECOME, "sh"] });
+  return world.start(words, {
+    ...options,
+    env,
+    under: [...(options.under ?? []), "unshare", "-m", "sh", "-euc", BECOME, "sh"],
+  });
 }
 
 /** Runs `ashlar build` as an ordinary user, as World's `build` does as root. */

@@ -22,6 +22,8 @@ export interface RunOptions {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly input?: string | Uint8Array;
+  /** More input may come: it is left open. */
+  readonly keepsInput?: boolean;
   /** Words before the program's: `["unshare", "-n"]`. */
   readonly under?: readonly string[];
   readonly timeoutMs?: number;
@@ -98,7 +100,7 @@ export function startProgram(words: readonly string[], options: RunOptions = {})
   child.stdout.on("data", (chunk: Buffer) => stdout.push(chunk));
   child.stderr.on("data", (chunk: Buffer) => stderr.push(chunk));
   child.stdin.on("error", () => undefined); // it may end without having read all of it
-  child.stdin.end(options.input ?? "");
+  if (!options.keepsInput) child.stdin.end(options.input ?? "");
   const text = (chunks: readonly Buffer[]) => Buffer.concat(chunks).toString("utf8");
   const ended = new Promise<Ended>((resolve, reject) => {
     child.once("error", reject);
