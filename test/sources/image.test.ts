@@ -3,7 +3,14 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { EngineError, systemClock } from "../../src/base/index.js";
-import { type Descriptor, encodeIndex, MediaType, type Platform, readAll } from "../../src/oci/index.js";
+import {
+  type Descriptor,
+  encodeIndex,
+  formatPlatform,
+  MediaType,
+  type Platform,
+  readAll,
+} from "../../src/oci/index.js";
 import { createRegistry, type Registry } from "../../src/registry/index.js";
 import { createImageSource, type ImageSource, selectImage } from "../../src/sources/index.js";
 import {
@@ -110,6 +117,21 @@ describe("an image of the image store", () => {
     expect(await labelOf(source, "app", ARM64)).toBe("arm/v6");
     expect(await labelOf(source, "app", { ...AMD64, variant: "v3" })).toBe("amd64");
     expect(await labelOf(source, "plain", ARM64)).toBe("amd64");
+  });
+
+  it("is the newest variant that can run there, wherever it stands in the index", async () => {
+    const variants = [AMD64, { ...AMD64, variant: "v2" }, ARM_V6, ARM_V7, { ...ARM_V7, variant: "v8" }];
+    const all = variants.map((platform) => testImage(["base"], platform, { for: formatPlatform(platform) }));
+    await storeAs("all", testIndex(all));
+    const source = over(noRegistry);
+    for (const [wanted, given] of [
+      [AMD64, "linux/amd64"],
+      [{ ...AMD64, variant: "v2" }, "linux/amd64/v2"],
+      [{ ...AMD64, variant: "v3" }, "linux/amd64/v2"],
+      [ARM_V6, "linux/arm/v6"],
+      [ARM_V7, "linux/arm/v7"],
+    ] as const)
+      expect(await labelOf(source, "all", wanted)).toBe(given);
   });
 });
 
