@@ -160,6 +160,10 @@ describe("the checks of the text", () => {
 
   it("NoEmptyContinuation", async () => {
     expect(await warnings("FROM base\nRUN a \\\n\n  b\n")).toEqual(["4 NoEmptyContinuation: Empty continuation line"]);
+    const [empty] = await check("FROM base\nRUN a \\\n \t\r\n# more\n  b\n");
+    expect(empty?.culprit).toEqual({ start: { line: 3, character: 0 }, end: { line: 4, character: 0 } });
+    const [last] = await check("FROM base\nRUN a \\\n\n");
+    expect(last?.culprit).toEqual({ start: { line: 3, character: 0 }, end: { line: 4, character: 0 } });
   });
 
   it("ReservedStageName", async () => {
@@ -185,6 +189,10 @@ describe("the checks of the text", () => {
       "18 InvalidDefinitionDescription: Comment for ARG should follow the format: `# <arg_key> <description>`",
     ]);
     expect(await warnings(text)).toEqual([]);
+    const wanted = "# check=skip=all;experimental=InvalidDefinitionDescription\n#\n";
+    expect(await words(`${wanted}# first\n\t# wrong \n\nARG A=1\nFROM base\n`)).toEqual([
+      "InvalidDefinitionDescription: # wrong",
+    ]);
   });
 
   it("InvalidDefaultArgInFrom, whatever is given on the command line", async () => {

@@ -135,6 +135,14 @@ describe("expanding a word", () => {
 });
 
 describe("hostile texts", () => {
+  it("may nest as deep as is promised, in quotes too", () => {
+    const nested = (open: string, close: string, depth: number) =>
+      expand(`${open.repeat(depth)}x${close.repeat(depth)}`);
+    expect(nested("${a:-", "}", 499)).toBe("x");
+    expect(nested('${a:-"', '"}', 499)).toBe("x");
+    expect(nested("${a:-", "}", 500)).toContain("nest too deeply");
+  });
+
   it("end in an error where substitutions nest without end", () => {
     expect(expand("${a:-".repeat(100_000))).toContain("nest too deeply");
   });

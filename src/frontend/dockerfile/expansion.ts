@@ -17,8 +17,11 @@ export type ExpansionResult<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly error: string };
 
-/** How deep `${a:-${b:-…}}` may nest. */
-const MAX_NESTING = 200;
+/**
+ * How deep `${a:-${b:-…}}` may nest. Each level takes some of the stack, which holds more than twice as many of the costliest kind
+ * (in quotes); BuildKit's grows as long as there is memory.
+ */
+const MAX_NESTING = 500;
 
 /** What one expansion may produce, in UTF-16 units: keeps `ENV a=$a$a`, line by line, from eating the memory. */
 const MAX_EXPANDED_UNITS = 32 * 1024 * 1024;
