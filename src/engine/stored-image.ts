@@ -72,7 +72,7 @@ export function contentsOf({ root, images, attestations }: StoredDocuments): rea
 }
 
 /** How an attestation's entry in an index says which manifest it is about. */
-export const ATTESTED_ANNOTATION = "vnd.docker.reference.digest";
+const ATTESTED_ANNOTATION = "vnd.docker.reference.digest";
 
 /** The digest of what an index's entry says something of. */
 function attested({ annotations }: Descriptor): string | undefined {

@@ -1,7 +1,7 @@
 import { realpath, stat } from "node:fs/promises";
 import path from "node:path";
 import * as v from "valibot";
-import { type AbortOptions, type Digest, digestOf, EngineError, readRegularFile } from "../base/index.js";
+import { type AbortOptions, type Digest, digestOf, EngineError, errorCode, readRegularFile } from "../base/index.js";
 import type { Descriptor } from "./descriptor.js";
 import { IMAGE_CONFIG_BYTES_MAX, parseImageConfig } from "./image-config.js";
 import { IMAGE_NAME_ANNOTATION, type Locate, REF_NAME_ANNOTATION } from "./indexed-layout.js";
@@ -82,7 +82,12 @@ function named(descriptor: Descriptor, name: string): Descriptor {
 
 /** The file NAME of the archive, which may be a link to another of its files (older archives share layers that way). */
 async function inside(root: string, name: string): Promise<string> {
-  const file = await realpath(path.join(root, name));
+  const file = await realpath(path.join(root, name)).catch((cause: unknown) => {
+    if (errorCode(cause) !== "not-found") throw cause;
+    throw new EngineError("invalid", `manifest.json names ${JSON.stringify(name)}, which is not in the archive`, {
+      cause,
+    });
+  });
   if (!file.startsWith(root + path.sep))
     throw new EngineError("invalid", `manifest.json names ${JSON.stringify(name)}, which is outside the archive`);
   return file;

@@ -192,8 +192,8 @@ describe("the commands that change the local store", () => {
 
   it("tag, save, load and import what the words say", async () => {
     expect((await finished(["tag", "app", "other:1"])).calls).toEqual([{ tag: ["app", "other:1"] }]);
-    const saved = await finished(["save", "-o", "x.tar", "--platform", "linux/arm64", "a", "b"], { cwd: "/w" });
-    expect(saved.calls).toMatchObject([{ save: { images: ["a", "b"], dest: "/w/x.tar", platforms: ["linux/arm64"] } }]);
+    const saved = await finished(["save", "-o", "x.tar", "--platform", "linux/arm64", "a", "b"], { cwd: "/" });
+    expect(saved.calls).toMatchObject([{ save: { images: ["a", "b"], dest: "/x.tar", platforms: ["linux/arm64"] } }]);
     const loaded = await finished(["load", "-i", "a.tar", "-t", "app:1"], { cwd: "/tmp" });
     expect(loaded).toMatchObject({ code: 0, out: "Loaded image: app:latest\n" });
     expect(loaded.calls).toMatchObject([{ load: { from: "/tmp/a.tar", name: "app:1" } }]);
@@ -204,7 +204,11 @@ describe("the commands that change the local store", () => {
     ]);
   });
 
-  it("refuse terminals as archives", async () => {
+  it("refuse terminals as archives, and directories that aren't there", async () => {
+    expect(await finished(["save", "-o", "none/x.tar", "app"], { cwd: "/proc" })).toMatchObject({
+      code: 1,
+      err: 'ERROR: invalid output path: directory "/proc/none" does not exist\n',
+    });
     const saved = await finished(["save", "app"], { stdoutIsTerminal: true });
     expect(saved.code).toBe(1);
     expect(saved.err).toContain("cowardly refusing to save to a terminal");

@@ -81,6 +81,24 @@ test("images saved are the same when they are loaded, from a pipe and compressed
   expect(await said(["run", "foreign:4"], other)).toBe("made\n");
 });
 
+test("what holds no image is refused in one sentence, whatever it names", async () => {
+  const zeros = `sha256:${"0".repeat(64)}`;
+  const entry = { mediaType: "application/vnd.oci.image.manifest.v1+json", digest: zeros, size: 10 };
+  const archives = {
+    "index.json": [JSON.stringify({ schemaVersion: 2, manifests: [entry] }), "not found in the image layout"],
+    "manifest.json": ['[{"Config":"../../etc/passwd","RepoTags":["x:1"],"Layers":[]}]', "which is not in the archive"],
+    other: ["", "it has neither an index.json nor a manifest.json"],
+  } as const;
+  for (const [name, [content, sentence]] of Object.entries(archives)) {
+    const directory = world.files({ [name]: content }, `holding-${name}`);
+    const archive = world.path(`${name}.tar`);
+    await run(["tar", "-cf", archive, "-C", directory, "."]);
+    const refused = await world.ashlar(["load", "-q", "-i", archive]);
+    expect(refused).toMatchObject({ code: 1, stdout: "", stderr: expect.stringContaining(sentence) });
+    expect(refused.stderr).not.toContain(world.root);
+  }
+});
+
 test("files become an image with the config that the changes say", async () => {
   const context = world.files({ Dockerfile: DOCKERFILE });
   const archive = world.path("files.tar");

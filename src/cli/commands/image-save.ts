@@ -1,3 +1,4 @@
+import fs from "node:fs";
 import path from "node:path";
 import { EngineError, systemCode } from "../../base/index.js";
 import { parseEngine } from "../build-request.js";
@@ -23,6 +24,11 @@ export async function saveCommand(
   if (toStdout && stdout.isTTY)
     throw new EngineError("invalid", "cowardly refusing to save to a terminal. Use the -o flag or redirect");
   const dest = flags.output === undefined || toStdout ? stdout : path.resolve(cwd, flags.output);
+  if (typeof dest === "string" && !fs.existsSync(path.dirname(dest)))
+    throw new EngineError(
+      "invalid",
+      `invalid output path: directory ${JSON.stringify(path.dirname(dest))} does not exist`,
+    );
   const options = parseEngine(flags, ambientOf(surroundings));
   let isBroken = false;
   const code = await withProgress(flags, surroundings, async (work) => {
