@@ -101,10 +101,12 @@ const script = (changes: readonly string[]) => changes.map((text) => `(${text}) 
  * it; what equals the lower layer's is left to that, where it is a link still.
  */
 function unlinked(found: Map<string, Seen>, wanted: Map<string, Seen>): Map<string, Seen> {
-  const same = (one: Seen | undefined, other: Seen | undefined) => JSON.stringify(one) === JSON.stringify(other);
+  // An archive has whole seconds, and not all attributes.
+  const told = (file?: Seen) => JSON.stringify({ ...file, mtimeNs: undefined, xattrs: undefined });
   return new Map(
     [...found].map(([name, { same: first, ...file }]) => {
-      const alone = first !== undefined && wanted.get(name)?.same === undefined && same(wanted.get(first), file);
+      const alone =
+        first !== undefined && wanted.get(name)?.same === undefined && told(wanted.get(first)) === told(file);
       return [name, first === undefined || alone ? file : { ...file, same: first }];
     }),
   );
