@@ -35,7 +35,9 @@ export async function imagesToSign(
   const images = document.index.manifests.filter(
     ({ annotations = {} }) => annotations["vnd.docker.reference.type"] !== "attestation-manifest",
   );
-  return [root, ...images.slice(0, IMAGES_MAX)];
+  if (images.length > IMAGES_MAX)
+    throw new EngineError("invalid", `${root.digest} lists ${images.length} images: at most ${IMAGES_MAX} are signed`);
+  return [root, ...images];
 }
 
 /**

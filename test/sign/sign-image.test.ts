@@ -160,6 +160,20 @@ describe("a signed image", () => {
     );
   });
 
+  it("that lists more images than anyone runs is refused as a whole", async () => {
+    const many = testIndex(Array.from({ length: 300 }, () => image));
+    await withSigned(
+      {},
+      async (_, repository) => {
+        await expect(imagesToSign(repository, rootOf(many))).rejects.toMatchObject({
+          code: "invalid",
+          message: /300 images/,
+        });
+      },
+      many,
+    );
+  });
+
   it.each([
     [FALLBACK_TAG, "should list what refers to an image"],
     [SIG_TAG, "should hold signatures"],
