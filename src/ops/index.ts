@@ -5,7 +5,7 @@ export { type FailedStep, Inspection } from "./inspection.js";
 export { createOp } from "./resolve.js";
 export { createResult, type FileResult } from "./result.js";
 export type { SelectedTrees } from "./selection.js";
-export { openShell, runThere, type ShellPlace, withTerminalType } from "./shell.js";
+export { openShell, runThere, type ShellPlace } from "./shell.js";
 export { gitWanted } from "./source-git.js";
 export { sourceTime } from "./source-time.js";
 export { StepFailure } from "./step-failure.js";

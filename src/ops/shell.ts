@@ -53,7 +53,7 @@ function ownShell({ args: [program = ""] }: StepProcess): readonly string[] {
 }
 
 /** ENV, where it names no terminal, with the one that docker run names. */
-export function withTerminalType(env: readonly string[]): readonly string[] {
+function withTerminalType(env: readonly string[]): readonly string[] {
   return env.some((entry) => entry.startsWith("TERM=")) ? env : [...env, "TERM=xterm"];
 }
 
