@@ -35,6 +35,14 @@ export function readCgroups(): Cgroups {
   return parseCgroups(fs.readFileSync("/proc/self/mountinfo", "utf8"));
 }
 
+/** Which of CONTROLLERS version 2 doesn't have, as where version 1 beside it has them; version 1 tells by its mounts, and runtimes say it. */
+export function missingControllers({ version, mounts: [mount] }: Cgroups, controllers: readonly string[]): string[] {
+  if (version === 1 || mount === undefined) return [];
+  const text = optional(() => fs.readFileSync(path.join(mount, "cgroup.controllers"), "utf8")) ?? "";
+  const present = new Set(text.trim().split(" "));
+  return controllers.filter((controller) => !present.has(controller));
+}
+
 /** Of its own name, so that nothing of ours is left when the step's is removed. */
 const OWN_PREFIX = "ashlar-";
 /** Below it in version 2: what the kernel counts there stays readable when the runtime has removed its own. */

@@ -46,9 +46,15 @@ export function deviceRules(nodes: readonly StepDeviceNode[]): readonly DeviceRu
   );
 }
 
-/** Whether there is a bound that only a control group can keep. */
-export function isBounded(resources: StepResources | undefined): boolean {
-  return Object.values(resources ?? {}).some((bound) => bound !== undefined);
+/** The controllers of control groups that keep the bounds of RESOURCES. */
+export function controllersOf(resources: StepResources): readonly string[] {
+  const { memoryBytes, memorySwapBytes, cpuShares, cpuPeriod, cpuQuota, cpusetCpus, cpusetMems } = resources;
+  const bounds = {
+    memory: [memoryBytes, memorySwapBytes],
+    cpu: [cpuShares, cpuPeriod, cpuQuota],
+    cpuset: [cpusetCpus, cpusetMems],
+  };
+  return Object.entries(bounds).flatMap(([name, each]) => (each.some((bound) => bound !== undefined) ? [name] : []));
 }
 
 function deviceRule(allow: boolean): DeviceRule {

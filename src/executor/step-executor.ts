@@ -3,9 +3,9 @@ import path from "node:path";
 import { type AbortOptions, EngineError, lazy, type TerminalSize } from "../base/index.js";
 import type { Attendants, ProcessExit, Spawner, StateDirs } from "../snapshot/index.js";
 import { parseCapabilityMask } from "./capabilities.js";
-import { ranOutOfMemory, removeCgroup, type StepCgroup, stepCgroup } from "./cgroups.js";
+import { missingControllers, ranOutOfMemory, removeCgroup, type StepCgroup, stepCgroup } from "./cgroups.js";
 import { guardDevices } from "./device-guard.js";
-import type { Executor, Exit, RunOptions, StepProcess } from "./executor.js";
+import type { Executor, Exit, RunOptions, StepProcess, StepResources } from "./executor.js";
 import { startFailure } from "./failure.js";
 import { insecureDevices } from "./insecure-devices.js";
 import type { NetworkEntry } from "./network.js";
@@ -16,7 +16,7 @@ import { RuntimeLog } from "./runtime-log.js";
 import { type RuntimeSpec, runtimeSpec, type SpecHost, type StepPlace } from "./runtime-spec.js";
 import { seccompArchitectures } from "./seccomp-profile.js";
 import { findLifeLine, type LifeLine, spawnStep } from "./spawn-step.js";
-import { isBounded } from "./spec-resources.js";
+import { controllersOf } from "./spec-resources.js";
 import { removeStepDirectory, type StepDirectory, stepDirectories } from "./step-directory.js";
 import { connectStep } from "./step-network.js";
 import { isTerminal } from "./step-terminal.js";
@@ -69,7 +69,7 @@ class StepExecutor implements Executor {
 
   async run(process: StepProcess, rootfs: string, options: RunOptions): Promise<Exit> {
     refuseDescriptorCwd(process.cwd);
-    if (isBounded(process.resources) && !this.#hasCgroups()) throw unbounded(this.#runner.name);
+    this.#refuseUnkeptBounds(process.resources);
     await using connection = await connectStep(process, this.#networks, options);
     const step = this.#directory(connection.files);
     const cgroup = this.#cgroup(process, step);
@@ -129,6 +129,15 @@ class StepExecutor implements Executor {
     return exitOf(exit);
   }
 
+  #refuseUnkeptBounds(resources: StepResources = {}): void {
+    const { name, cgroups } = this.#runner;
+    const controllers = controllersOf(resources);
+    if (controllers.length === 0) return;
+    if (!cgroups || !this.#hasCgroups()) throw unbounded(`${name} has no control groups here`);
+    const missing = missingControllers(cgroups, controllers);
+    if (missing.length > 0) throw unbounded(`the control groups here have no controller ${missing.join(", ")}`);
+  }
+
   #hasCgroups(): boolean {
     return !this.#userNamespace && (this.#runner.cgroups?.mounts.length ?? 0) > 0;
   }
@@ -149,14 +158,10 @@ interface SpawnOptions extends RunOptions {
   readonly network: NetworkEntry | undefined;
 }
 
-function unbounded(runner: string): EngineError {
-  return new EngineError(
-    "unsupported",
-    `memory and CPU of steps cannot be bounded: ${runner} has no control groups here`,
-    {
-      hint: "run steps with runc or crun as root on a machine with control groups, or leave --resource out",
-    },
-  );
+function unbounded(reason: string): EngineError {
+  return new EngineError("unsupported", `memory and CPU of steps cannot be bounded: ${reason}`, {
+    hint: "run steps with runc or crun as root on a machine with control groups, or leave --resource out",
+  });
 }
 
 function exitOf({ code, signal }: ProcessExit): Exit {

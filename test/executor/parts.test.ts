@@ -3,11 +3,19 @@ import os from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { capabilityMask, DEFAULT_CAPABILITIES, parseCapabilityMask } from "../../src/executor/capabilities.js";
-import { ownCgroup, parseCgroups, ranOutOfMemory, removeCgroup, stepCgroup } from "../../src/executor/cgroups.js";
+import {
+  missingControllers,
+  ownCgroup,
+  parseCgroups,
+  ranOutOfMemory,
+  removeCgroup,
+  stepCgroup,
+} from "../../src/executor/cgroups.js";
 import { startFailure } from "../../src/executor/failure.js";
 import { exitMessage, findRuntime } from "../../src/executor/index.js";
 import { findProgram } from "../../src/executor/programs.js";
 import { RuntimeLog } from "../../src/executor/runtime-log.js";
+import { controllersOf } from "../../src/executor/spec-resources.js";
 
 let directory: string;
 beforeEach(() => {
@@ -42,6 +50,15 @@ describe("control groups", () => {
       hybrid: "/sys/fs/cgroup/unified",
     });
     expect(parseCgroups(line("/", "ext4"))).toEqual({ version: 1, mounts: [], hybrid: undefined });
+  });
+  it("of version 2 tell which controllers they have", () => {
+    const cgroups = { version: 2, mounts: [directory] } as const;
+    expect(missingControllers(cgroups, ["memory"])).toEqual(["memory"]);
+    fs.writeFileSync(path.join(directory, "cgroup.controllers"), "cpuset cpu io\n");
+    expect(missingControllers(cgroups, ["memory", "cpu"])).toEqual(["memory"]);
+    expect(missingControllers({ version: 1, mounts: [directory] }, ["memory"])).toEqual([]);
+    expect(controllersOf({ memorySwapBytes: -1, cpuQuota: 1 })).toEqual(["memory", "cpu"]);
+    expect(controllersOf({ cpusetMems: "0" })).toEqual(["cpuset"]);
   });
   it("are removed with what is below them, and never beyond their own", async () => {
     fs.mkdirSync(path.join(directory, "ashlar/a/b"), { recursive: true });
