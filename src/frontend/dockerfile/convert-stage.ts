@@ -25,7 +25,7 @@ import type { Pace } from "./pace.js";
 import { workdir } from "./paths.js";
 import { placed, sourceRange } from "./place.js";
 import type { UsedPaths } from "./source-states.js";
-import { addHistory, type ConvertScope, type StageBuild } from "./stage-build.js";
+import { addHistory, argNames, type ConvertScope, type StageBuild } from "./stage-build.js";
 import type { Stage, Step } from "./stages.js";
 import { createVertexNames } from "./vertex-names.js";
 
@@ -216,7 +216,7 @@ function baseFiles(
     command: stage.node.from.original,
     location: sourceRange(scope.request.dockerfile.name, stage.node.from.range),
     step: { stage: stageId(stage, platform), ordinal: FROM_ORDINAL },
-    args: [...scope.globals.keys()],
+    args: argNames(scope.globals),
     variables: namedVariables(stage.node.from.image.text, scope.globals),
   };
   return scope.sources.external(base, platform, { name, place });

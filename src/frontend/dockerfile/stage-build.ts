@@ -114,12 +114,14 @@ export function stepMetadata(build: StageBuild, step: StepScope, name: string, n
 /** A process has them all in its environment. */
 function variablesOf({ variables }: StageBuild, instruction: StageInstruction): readonly string[] | undefined {
   if (instruction.kind === "run") return undefined;
+  const { original } = instruction;
   const heredocs = "heredocs" in instruction ? instruction.heredocs : [];
-  return namedVariables([instruction.original, ...heredocs.map(({ raw }) => raw)].join("\n"), variables);
+  const text = heredocs.length === 0 ? original : [original, ...heredocs.map(({ raw }) => raw)].join("\n");
+  return namedVariables(text, variables);
 }
 
 /** The names of ARGS, in one list until there is another. */
-function argNames(args: ReadonlyMap<string, unknown>): readonly string[] {
+export function argNames(args: ReadonlyMap<string, unknown>): readonly string[] {
   const known = ARG_NAMES.get(args);
   if (known?.length === args.size) return known;
   const names = [...args.keys()];
