@@ -18,7 +18,13 @@ export async function openExplanations(explained: Explained): Promise<Explanatio
   const { database, clock } = explained.engine;
   const drafts = new StepDrafts(explained);
   const place = buildPlace(explained.request, explained.inputs);
-  const history = await openBuildHistory({ database, clock, place, stages: drafts.outlines() });
+  const history = await openBuildHistory({
+    database,
+    clock,
+    place,
+    stages: drafts.outlines(),
+    result: explained.images[0]?.definition.root?.digest,
+  });
   return {
     async explain(account, context) {
       await Promise.all(account.inputs.map((input) => describe(input, history, context)));

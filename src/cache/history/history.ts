@@ -3,6 +3,7 @@ import {
   type Clock,
   type Digest,
   digestOf,
+  lazy,
   type Miss,
   type MissCause,
   type RecordLoss,
@@ -13,7 +14,7 @@ import type { Aligned } from "./alignment.js";
 import { type CurrentStep, Differences } from "./difference.js";
 import type { NodeInput, NotedVariable, StepDraft, StepNode } from "./node.js";
 import { Parts } from "./parts.js";
-import { type BuildPlace, StagePast, stageRuns, writeRun } from "./runs.js";
+import { type BuildPlace, type PastBuild, pastBuilds, type RunStep, StagePast, writeBuild } from "./runs.js";
 import { mayBeSecret, told, toldText, untold } from "./shown.js";
 import { sweepHistory } from "./sweep.js";
 
@@ -43,6 +44,8 @@ export interface BuildHistoryOptions {
   readonly clock: Clock;
   readonly place: BuildPlace;
   readonly stages: readonly StageOutline[];
+  /** The vertex that the build was made for; of several the first. */
+  readonly result: Digest | undefined;
 }
 
 /** Causes that are told of one step. */
@@ -59,6 +62,7 @@ class History implements BuildHistory {
   readonly #stageOf = new Map<Digest, StageOutline>();
   readonly #pasts = new Map<string, StagePast>();
   readonly #misses = new Map<Digest, Miss>();
+  readonly #builds = lazy((): readonly PastBuild[] => pastBuilds(this.#options.database, this.#options.place));
   readonly #differences: Differences;
 
   constructor(options: BuildHistoryOptions) {
@@ -128,7 +132,8 @@ class History implements BuildHistory {
   /** The causes against the earlier build that is nearest: of two that are as near, the later one. */
   #causes(step: CurrentStep, past: StagePast): readonly AttributedCause[] {
     let nearest: readonly AttributedCause[] | undefined;
-    for (const { node } of past.counterparts(step.id)) {
+    for (const node of past.counterparts(step.id)) {
+      if (node === undefined) continue;
       const causes = this.#differences.between(step, node);
       if (nearest === undefined || causes.length < nearest.length) nearest = causes;
     }
@@ -148,25 +153,29 @@ class History implements BuildHistory {
     if (outline === undefined) return undefined;
     const known = this.#pasts.get(outline.stage);
     if (known) return known;
-    const { database, place } = this.#options;
     const steps = outline.steps.map((step) => ({ ...alignedOf(step.text), id: step.id }));
-    const past = new StagePast(steps, stageRuns(database, place, outline.stage));
+    const parts = new Set(this.#builds().flatMap(({ stages }) => stages[outline.stage] ?? []));
+    const past = new StagePast(
+      steps,
+      [...parts].map((part) => this.#parts.steps(part)),
+    );
     this.#pasts.set(outline.stage, past);
     return past;
   }
 
   async save(hasResult: (id: Digest) => boolean): Promise<void> {
-    const { database, place, clock, stages } = this.#options;
-    const runs = stages.flatMap(({ stage, steps }) => {
-      const known = steps.flatMap(({ id, text }) => {
+    const { database, place, clock, stages, result } = this.#options;
+    const lists = stages.flatMap(({ stage, steps }): readonly (readonly [string, Digest])[] => {
+      const known = steps.flatMap(({ id, text }): readonly RunStep[] => {
         const step = this.#current.get(id);
         return step === undefined || !hasResult(id) ? [] : [{ ...alignedOf(text), node: step.digest }];
       });
-      return known.length === 0 ? [] : [{ stage, at: clock.now(), steps: known }];
+      return known.length === 0 ? [] : [[stage, this.#parts.addSteps(known)]];
     });
+    const key = result && this.#current.get(result)?.node.key;
     await database.transaction(() => {
       const added = this.#parts.write();
-      for (const run of runs) writeRun(database, place, run);
+      writeBuild(database, place, { at: clock.now(), stages: Object.fromEntries(lists), key });
       sweepHistory(database, added);
     });
   }

@@ -2,6 +2,7 @@ import { type Digest, digestOf } from "../../base/index.js";
 import type { ContentTree, TreeEntry } from "../../snapshot/index.js";
 import type { Database } from "../../store/index.js";
 import type { NotedVariable, StepNode } from "./node.js";
+import type { RunStep } from "./runs.js";
 
 /** The parts of the history: those on disk, and those of the build under way, which are written when it ends. */
 export class Parts {
@@ -27,6 +28,13 @@ export class Parts {
     return this.#add(JSON.stringify(variables), []);
   }
 
+  addSteps(steps: readonly RunStep[]): Digest {
+    return this.#add(
+      JSON.stringify(steps),
+      steps.map(({ node }) => node),
+    );
+  }
+
   /** Notes which entries the contents of digest CONTENT are. */
   addTrees(content: Digest, trees: readonly ContentTree[]): void {
     for (const { directories } of trees)
@@ -47,6 +55,10 @@ export class Parts {
 
   node(digest: Digest): StepNode | undefined {
     return this.#load(digest) as StepNode | undefined;
+  }
+
+  steps(digest: Digest | undefined): readonly RunStep[] {
+    return ((digest && this.#load(digest)) ?? []) as readonly RunStep[];
   }
 
   variables(digest: Digest | undefined): readonly NotedVariable[] {

@@ -1,4 +1,5 @@
 import type { Digest } from "../../base/index.js";
+import type { CacheKey } from "../../solver/index.js";
 import type { Database } from "../../store/index.js";
 import { type Aligned, align } from "./alignment.js";
 
@@ -12,11 +13,10 @@ export interface BuildPlace {
   readonly text: string;
 }
 
-/** One way in which a stage was built. */
-export interface StageRun {
+/** An earlier build: of each stage the part that lists its steps. */
+export interface PastBuild {
   readonly id: number;
-  readonly at: number;
-  readonly steps: readonly RunStep[];
+  readonly stages: Readonly<Record<string, Digest>>;
 }
 
 /** A step of the Dockerfile, in the order of the stage, and what it was. */
@@ -24,91 +24,75 @@ export interface RunStep extends Aligned {
   readonly node: Digest;
 }
 
-/** Ways to build a stage that are remembered at each place; of a stage that a place has none of, those of so many other places are looked at. */
-const RUNS_MAX = 4;
-/** Stages that are remembered in all. */
-const ROWS_MAX = 4_000;
+/** Builds that are remembered at each place; of a place that has none, so many of other places are looked at. */
+const BUILDS_MAX = 12;
+/** Builds that are remembered in all. */
+const ROWS_MAX = 2_000;
 
-type RunRow = { readonly id: number; readonly at: number; readonly steps: string };
+/** When a build was last made: one that runs nothing writes nothing but that its result was found. */
+const LAST_MADE = `max(at, coalesce((SELECT max(record.used_at) FROM key_record JOIN record ON record.id = key_record.record
+  WHERE key_record.key = history_build.key), 0))`;
 
-/**
- * The ways in which STAGE was built, the last one first: at PLACE, or, where it was never built there, with the same Dockerfile in another
- * context.
- */
-export function stageRuns(database: Database, place: BuildPlace, stage: string): readonly StageRun[] {
-  const exact = database.all<RunRow>(
-    `SELECT id, at, steps FROM history_run WHERE stage = ? AND context = ? AND dockerfile = ? ORDER BY id DESC LIMIT ${RUNS_MAX}`,
-    ...[stage, place.context, place.dockerfile],
-  );
-  const rows =
-    exact.length > 0
-      ? exact
-      : database.all<RunRow>(
-          `SELECT id, at, steps FROM history_run WHERE stage = ? AND (dockerfile = ? OR text = ?) ORDER BY id DESC LIMIT ${RUNS_MAX}`,
-          ...[stage, place.dockerfile, place.text],
-        );
-  return rows.map(({ id, at, steps }) => ({ id, at, steps: JSON.parse(steps) as RunStep[] }));
+/** Builds at PLACE, the last one first; where there was none, those of the same Dockerfile in another context. */
+export function pastBuilds(database: Database, place: BuildPlace): readonly PastBuild[] {
+  const select = (where: string, ...params: readonly string[]) =>
+    database.all<{ id: number; stages: string }>(
+      `SELECT id, stages FROM history_build WHERE ${where} ORDER BY ${LAST_MADE} DESC, id DESC LIMIT ${BUILDS_MAX}`,
+      ...params,
+    );
+  const here = select("context = ? AND dockerfile = ?", place.context, place.dockerfile);
+  const rows = here.length > 0 ? here : select("dockerfile = ? OR text = ?", place.dockerfile, place.text);
+  return rows.map(({ id, stages }) => ({ id, stages: JSON.parse(stages) as PastBuild["stages"] }));
 }
 
-/** Notes that STAGE was built so; to be called in a transaction. */
-export function writeRun(
+/** Notes a build that was made at PLACE; KEY is that of its result. To be called in a transaction. */
+export function writeBuild(
   database: Database,
-  place: BuildPlace,
-  run: { readonly stage: string; readonly at: number; readonly steps: readonly RunStep[] },
+  { context, dockerfile, text }: BuildPlace,
+  build: { readonly at: number; readonly stages: PastBuild["stages"]; readonly key: CacheKey | undefined },
 ): void {
-  const { context, dockerfile, text } = place;
-  const steps = JSON.stringify(run.steps);
-  const here = "stage = ? AND context = ? AND dockerfile = ?";
-  const where = [run.stage, context, dockerfile];
-  database.run(`DELETE FROM history_run WHERE ${here} AND steps = ?`, ...where, steps);
+  const stages = JSON.stringify(build.stages);
+  const here = "context = ? AND dockerfile = ?";
+  database.run(`DELETE FROM history_build WHERE ${here} AND stages = ?`, context, dockerfile, stages);
   database.run(
-    "INSERT INTO history_run (context, dockerfile, text, stage, at, steps) VALUES (?, ?, ?, ?, ?, ?)",
-    ...[context, dockerfile, text, run.stage, run.at, steps],
+    "INSERT INTO history_build (context, dockerfile, text, at, stages, key) VALUES (?, ?, ?, ?, ?, ?)",
+    ...[context, dockerfile, text, build.at, stages, build.key ?? null],
   );
-  database.run(
-    `DELETE FROM history_run WHERE ${here} AND id NOT IN (SELECT id FROM history_run WHERE ${here} ORDER BY id DESC LIMIT ${RUNS_MAX})`,
-    ...where,
-    ...where,
-  );
-  database.run(`DELETE FROM history_run WHERE id <= (SELECT max(id) FROM history_run) - ${ROWS_MAX}`);
+  const last = `SELECT id FROM history_build WHERE ${here} ORDER BY ${LAST_MADE} DESC, id DESC LIMIT ${BUILDS_MAX}`;
+  const place = [context, dockerfile];
+  database.run(`DELETE FROM history_build WHERE ${here} AND id NOT IN (${last})`, ...place, ...place);
+  database.run(`DELETE FROM history_build WHERE id <= (SELECT max(id) FROM history_build) - ${ROWS_MAX}`);
 }
 
-/** A stage of the build under way beside the ways in which it was built before. */
+/** A stage of the build under way beside the ways in which it was built before, the last one first. */
 export class StagePast {
-  readonly runs: readonly StageRun[];
+  readonly runs: readonly (readonly RunStep[])[];
   readonly #pairs: readonly ReadonlyMap<number, number>[];
   readonly #order: ReadonlyMap<Digest, number>;
-  readonly #kept = new Set<Digest>();
+  readonly #kept: ReadonlySet<Digest>;
 
-  constructor(steps: readonly (Aligned & { readonly id: Digest })[], runs: readonly StageRun[]) {
+  constructor(steps: readonly (Aligned & { readonly id: Digest })[], runs: readonly (readonly RunStep[])[]) {
     this.runs = runs;
     this.#order = new Map(steps.map(({ id }, i) => [id, i]));
-    this.#pairs = runs.map((run) => align(steps, run.steps));
-    for (const [n, pairs] of this.#pairs.entries())
-      for (const index of pairs.values()) {
-        const node = runs[n]?.steps[index]?.node;
-        if (node) this.#kept.add(node);
-      }
+    this.#pairs = runs.map((run) => align(steps, run));
+    this.#kept = new Set(
+      runs.flatMap((run, n) => [...(this.#pairs[n]?.values() ?? [])].flatMap((index) => run[index]?.node ?? [])),
+    );
   }
 
-  /** What the step ID was in each run that has it, the last one first. */
-  counterparts(id: Digest): readonly { readonly run: StageRun; readonly node: Digest }[] {
+  /** What the step ID was in each run; undefined where a run had it not. */
+  counterparts(id: Digest): readonly (Digest | undefined)[] {
     const order = this.#order.get(id);
     if (order === undefined) return [];
-    return this.runs.flatMap((run, n) => {
-      const node = run.steps[this.#pairs[n]?.get(order) ?? -1]?.node;
-      return node === undefined ? [] : [{ run, node }];
-    });
+    return this.runs.map((run, n) => run[this.#pairs[n]?.get(order) ?? -1]?.node);
   }
 
   /** Whether the step ID is what OLDER was; `added`: a run that had OLDER did not have the step. */
   match(id: Digest, older: Digest): "same" | "added" | "unknown" {
-    if (!this.#order.has(id)) return "unknown";
-    const having = this.runs.filter(({ steps }) => steps.some(({ node }) => node === older));
-    if (having.length === 0) return "unknown";
-    const nodes = new Map(this.counterparts(id).map(({ run, node }) => [run.id, node]));
-    if (having.some((run) => nodes.get(run.id) === older)) return "same";
-    return having.some((run) => nodes.has(run.id)) ? "unknown" : "added";
+    const nodes = this.counterparts(id);
+    const having = nodes.filter((_, n) => this.runs[n]?.some(({ node }) => node === older));
+    if (having.includes(older)) return "same";
+    return having.length > 0 && having.every((node) => node === undefined) ? "added" : "unknown";
   }
 
   /** Whether a step of this build is what OLDER was. */

@@ -1,10 +1,11 @@
 import type { Migration } from "../../store/index.js";
 
 /**
- * What steps were made of when they ran. A part is a text under its digest (a step, its variables, a directory of a selection) and `refs`
+ * What steps were made of when they ran. A part is a text under its digest (a step, its variables, a directory of a selection, the steps of a stage) and `refs`
  * the digests, as a JSON array, of those it names: what steps and builds have in common is kept once. `history_tree` says which directories
  * a selection is, by its content digest. `history_size` counts the parts, the UTF-16 units of their bodies, and how many parts the last sweep
- * left. `history_run` has a row for each way in which a stage was built, `steps` names the parts.
+ * left. `history_build` has a row for each way in which a Dockerfile was built: `stages` names of each stage the part with its steps, `key` is
+ * that of the result.
  */
 export const historyMigrations: readonly Migration[] = [
   {
@@ -24,15 +25,15 @@ export const historyMigrations: readonly Migration[] = [
      parts_kept INTEGER NOT NULL
    ) STRICT;
    INSERT INTO history_size VALUES (0, 0, 0);
-   CREATE TABLE history_run (
+   CREATE TABLE history_build (
      id INTEGER PRIMARY KEY AUTOINCREMENT,
      context TEXT NOT NULL,
      dockerfile TEXT NOT NULL,
      text TEXT NOT NULL,
-     stage TEXT NOT NULL,
      at INTEGER NOT NULL,
-     steps TEXT NOT NULL
+     stages TEXT NOT NULL,
+     key TEXT
    ) STRICT;
-   CREATE INDEX history_run_stage ON history_run (stage);`,
+   CREATE INDEX history_build_dockerfile ON history_build (dockerfile);`,
   },
 ];

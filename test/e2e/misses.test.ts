@@ -1,0 +1,263 @@
+import fs from "node:fs";
+import path from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import {
+  type BuildRequest,
+  type BuildResult,
+  createEngine,
+  type Engine,
+  type MissCause,
+} from "../../src/engine/index.js";
+import { BASE_LAYOUT, World } from "./world.js";
+
+const FILES = 24;
+
+/** Forty steps in two stages: most are copies, so that a build of them takes no time. */
+const DOCKERFILE = `ARG TAG=latest
+FROM base AS tools
+WORKDIR /tools
+COPY tools /tools
+RUN cat /tools/* > /made
+FROM base AS app
+ARG VERSION=1
+ENV MODE=fast
+WORKDIR /app
+${Array.from({ length: FILES }, (_, n) => `COPY f${n}.txt /app/`).join("\n")}
+COPY src /app/src
+COPY --from=extra x.txt /app/
+COPY --from=tools /made /app/
+COPY --chmod=644 flag.txt /flag
+COPY <<DOC /doc
+one
+DOC
+WORKDIR /later
+COPY link /later/
+WORKDIR /last
+COPY f0.txt f1.txt /last/
+SHELL ["/bin/sh", "-c"]
+RUN echo $VERSION > /version
+FROM app
+ARG TAG
+RUN <<END
+echo $TAG > /tag
+END
+`;
+
+let world: World;
+let engine: Engine;
+let context: string;
+let request: BuildRequest;
+
+beforeAll(async () => {
+  world = new World();
+  context = world.files({
+    Dockerfile: DOCKERFILE,
+    ".dockerignore": "*.tmp\n",
+    "tools/a": "a\n",
+    "tools/b": "b\n",
+    "src/main.js": "main\n",
+    "src/lib/util.js": "util\n",
+    "src/lib/more.js": "more\n",
+    "src/notes.md": "notes\n",
+    "flag.txt": "flag\n",
+    ...Object.fromEntries(Array.from({ length: FILES }, (_, n) => [`f${n}.txt`, `${n}\n`])),
+  });
+  fs.mkdirSync(path.join(context, "link"));
+  fs.symlinkSync("a", path.join(context, "link/to"));
+  world.files({ "x.txt": "x\n" }, "extra");
+  world.files({ "x.txt": "other\n" }, "extra2");
+  engine = await createEngine({ root: world.root, env: process.env });
+  await layout("base", "FROM base\nRUN echo 1 > /base\n", `oci-layout://${BASE_LAYOUT}:latest`);
+  request = {
+    context,
+    outputs: [],
+    buildContexts: { base: `oci-layout://${world.path("base")}:latest`, extra: world.path("extra") },
+  };
+  await engine.build(request);
+});
+afterAll(async () => {
+  await engine[Symbol.asyncDispose]();
+  await world[Symbol.asyncDispose]();
+});
+
+/** Writes a base image of its own. */
+async function layout(name: string, dockerfileText: string, base: string): Promise<void> {
+  const dest = world.path(name);
+  await engine.build({
+    context,
+    dockerfileText,
+    buildContexts: { base },
+    tags: ["latest"],
+    outputs: [{ type: "oci", dest, attrs: { tar: "false" } }],
+  });
+}
+
+const at = (name: string) => path.join(context, name);
+const write = (name: string, text: string) => fs.writeFileSync(at(name), text);
+const dockerfile = (from: string, to: string) => {
+  const text = fs.readFileSync(at("Dockerfile"), "utf8");
+  expect(text).toContain(from);
+  write("Dockerfile", text.replace(from, to));
+};
+
+/** All that the build names as a cause, each once. */
+function causes({ misses }: BuildResult): readonly MissCause[] {
+  const all = misses.flatMap(({ causes }) => causes.map(({ cause }) => cause));
+  return [...new Map(all.map((cause) => [JSON.stringify(cause), cause])).values()];
+}
+
+type Edit = {
+  readonly edit?: () => void | Promise<void>;
+  readonly request?: () => Partial<BuildRequest>;
+  readonly causes: readonly object[];
+};
+
+const file = (path: string, change: object) => ({ kind: "file", path, change });
+const EDITS: Readonly<Record<string, Edit>> = {
+  "content of a file": {
+    edit: () => write("src/lib/util.js", "changed\n"),
+    causes: [file("src/lib/util.js", { kind: "content" })],
+  },
+  "mode of a file": {
+    edit: () => fs.chmodSync(at("src/main.js"), 0o600),
+    causes: [file("src/main.js", { kind: "mode", from: "0644", to: "0600" })],
+  },
+  "mode of a directory": {
+    edit: () => fs.chmodSync(at("src/lib"), 0o700),
+    causes: [file("src/lib", { kind: "mode", from: "0755", to: "0700" })],
+  },
+  "a file renamed": {
+    edit: () => fs.renameSync(at("src/notes.md"), at("src/lib/read.md")),
+    causes: [file("src/lib/read.md", { kind: "renamed", from: "src/notes.md" })],
+  },
+  "a file deleted": {
+    edit: () => fs.rmSync(at("src/lib/more.js")),
+    causes: [file("src/lib/more.js", { kind: "deleted" })],
+  },
+  "a file added": {
+    edit: () => write("src/new.js", "new\n"),
+    causes: [file("src/new.js", { kind: "added" })],
+  },
+  "target of a link": {
+    edit: () => {
+      fs.rmSync(at("link/to"));
+      fs.symlinkSync("b", at("link/to"));
+    },
+    causes: [file("link/to", { kind: "target", from: "a", to: "b" })],
+  },
+  "a file that becomes a directory": {
+    edit: () => {
+      fs.rmSync(at("src/notes.md"));
+      fs.mkdirSync(at("src/notes.md"));
+    },
+    causes: [file("src/notes.md", { kind: "type", from: "file", to: "dir" })],
+  },
+  "a rule of the ignore file": {
+    edit: () => write(".dockerignore", "*.tmp\n**/*.md\n"),
+    causes: [file("src/notes.md", { kind: "ignored", rule: "**/*.md" })],
+  },
+  "an ARG": {
+    request: () => ({ buildArgs: { VERSION: "2" } }),
+    causes: [{ kind: "variable", variable: "ARG", name: "VERSION", from: "1", to: "2" }],
+  },
+  "a global ARG": {
+    request: () => ({ buildArgs: { TAG: "edge" } }),
+    causes: [{ kind: "variable", variable: "ARG", name: "TAG", from: "latest", to: "edge" }],
+  },
+  "an ENV": {
+    edit: () => dockerfile("ENV MODE=fast", "ENV MODE=slow"),
+    causes: [{ kind: "variable", variable: "ENV", name: "MODE", from: "fast", to: "slow" }],
+  },
+  "a flag": {
+    edit: () => dockerfile("--chmod=644", "--chmod=600"),
+    causes: [{ kind: "instruction", part: "--chmod", from: "644", to: "600" }],
+  },
+  "the body of a heredoc that is copied": {
+    edit: () => dockerfile("one\n", "two\n"),
+    causes: [{ kind: "instruction", part: "heredoc" }],
+  },
+  "the body of a heredoc that is run": {
+    edit: () => dockerfile("echo $TAG", "echo $TAG now"),
+    causes: [{ kind: "instruction", part: "heredoc" }],
+  },
+  "the command of a RUN": {
+    edit: () => dockerfile("echo $VERSION >", "echo v$VERSION >"),
+    causes: [
+      { kind: "instruction", part: "command", from: "echo $VERSION > /version", to: "echo v$VERSION > /version" },
+    ],
+  },
+  SHELL: {
+    edit: () => dockerfile('SHELL ["/bin/sh", "-c"]', 'SHELL ["/bin/sh", "-ec"]'),
+    causes: [{ kind: "instruction", part: "SHELL", from: "/bin/sh -c", to: "/bin/sh -ec" }],
+  },
+  "a named context": {
+    request: () => ({ buildContexts: { ...request.buildContexts, extra: world.path("extra2") } }),
+    causes: [
+      { kind: "context", name: "extra" },
+      { kind: "file", path: "x.txt", context: "extra", change: { kind: "content" } },
+    ],
+  },
+  "an earlier stage": {
+    edit: () => write("tools/b", "changed\n"),
+    causes: [file("tools/b", { kind: "content" })],
+  },
+  "two at once": {
+    edit: () => write("f20.txt", "changed\n"),
+    request: () => ({ buildArgs: { VERSION: "3" } }),
+    causes: [file("f20.txt", { kind: "content" }), { kind: "variable", variable: "ARG", name: "VERSION" }],
+  },
+  "a line added": {
+    edit: () => dockerfile("COPY src /app/src", "COPY f2.txt /added\nCOPY src /app/src"),
+    causes: [{ kind: "step", change: "added" }],
+  },
+  "a line removed": {
+    edit: () => dockerfile("COPY f12.txt /app/\n", ""),
+    causes: [{ kind: "step", change: "removed" }],
+  },
+  "a stage without the cache": {
+    request: () => ({ noCache: ["tools"] }),
+    causes: [{ kind: "no-cache", stage: "tools" }],
+  },
+  "the base image": {
+    edit: () => layout("base", "FROM base\nRUN echo 2 > /base\n", `oci-layout://${BASE_LAYOUT}:latest`),
+    causes: [{ kind: "image", from: expect.stringMatching(/^sha256:/), to: expect.stringMatching(/^sha256:/) }],
+  },
+};
+
+test.each(Object.entries(EDITS))("%s is named as the cause, and nothing else", async (_, { edit, ...expected }) => {
+  const saved = world.path("saved");
+  fs.cpSync(context, saved, { recursive: true, verbatimSymlinks: true });
+  await edit?.();
+  const changed = await engine.build({ ...request, ...expected.request?.() });
+  fs.rmSync(context, { recursive: true });
+  fs.renameSync(saved, context);
+  expect(causes(changed)).toEqual(expected.causes.map((cause) => expect.objectContaining(cause)));
+  expect((await engine.build(request)).misses).toEqual([]);
+});
+
+test("a file that is only touched is no cause of anything", async () => {
+  for (const name of ["f1.txt", "src/main.js"]) fs.utimesSync(at(name), 1, 1);
+  const { misses, steps } = await engine.build(request);
+  expect(misses).toEqual([]);
+  expect(steps.filter(({ cached }) => !cached)).toEqual([]);
+});
+
+test("the causes of a context that lies elsewhere are the place and what differs there", async () => {
+  const elsewhere = world.path("elsewhere");
+  fs.cpSync(context, elsewhere, { recursive: true, verbatimSymlinks: true });
+  fs.writeFileSync(path.join(elsewhere, "f23.txt"), "changed\n");
+  const moved = await engine.build({ ...request, context: elsewhere });
+  expect(causes(moved)).toEqual([
+    { kind: "context", from: context, to: elsewhere },
+    file("f23.txt", { kind: "content" }),
+  ]);
+});
+
+test("what was pruned is said to be", async () => {
+  await engine.prune({ all: true });
+  const { misses } = await engine.build(request);
+  expect(misses.length).toBeGreaterThan(30);
+  expect(
+    new Set(misses.flatMap(({ causes }) => causes.map(({ cause }) => JSON.stringify({ ...cause, at: 0 })))),
+  ).toEqual(new Set([JSON.stringify({ kind: "record", gone: "pruned", at: 0 })]));
+});
