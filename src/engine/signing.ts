@@ -20,8 +20,8 @@ export function checkSigning({ sign, outputs = [] }: BuildRequest): void {
  * missing or wrong, `unsupported` for a kind of key, or where sigstore-js is not installed.
  */
 export async function openSigningKey({ key: file, passphrase }: SigningSpec): Promise<SigningKey> {
-  const { KEY_BYTES_MAX, loadSigstore, readSigningKey } = await import("../sign/index.js");
-  await loadSigstore();
+  const { KEY_BYTES_MAX, prepareSigning, readSigningKey } = await import("../sign/index.js");
+  await prepareSigning();
   const pem = await readRegularFile(file, KEY_BYTES_MAX).catch((cause) => {
     throw new EngineError(errorCode(cause), `the signing key can't be read: ${messageOf(cause)}`, { cause });
   });

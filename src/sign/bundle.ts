@@ -56,8 +56,13 @@ function signedBytes(type: string, payload: Buffer): Buffer {
   return Buffer.concat([Buffer.from(`DSSEv1 ${Buffer.byteLength(type)} ${type} ${payload.length} `), payload]);
 }
 
-/** Loads sigstore-js; throws as `createBundle`. */
-export async function loadSigstore() {
+/** Loads sigstore-js, before there is something to sign; throws as `createBundle`. */
+export async function prepareSigning(): Promise<void> {
+  await loadSigstore();
+}
+
+// Not exported: sigstore-js is optional, so its types must not be among those of the package.
+async function loadSigstore() {
   try {
     const [sign, bundle] = await Promise.all([import("@sigstore/sign"), import("@sigstore/bundle")]);
     return { sign, bundle };
