@@ -192,6 +192,7 @@ class Thread {
   readonly #processes = new Map<number, Running>();
   #joined: Promise<unknown> | undefined;
   #nextId = 1;
+  #stopped = false;
 
   constructor(open: OpenThread) {
     this.#channel = open({
@@ -202,7 +203,12 @@ class Thread {
             ? error
             : new EngineError("internal", "a data-plane thread failed", { cause: error }),
         ),
-      exited: () => this.#fail(new EngineError("canceled", "the engine is closed")),
+      exited: () =>
+        this.#fail(
+          this.#stopped
+            ? new EngineError("canceled", "the engine is closed")
+            : new EngineError("internal", "a data-plane thread ended by itself"),
+        ),
     });
   }
 
@@ -264,6 +270,7 @@ class Thread {
   }
 
   async stop(): Promise<void> {
+    this.#stopped = true;
     await this.#channel.stop();
   }
 
