@@ -34,7 +34,7 @@ const ENODATA = 61;
 const EINTR = 4;
 const EAGAIN = 11;
 
-// <linux/mount.h>, <linux/sched.h>, <sys/file.h>, <linux/xattr.h>
+// <linux/mount.h>, <linux/sched.h>, <sys/file.h>, <fcntl.h>, <linux/xattr.h>
 export const MS_RDONLY = 1;
 export const MS_NOSUID = 2;
 export const MS_NODEV = 4;
@@ -50,6 +50,9 @@ export const CLONE_NEWNET = 0x40000000;
 const LOCK_SH = 1;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
+const F_OFD_SETLK = 37;
+const F_WRLCK = 1;
+const F_UNLCK = 2;
 const AT_FDCWD = -100;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const SYS_OPENAT2 = 437;
@@ -78,6 +81,7 @@ const library = lazy(() => {
     umask: int("umask", "uint"),
     mknod: int("mknod", "void *", "uint", "ulong"),
     flock: int("flock", "int", "int"),
+    fcntl: int("fcntl", "int", "int", "void *"),
     utimensat: int("utimensat", "int", "void *", "void *", "int"),
     lsetxattr: int("lsetxattr", "void *", "void *", "void *", "size_t", "int"),
     lremovexattr: int("lremovexattr", "void *", "void *"),
@@ -212,6 +216,33 @@ export function tryLock(fd: number, kind: "shared" | "exclusive"): boolean {
     if (errno === EAGAIN) return false;
     if (errno !== EINTR) throw new SystemCallError("flock", errno, `fd ${fd}`);
   }
+}
+
+/**
+ * Locks byte OFFSET of the open file FD (fcntl(2), F_OFD_SETLK), whether it is there or not, against other open files; non-blocking:
+ * whether the lock was taken. It ends with the last copy of FD.
+ */
+export function tryLockByte(fd: number, offset: bigint): boolean {
+  for (;;) {
+    if (library().fcntl(fd, F_OFD_SETLK, byteLock(F_WRLCK, offset)) === 0) return true;
+    const errno = library().errno();
+    if (errno === EAGAIN || errno === os.constants.errno.EACCES) return false;
+    if (errno !== EINTR) throw new SystemCallError("fcntl", errno, `fd ${fd}`);
+  }
+}
+
+/** Ends a lock of `tryLockByte`. */
+export function unlockByte(fd: number, offset: bigint): void {
+  check(library().fcntl(fd, F_OFD_SETLK, byteLock(F_UNLCK, offset)), "fcntl", () => `fd ${fd}`);
+}
+
+/** `struct flock` of one byte, from the beginning of the file. */
+function byteLock(type: number, offset: bigint): Buffer {
+  const lock = Buffer.alloc(32);
+  lock.writeInt16LE(type, 0);
+  lock.writeBigInt64LE(offset, 8);
+  lock.writeBigInt64LE(1n, 16);
+  return lock;
 }
 
 /** Makes everything written to FD's file system durable. Blocks: call it off the main thread. */

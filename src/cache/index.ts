@@ -16,6 +16,7 @@ export * from "./local-cache.js";
 
 export * from "./prune.js";
 export * from "./schema.js";
+export { createStepLocks } from "./step-locks.js";
 export { buryRecords } from "./tombstones.js";
 
 /** The history beside one build. Loaded when a step runs: a build in which nothing does, does without. */

@@ -17,7 +17,7 @@ import { createResult, type FileResult, type OpEnvironment } from "../ops/index.
 import type { HttpClient } from "../registry/index.js";
 import type { SigningKey } from "../sign/index.js";
 import type { DataPlane, LayerStore, StateDirs } from "../snapshot/index.js";
-import type { CacheKey, Job, Vertex } from "../solver/index.js";
+import type { CacheKey, Job, StepLocks, Vertex } from "../solver/index.js";
 import type { GitSource, HttpEntities, ImageSource } from "../sources/index.js";
 import type { Database } from "../store/index.js";
 import { type Attesting, attestationsOf } from "./attestations.js";
@@ -47,6 +47,7 @@ export interface BuildEngine {
   readonly imageSource: ImageSource;
   readonly cacheMounts: CacheMounts;
   readonly running: Flight<CacheKey, readonly FileResult[]>;
+  readonly stepLocks: StepLocks;
   readonly outputs: Outputs;
   readonly web: HttpClient;
   readonly entities: HttpEntities;

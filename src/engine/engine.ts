@@ -3,7 +3,13 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { type Clock, lazy, Scope, systemClock } from "../base/index.js";
-import { cacheMigrations, cacheMountMigrations, createCacheMounts, historyMigrations } from "../cache/index.js";
+import {
+  cacheMigrations,
+  cacheMountMigrations,
+  createCacheMounts,
+  createStepLocks,
+  historyMigrations,
+} from "../cache/index.js";
 import type { Executor } from "../executor/index.js";
 import type { FileResult } from "../ops/index.js";
 import {
@@ -150,6 +156,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     imageSource,
     cacheMounts,
     running,
+    stepLocks: scope.use(createStepLocks(dirs)),
     outputs,
     ...network,
     cdiDirectories: options.cdiDirectories,

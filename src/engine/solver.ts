@@ -91,7 +91,7 @@ async function openEnvironment(parts: RequestScope): Promise<OpEnvironment> {
 
 function openJob(environment: OpEnvironment, parts: RequestScope): Job<OpNode, FileResult> {
   const { engine, id, report, signal, onMade, onMiss, onOp = (op) => op } = parts;
-  const { owner, database, layers, clock, newId, running } = engine;
+  const { owner, database, layers, clock, newId, running, stepLocks } = engine;
   const open = (tree: FileResult["tree"]) => createResult({ kind: "tree", tree }, environment);
   const cache = createLocalCache<FileResult>({ database, layers, clock, newId, owner, build: id, open });
   const platform = hostPlatform(process.arch);
@@ -100,6 +100,8 @@ function openJob(environment: OpEnvironment, parts: RequestScope): Job<OpNode, F
     resolveOp: (vertex) => onOp(createOp(vertex.definition, platform, environment), vertex),
     caches: [cache],
     running,
+    // Whoever looks at a failed step may do so for hours: nobody else is to wait for that.
+    locks: environment.inspection ? undefined : stepLocks,
     progress: report,
     clock,
     signal,

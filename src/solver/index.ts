@@ -2,4 +2,5 @@ export type { AccountedInput, VertexAccount, VertexState } from "./account.js";
 export * from "./cache-manager.js";
 export * from "./job.js";
 export * from "./op.js";
+export * from "./step-locks.js";
 export * from "./vertex.js";

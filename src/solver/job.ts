@@ -4,6 +4,7 @@ import type { ProgressSink, VertexInfo } from "../progress/index.js";
 import type { VertexAccount } from "./account.js";
 import type { CacheKey, CacheManager } from "./cache-manager.js";
 import type { OpContext, ResolveOp, Result } from "./op.js";
+import type { StepLocks } from "./step-locks.js";
 import type { Vertex, VertexEdge } from "./vertex.js";
 import { type TaskScope, VertexTask } from "./vertex-task.js";
 
@@ -25,6 +26,8 @@ export interface JobOptions<D, R extends Result> {
   readonly caches: readonly [CacheManager<R>, ...CacheManager<R>[]];
   /** Shared by all jobs of a process: `createRunning`. */
   readonly running: Flight<CacheKey, readonly R[]>;
+  /** Shared with other processes: a step that runs already in one of them is waited for. Default: nobody is waited for. */
+  readonly locks?: StepLocks | undefined;
   readonly progress: ProgressSink;
   readonly clock: Clock;
   readonly signal?: AbortSignal | undefined;
@@ -70,6 +73,7 @@ class SolverJob<D, R extends Result> implements Job<D, R> {
     this.#scope = {
       caches: options.caches,
       running: options.running,
+      locks: options.locks,
       clock: options.clock,
       buildId: options.buildId,
       epoch: 0,

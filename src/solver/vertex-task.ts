@@ -1,14 +1,5 @@
-import {
-  type Clock,
-  type Digest,
-  digestOf,
-  EngineError,
-  errorCode,
-  type Flight,
-  lazy,
-  messageOf,
-} from "../base/index.js";
-import type { Outcome, VertexInfo } from "../progress/index.js";
+import { type Clock, type Digest, digestOf, EngineError, errorCode, type Flight, lazy } from "../base/index.js";
+import type { VertexInfo } from "../progress/index.js";
 import { KeptAccount, partId, type VertexAccount, WHOLE } from "./account.js";
 import {
   type CacheKey,
@@ -20,7 +11,9 @@ import {
   type InputPart,
 } from "./cache-manager.js";
 import type { CacheMap, InputKey, Op, OpContext, Result } from "./op.js";
+import type { StepLocks } from "./step-locks.js";
 import type { Vertex } from "./vertex.js";
+import { runOnce, type VertexRun } from "./vertex-run.js";
 
 /** Where a vertex's results are: a record of one of the build's caches. */
 interface Location<R extends Result> {
@@ -34,6 +27,8 @@ export interface TaskScope<R extends Result> {
   readonly caches: readonly [CacheManager<R>, ...CacheManager<R>[]];
   /** Shared by the builds of a process: a step that runs already for another build is waited for. */
   readonly running: Flight<CacheKey, readonly R[]>;
+  /** Shared with other processes; undefined where nobody is waited for. */
+  readonly locks: StepLocks | undefined;
   readonly clock: Clock;
   /** Distinguishes runs that may not be shared with other builds. */
   readonly buildId: string;
@@ -266,7 +261,7 @@ export class VertexTask<R extends Result> {
     this.#blamed(async () => {
       const location = await this.locate();
       const loaded = location && (await this.#load(location));
-      return loaded ?? this.#run();
+      return loaded ? this.#own(loaded) : this.#run();
     }),
   );
 
@@ -287,7 +282,7 @@ export class VertexTask<R extends Result> {
 
   async #load({ cache, record }: Location<R>): Promise<readonly R[] | undefined> {
     try {
-      return this.#own(await cache.load(record, this.#context));
+      return await cache.load(record, this.#context);
     } catch (error) {
       const code = errorCode(error);
       if (code !== "not-found" && code !== "data-loss") throw error;
@@ -307,41 +302,37 @@ export class VertexTask<R extends Result> {
     if (!kept) return this.#own(await this.#scope.track(this.#op.exec(inputs, this.#context)));
     const content = await this.contentKey();
     const { key } = this.#ignoreCache ? content : await this.#freshKey();
-    const shared = this.#ignoreCache ? (`${key}@${this.#scope.buildId}` as CacheKey) : key;
-    const results = this.#own(await this.#scope.track(this.#execute(shared, inputs)));
-    this.#scope.onMade(this.info, results);
-    await this.#save(results);
+    const run: VertexRun<R> = {
+      key: this.#ignoreCache ? (`${key}@${this.#scope.buildId}` as CacheKey) : key,
+      shared: !this.#ignoreCache,
+      find: () => this.#foundSince(key),
+      exec: (signal) => this.#op.exec(inputs, { ...this.#context, signal }),
+      save: (results) => this.#save(results),
+      missed: () => {
+        this.#report(false);
+        this.account.state = "running";
+        return this.#scope.onMiss(this.account, this.#context);
+      },
+    };
+    const { results, found } = await this.#scope.track(runOnce(run, this.#scope, this.#context));
+    this.#own(results);
+    this.account.state = found ? "cached" : "ran";
+    if (found) this.#report(true);
+    else this.#scope.onMade(this.info, results);
+    if (!this.#saved) await this.#save(results);
     return results;
   }
 
-  /** Runs the op, or waits for another build that runs the same. */
-  async #execute(key: CacheKey, inputs: readonly R[]): Promise<readonly R[]> {
-    const { progress, signal } = this.#context;
-    const complete = (outcome: Outcome) =>
-      progress.emit({ type: "vertex-completed", vertex: this.info.digest, at: this.#scope.clock.now(), outcome });
-    this.#report(false);
-    progress.emit({ type: "vertex-started", vertex: this.info, at: this.#scope.clock.now() });
-    this.account.state = "running";
-    const explained = this.#scope.onMiss(this.account, this.#context);
-    try {
-      const exec = (signal: AbortSignal) => this.#op.exec(inputs, { ...this.#context, signal });
-      const results = await this.#scope.running.do(key, exec, { signal });
-      await explained;
-      this.account.state = "ran";
-      complete({ kind: "done" });
-      return results;
-    } catch (error) {
-      await explained;
-      complete(
-        errorCode(error) === "canceled" || signal.aborted
-          ? { kind: "canceled" }
-          : { kind: "error", message: messageOf(error) },
-      );
-      throw error;
-    }
+  /** What another process has made of the same inputs since this one looked. */
+  async #foundSince(key: CacheKey): Promise<readonly R[] | undefined> {
+    const [cache] = this.#scope.caches;
+    const record = await cache.find(key, this.#context);
+    const results = record && (await this.#load({ cache, record }));
+    if (results) this.#saved = { cache, record };
+    return results;
   }
 
-  /** Keeps the results under every key that a later build may ask with. */
+  /** Keeps the results, once, under every key that a later build may ask with. */
   async #save(results: readonly R[]): Promise<void> {
     const contentKey = await this.contentKey();
     const keys = [await this.definitionKey(), contentKey, this.#ignoreCache ? undefined : await this.#freshKey()];

@@ -46,7 +46,8 @@ function graph(
     const op = ops[i] ?? 0;
     toys.push({
       name: `v${i}`,
-      key: isSource ? undefined : `op${op}`,
+      // Where the text tells the vertex, no other one may be found in its place.
+      key: isSource ? undefined : `op${op}${versions.length > 0 ? ` of v${i}` : ""}`,
       kept: !isSource,
       inputs: used.flatMap(({ toy }) => toy ?? []),
       by: used.map(({ by }) => by),

@@ -1,4 +1,5 @@
-import { type Digest, digestOf, EngineError, type Flight } from "../../src/base/index.js";
+import { canceled, type Digest, digestOf, EngineError, type Flight } from "../../src/base/index.js";
+import type { ProgressEvent } from "../../src/progress/index.js";
 import {
   type CacheKey,
   type CacheManager,
@@ -9,6 +10,7 @@ import {
   type InputKey,
   type Op,
   type Result,
+  type StepLocks,
   type Vertex,
 } from "../../src/solver/index.js";
 
@@ -43,6 +45,55 @@ interface Stored {
   readonly record: CacheRecord;
   readonly texts: readonly string[];
   readonly contents: Map<string, Digest>;
+}
+
+export interface BuildOptions {
+  readonly id?: string;
+  readonly signal?: AbortSignal;
+  /** The process that builds, where that is not the one that all builds share. */
+  readonly machine?: Process;
+}
+
+/** What a process of its own has, and the events of its builds. */
+export class Process {
+  readonly events: string[] = [];
+  readonly running: Flight<CacheKey, readonly Text[]> = createRunning<Text>();
+
+  constructor(readonly locks: StepLocks) {}
+
+  emit(event: ProgressEvent): void {
+    if (event.type === "status") this.events.push(`${event.id}${event.done ? " done" : ""}`);
+    else if (event.type === "vertex-started" || event.type === "vertex-cached")
+      this.events.push(`${event.vertex.name} ${event.type}`);
+    else if (event.type === "vertex-completed") this.events.push(`completed: ${event.outcome.kind}`);
+  }
+}
+
+/** Locks that processes share. */
+export function createLocks(): StepLocks & { readonly held: ReadonlySet<CacheKey> } {
+  const held = new Map<CacheKey, Promise<void>>();
+  return {
+    get held() {
+      return new Set(held.keys());
+    },
+    async take(key, { signal, onWait }) {
+      if (held.has(key)) onWait();
+      for (let holder = held.get(key); holder; holder = held.get(key)) {
+        await new Promise<void>((resolve, reject) => {
+          holder?.then(resolve);
+          signal?.addEventListener("abort", () => reject(canceled(signal)));
+        });
+      }
+      let free = () => {};
+      held.set(key, new Promise<void>((resolve) => (free = resolve)));
+      return {
+        [Symbol.dispose]() {
+          held.delete(key);
+          free();
+        },
+      };
+    },
+  };
 }
 
 /** A cache in memory, and what happened, in order. */
@@ -95,16 +146,14 @@ export class World {
   }
 
   /** Builds TOY; gives its text. What ran and was loaded stands in `log`. */
-  async build(
-    toy: Toy,
-    { id = `b${this.#nextId++}`, signal }: { id?: string; signal?: AbortSignal } = {},
-  ): Promise<string> {
+  async build(toy: Toy, { id = `b${this.#nextId++}`, signal, machine }: BuildOptions = {}): Promise<string> {
     const job = createJob<Toy, Text>({
       buildId: id,
       resolveOp: (vertex) => this.#op(vertex.definition),
       caches: [this.cache],
-      running: this.running,
-      progress: { emit() {} },
+      running: machine?.running ?? this.running,
+      locks: machine?.locks,
+      progress: machine ?? { emit() {} },
       clock: { now: () => 0 },
       ...(signal ? { signal } : {}),
     });

@@ -1,0 +1,55 @@
+import fs from "node:fs";
+import path from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { canceled, hexOf, systemCode, tryLockByte, unlockByte } from "../base/index.js";
+import type { StateDirs } from "../snapshot/index.js";
+import type { CacheKey, StepLocks } from "../solver/index.js";
+
+/**
+ * The locks of an engine on a state directory: bytes of one file, each at a place that its key says, held by the open file and so by
+ * the process. Nothing has to be removed after use. Disposing of it ends every lock.
+ */
+export function createStepLocks(dirs: StateDirs): StepLocks & Disposable {
+  let file: number | undefined;
+  return {
+    async take(key, { signal, onWait }) {
+      const offset = placeOf(key);
+      file ??= fs.openSync(path.join(dirs.root, LOCK_FILE), "a+", OWNER_ONLY);
+      for (let pause: number = BACK_OFF_MS.min, waits = false; ; pause = Math.min(2 * pause, BACK_OFF_MS.max)) {
+        if (signal?.aborted) throw canceled(signal);
+        const lock = tryTake(file, offset);
+        if (lock) return lock;
+        if (!waits) onWait();
+        waits = true;
+        await delay(pause, undefined, signal ? { signal } : {}).catch(() => undefined);
+      }
+    },
+    [Symbol.dispose]() {
+      if (file !== undefined) fs.closeSync(file);
+    },
+  };
+}
+
+const LOCK_FILE = "steps.lock";
+const OWNER_ONLY = 0o600;
+
+/** Bounds of the pause between tries for a lock that another process holds. Milliseconds. */
+const BACK_OFF_MS = { min: 5, max: 100 } as const;
+
+function tryTake(fd: number, offset: bigint): Disposable | undefined {
+  try {
+    if (!tryLockByte(fd, offset)) return undefined;
+  } catch (error) {
+    // A kernel without such locks: what two processes run at once is made twice, and as right as ever.
+    if (systemCode(error) === "EINVAL") return { [Symbol.dispose]() {} };
+    throw error;
+  }
+  return { [Symbol.dispose]: () => unlockByte(fd, offset) };
+}
+
+/** Hexadecimal digits of a key that tell its place: 60 bits, so that two keys hardly ever share one. */
+const PLACE_DIGITS = 15;
+
+function placeOf(key: CacheKey): bigint {
+  return BigInt(`0x${hexOf(key).slice(0, PLACE_DIGITS)}`);
+}
