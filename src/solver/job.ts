@@ -2,7 +2,7 @@ import { setMaxListeners } from "node:events";
 import { type Clock, EngineError, Flight, Scope } from "../base/index.js";
 import type { ProgressSink, VertexInfo } from "../progress/index.js";
 import type { VertexAccount } from "./account.js";
-import type { CacheKey, CacheManager } from "./cache-manager.js";
+import type { CacheKey, CacheManager, CacheRecord } from "./cache-manager.js";
 import type { OpContext, ResolveOp, Result } from "./op.js";
 import type { StepLocks } from "./step-locks.js";
 import type { Vertex, VertexEdge } from "./vertex.js";
@@ -18,6 +18,11 @@ export interface Job<D, R extends Result> extends AsyncDisposable {
   readonly steps: readonly { readonly vertex: VertexInfo; readonly cached: boolean }[];
   /** What every vertex counted by, inputs first. */
   accounts(): readonly VertexAccount[];
+  /**
+   * The records of every vertex that a cache has, also of those that nobody needed, inputs first; leased. Asked when all is solved. Nothing
+   * runs and no result is loaded for it.
+   */
+  records(): Promise<readonly CacheRecord[]>;
 }
 
 export interface JobOptions<D, R extends Result> {
@@ -101,6 +106,11 @@ class SolverJob<D, R extends Result> implements Job<D, R> {
 
   accounts(): readonly VertexAccount[] {
     return Array.from(this.#tasks.values(), (task) => task.account);
+  }
+
+  async records(): Promise<readonly CacheRecord[]> {
+    const { locateAll } = await import("./whereabouts.js");
+    return this.#track(locateAll([...this.#tasks.values()], this.#options.caches, { signal: this.#controller.signal }));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

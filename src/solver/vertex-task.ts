@@ -16,7 +16,7 @@ import type { Vertex } from "./vertex.js";
 import { runOnce, type VertexRun } from "./vertex-run.js";
 
 /** Where a vertex's results are: a record of one of the build's caches. */
-interface Location<R extends Result> {
+export interface Location<R extends Result> {
   readonly cache: CacheManager<R>;
   readonly record: CacheRecord;
 }
@@ -61,6 +61,7 @@ export class VertexTask<R extends Result> {
   readonly info: VertexInfo;
   readonly #op: Op<R>;
   readonly #inputs: readonly Input<R>[];
+  #located: Location<R> | undefined;
   readonly #ignoreCache: boolean;
   readonly #scope: TaskScope<R>;
   readonly #context: OpContext;
@@ -86,6 +87,19 @@ export class VertexTask<R extends Result> {
     this.account = new KeptAccount(this.info, vertex.ignoreCache, sources);
   }
 
+  get inputs(): readonly Input<R>[] {
+    return this.#inputs;
+  }
+
+  get context(): OpContext {
+    return this.#context;
+  }
+
+  /** Where this build found or kept the results; undefined as long as nobody has needed them. */
+  get location(): Location<R> | undefined {
+    return this.#saved ?? (this.account.isLost ? undefined : this.#located);
+  }
+
   readonly cacheMap = lazy(async () => {
     const map = await this.#op.cacheMap(this.#context);
     this.account.map = map;
@@ -93,8 +107,8 @@ export class VertexTask<R extends Result> {
   });
 
   /** Whether anything from here down runs whatever is in the cache: then definitions say nothing of what this build has there. */
-  readonly #rerun: () => Promise<boolean> = lazy(async () => {
-    const rerun = await Promise.all(this.#inputs.map(({ task }) => task.#rerun()));
+  readonly reruns: () => Promise<boolean> = lazy(async () => {
+    const rerun = await Promise.all(this.#inputs.map(({ task }) => task.reruns()));
     return this.#ignoreCache || rerun.includes(true);
   });
 
@@ -138,7 +152,7 @@ export class VertexTask<R extends Result> {
   /** The record's own content key where there is a record: it needs no input to be looked at. */
   async #portableIdentity(): Promise<CacheKey> {
     const map = await this.cacheMap();
-    if (map.kept && !this.account.isLost && !(await this.#rerun())) {
+    if (map.kept && !this.account.isLost && !(await this.reruns())) {
       const definition = await this.definitionKey();
       const location = definition && (await this.#find(definition.key));
       if (location) {
@@ -211,9 +225,10 @@ export class VertexTask<R extends Result> {
   readonly locate: () => Promise<Location<R> | undefined> = lazy(async () => {
     const map = await this.cacheMap();
     if (!map.kept || this.#ignoreCache) return undefined;
-    const location = (await this.#rerun()) ? await this.#locateFresh() : await this.#locatePortable();
+    const location = (await this.reruns()) ? await this.#locateFresh() : await this.#locatePortable();
     if (location) {
       this.account.key = location.record.contentKey;
+      this.#located = location;
       this.#reportCached();
     }
     return location;
