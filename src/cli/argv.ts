@@ -5,6 +5,8 @@ export interface FlagShape {
   readonly short?: string | undefined;
   readonly long?: string | undefined;
   readonly takesValue: boolean;
+  /** It may have a value, which then stands behind a `=`. */
+  readonly mayHaveValue?: boolean;
 }
 
 /**
@@ -23,7 +25,8 @@ export function normalizeWords(
     if (word === "--" || (firstOnly && !isFlag(word))) return [...normal, ...words.slice(i)];
     const [, name = word, value] = /^(--[^=]+|-[^-=])=(.*)$/s.exec(word) ?? [];
     const flag = flags.find(({ short, long }) => name === short || name === long);
-    if (flag === undefined || (value === undefined && !flag.takesValue)) normal.push(word);
+    if (flag?.mayHaveValue) normal.push(`${name}=${value ?? ""}`);
+    else if (flag === undefined || (value === undefined && !flag.takesValue)) normal.push(word);
     else if (flag.takesValue) {
       const given = value ?? words[++i];
       normal.push(name, ...(given === undefined ? [] : [given]));

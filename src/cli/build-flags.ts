@@ -46,5 +46,7 @@ export interface BuildFlags {
   readonly onError?: string;
   readonly check?: boolean;
   readonly call?: string;
+  /** Empty without a value. */
+  readonly plan?: string;
   readonly debug?: boolean;
 }

@@ -6,6 +6,7 @@ import type { BuildFlags } from "./build-flags.js";
 import { type Call, parseCall } from "./call.js";
 import { isAddress, withLentAccess } from "./context-address.js";
 import { type OutputTarget, parseOutput, withAnnotations, withPush } from "./output-flag.js";
+import { type PlanForm, parsePlan } from "./plan-report.js";
 import { parseResources } from "./resource-flags.js";
 import { parseSecret } from "./secret-flag.js";
 import { parseSign } from "./sign-flag.js";
@@ -30,6 +31,8 @@ export interface BuildInvocation {
   readonly shellOnError: boolean;
   /** What is asked instead of building; undefined: nothing. */
   readonly call: Call | undefined;
+  /** How it is told what would be done, instead of doing it; undefined: it is done. */
+  readonly plan: PlanForm | undefined;
   readonly quiet: boolean;
   readonly iidFile: string | undefined;
   readonly metadataFile: string | undefined;
@@ -70,6 +73,7 @@ export function parseBuild(flags: BuildFlags, contextPath: string | undefined, a
     progress: quiet ? "quiet" : parseProgress(flags.progress, ambient.env),
     shellOnError: flags.onError !== undefined && parseChoice(flags.onError, "--on-error", ON_ERROR) === "shell",
     call: callOf(flags),
+    plan: planOf(flags),
     quiet,
     iidFile: resolved(flags.iidfile, ambient.cwd),
     metadataFile: resolved(flags.metadataFile, ambient.cwd),
@@ -237,6 +241,12 @@ function callOf({ call, check }: BuildFlags): Call | undefined {
   const parsed = parseCall(call);
   if (check && parsed?.method !== "check") throw new UsageError("--check and --call cannot be used together");
   return parsed;
+}
+
+function planOf({ plan, call, check }: BuildFlags): PlanForm | undefined {
+  if (plan === undefined) return undefined;
+  if (call !== undefined || check) throw new UsageError("--plan and --call or --check cannot be used together");
+  return parsePlan(plan);
 }
 
 /** How progress is shown: what --progress says, else BUILDKIT_PROGRESS. */

@@ -79,7 +79,11 @@ function addBuild(program: Command, surroundings: Surroundings, done: (code: num
     .option("--metadata-file <file>", "write what was built to a file, as JSON")
     .option("--progress <type>", "auto, tty, plain, quiet, none or rawjson (BUILDKIT_PROGRESS)")
     .option("--check", "check the Dockerfile, build nothing")
-    .option("--call <method>", "build, check, outline or targets, the last three with ,format=json");
+    .option("--call <method>", "build, check, outline or targets, the last three with ,format=json")
+    .option(
+      "--plan [form]",
+      "say what would run, and why, and run nothing: text or json; exits with 3 unless all is cached",
+    );
   addSourceFlags(build);
   addSandboxFlags(build);
   addStepFlags(build);

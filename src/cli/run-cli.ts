@@ -82,7 +82,12 @@ function isNamed(command: Command, word: string | undefined): boolean {
 }
 
 function flagsOf(command: Command): readonly FlagShape[] {
-  return command.options.map(({ short, long, required }) => ({ short, long, takesValue: required }));
+  return command.options.map(({ short, long, required, optional }) => ({
+    short,
+    long,
+    takesValue: required,
+    mayHaveValue: optional,
+  }));
 }
 
 /** The sentence of a mistake in the command line. */

@@ -37,7 +37,7 @@ export async function openExplanations(explained: Explained): Promise<Explanatio
       const done = new Set<Digest>();
       for (const account of accounts) {
         history.add(drafts.draftOf(account));
-        if (account.state !== "running") done.add(account.vertex.digest);
+        if (account.state === "ran" || account.state === "cached") done.add(account.vertex.digest);
       }
       await history.save((id) => done.has(id));
     },

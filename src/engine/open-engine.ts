@@ -115,6 +115,15 @@ export class OpenEngine implements Engine {
     return this.#track(this.#cancelable(asked(), closable.signal));
   }
 
+  plan(request: BuildRequest): ReturnType<Engine["plan"]> {
+    const closable = this.#closable(request);
+    const planned = async () => {
+      using _ = this.#notices.listen(request.onProgress);
+      return await (await import("./plan.js")).planBuild(this.#parts, closable);
+    };
+    return this.#track(this.#cancelable(planned(), closable.signal));
+  }
+
   graphs(request: BuildRequest): ReturnType<Engine["graphs"]> {
     const closable = this.#closable(request);
     const graphs = async () => (await import("./graph-dump.js")).buildGraphs(this.#parts, closable);

@@ -141,6 +141,31 @@ export interface StepMiss extends Miss {
   readonly vertex: string;
 }
 
+/** What a build would do. */
+export interface BuildPlan {
+  /** Inputs first. */
+  readonly steps: readonly PlannedStep[];
+  /** The images whose layers steps would ask for and that are not here. */
+  readonly pulls: readonly PlannedPull[];
+  /** Whether no step would run. */
+  readonly isCached: boolean;
+}
+
+/** `depends`: whether it would run can't be told before the step (or the image) ON is there. */
+export type PlannedStep = { readonly name: string; readonly vertex: string } & (
+  | { readonly state: "cached"; readonly causes?: undefined }
+  /** `causes`: why, where an earlier build had the step; they are as of a `Miss`. */
+  | { readonly state: "run"; readonly causes?: Miss["causes"] }
+  | { readonly state: "depends"; readonly on: string; readonly causes?: undefined }
+);
+
+export interface PlannedPull {
+  readonly image: string;
+  readonly platform: string;
+  readonly layers: number;
+  readonly sizeBytes: number;
+}
+
 export interface BuildWarning {
   readonly rule?: string;
   readonly message: string;
@@ -282,6 +307,8 @@ export interface Engine extends AsyncDisposable {
   outline(request: BuildRequest): Promise<OutlineReport>;
   /** The stages of the Dockerfile. */
   targets(request: BuildRequest): Promise<TargetsReport>;
+  /** What `build` would do; nothing runs, is made or pulled, but base images are resolved. */
+  plan(request: BuildRequest): Promise<BuildPlan>;
   /** The graphs that `build` would solve, one a platform; base images are resolved, nothing is built. */
   graphs(request: BuildRequest): Promise<readonly BuildGraph[]>;
   /** The images of the local store. */

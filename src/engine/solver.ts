@@ -34,6 +34,8 @@ export interface RequestScope {
   readonly onMade?: ((vertex: VertexInfo, results: readonly FileResult[]) => void) | undefined;
   /** Told of a step that begins to run. Never rejects. */
   readonly onMiss?: JobOptions<OpNode, FileResult>["onMiss"];
+  /** Whether images may be pulled. Default: they may. */
+  readonly mayPull?: (() => boolean) | undefined;
   /** Who wants to look at steps that fail. */
   readonly inspection?: Inspection | undefined;
   /** Makes another op of one. */
@@ -81,6 +83,7 @@ async function openEnvironment(parts: RequestScope): Promise<OpEnvironment> {
     pulledBy: new Map(),
     contextDigests: new Map(),
     contentTrees: new Map(),
+    mayPull: parts.mayPull,
     onContext(scanId, vertex) {
       if (!report.contextOpened(scanId, vertex)) return;
       scope.defer(() => plane.read("forgetScan", { scanId }, { affinity: scanId }));

@@ -36,6 +36,8 @@ export interface OpEnvironment {
   readonly inspection?: Inspection | undefined;
   /** Which vertex speaks for a layer that has to be pulled. */
   readonly pulledBy: Map<LayerId, VertexInfo>;
+  /** False where a build is only planned: what is not here can't be looked at then (`Undecided`). Default: true. */
+  readonly mayPull?: (() => boolean) | undefined;
   readonly contextDigests: Map<string, Promise<Digest>>;
   /** The selections whose contents this build has looked at, by the digests of those: for explanations. */
   readonly contentTrees: Map<Digest, ContentTree>;

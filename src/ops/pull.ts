@@ -1,6 +1,6 @@
 import type { VertexInfo } from "../progress/index.js";
 import type { Tree } from "../snapshot/index.js";
-import type { OpContext } from "../solver/index.js";
+import { type OpContext, Undecided } from "../solver/index.js";
 import type { OpEnvironment } from "./environment.js";
 
 /** Fetches and unpacks what of TREE is missing, and shows it under the FROM that named the image. */
@@ -9,10 +9,15 @@ export async function ensureTree(
   environment: OpEnvironment,
   { signal, progress, vertex }: OpContext,
 ): Promise<void> {
-  const { clock, layers, pulledBy } = environment;
+  const { clock, layers, pulledBy, mayPull = () => true } = environment;
   const started = new Map<string, number>();
   const shown = new Map<string, VertexInfo>();
   const speaker = (layer: number): VertexInfo => pulledBy.get(layer) ?? vertex;
+  if (!mayPull()) {
+    const missing = tree.find((layer) => layers.info(layer).state !== "ready");
+    if (missing !== undefined) throw new Undecided(speaker(missing));
+    return;
+  }
   const open = (info: VertexInfo): void => {
     if (info.digest === vertex.digest || shown.has(info.digest)) return;
     shown.set(info.digest, info);

@@ -1,7 +1,7 @@
 export * from "./event.js";
 export { sourceExcerpt } from "./excerpt.js";
 export { formatBytes } from "./format.js";
-export { missText } from "./miss-text.js";
+export { missText, shownMiss, type ToldCauses } from "./miss-text.js";
 export { createPausable } from "./pausable.js";
 export * from "./plain.js";
 export * from "./quiet.js";

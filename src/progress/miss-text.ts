@@ -35,7 +35,8 @@ export function shownMiss({ causes, omitted }: Miss, number: number, told: ToldC
     } else (each.step === undefined ? alike : tellers).add(teller);
   }
   const isNews = fresh.length > 0;
-  const others = [...numbered("like", alike), ...numbered("follows from", tellers)];
+  const above = new Set([...tellers].filter((teller) => !alike.has(teller)));
+  const others = [...numbered("like", alike), ...numbered("follows from", above)];
   return { text: withOmitted([...fresh, ...others], isNews ? omitted : 0), isNews };
 }
 

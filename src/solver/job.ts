@@ -6,7 +6,7 @@ import type { CacheKey, CacheManager, CacheRecord } from "./cache-manager.js";
 import type { OpContext, ResolveOp, Result } from "./op.js";
 import type { StepLocks } from "./step-locks.js";
 import type { Vertex, VertexEdge } from "./vertex.js";
-import { type TaskScope, VertexTask } from "./vertex-task.js";
+import { type Plan, type TaskScope, VertexTask } from "./vertex-task.js";
 
 /** One build's solving: vertices become tasks, each asked at most once. Disposing of it releases every result. */
 export interface Job<D, R extends Result> extends AsyncDisposable {
@@ -16,6 +16,11 @@ export interface Job<D, R extends Result> extends AsyncDisposable {
   readonly failure: { readonly vertex: VertexInfo; readonly error: unknown } | undefined;
   /** Every vertex that ran or was found, in the order they were known, and whether it was cached. */
   readonly steps: readonly { readonly vertex: VertexInfo; readonly cached: boolean }[];
+  /**
+   * What `solve` would do for EDGES, of every vertex below them, inputs first. Nothing runs from here on, so that the job can solve nothing
+   * any more.
+   */
+  plan(edges: readonly VertexEdge<D>[]): Promise<readonly PlannedVertex[]>;
   /** What every vertex counted by, inputs first. */
   accounts(): readonly VertexAccount[];
   /**
@@ -23,6 +28,12 @@ export interface Job<D, R extends Result> extends AsyncDisposable {
    * runs and no result is loaded for it.
    */
   records(): Promise<readonly CacheRecord[]>;
+}
+
+/** `depends`: it can't be told before ON has run. What a source is needs no telling. */
+export interface PlannedVertex {
+  readonly account: VertexAccount;
+  readonly plan: Plan;
 }
 
 export interface JobOptions<D, R extends Result> {
@@ -82,6 +93,7 @@ class SolverJob<D, R extends Result> implements Job<D, R> {
       clock: options.clock,
       buildId: options.buildId,
       epoch: 0,
+      isDry: false,
       own: (result) => void this.#results.use(result),
       track: (work) => this.#track(work),
       onFailure: (vertex, error) => {
@@ -102,6 +114,29 @@ class SolverJob<D, R extends Result> implements Job<D, R> {
       while (this.#working.size > 0) await Promise.allSettled(this.#working);
       throw error;
     }
+  }
+
+  async plan(edges: readonly VertexEdge<D>[]): Promise<readonly PlannedVertex[]> {
+    this.#scope.isDry = true;
+    const plans = new Map<VertexTask<R>, Plan>();
+    const needed = edges.map(({ vertex }) => this.#task(vertex));
+    for (let task = needed.pop(); task !== undefined; task = needed.pop()) {
+      if (plans.has(task)) continue;
+      const plan = await task.plan();
+      plans.set(task, plan);
+      if (plan.kind !== "cached") needed.push(...task.sources);
+    }
+    const all = new Set<VertexTask<R>>();
+    const below = edges.map(({ vertex }) => this.#task(vertex));
+    for (let task = below.pop(); task !== undefined; task = below.pop()) {
+      if (all.has(task)) continue;
+      all.add(task);
+      below.push(...task.sources);
+    }
+    // What something cached is made from is not needed, be it in the cache or not.
+    return [...this.#tasks.values()]
+      .filter((task) => all.has(task))
+      .map((task) => ({ account: task.account, plan: plans.get(task) ?? { kind: "cached" } }));
   }
 
   accounts(): readonly VertexAccount[] {

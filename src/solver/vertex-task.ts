@@ -12,6 +12,7 @@ import {
 } from "./cache-manager.js";
 import type { CacheMap, InputKey, Op, OpContext, Result } from "./op.js";
 import type { StepLocks } from "./step-locks.js";
+import { Undecided } from "./undecided.js";
 import type { Vertex } from "./vertex.js";
 import { runOnce, type VertexRun } from "./vertex-run.js";
 
@@ -34,6 +35,8 @@ export interface TaskScope<R extends Result> {
   readonly buildId: string;
   /** Goes up when a record turned out to be lost: answers made from it are asked again. */
   epoch: number;
+  /** Whether nothing may run: whoever would asks for something that is undecided. */
+  isDry: boolean;
   /** Keeps a result until the build ends. */
   own(result: R): void;
   /** The build does not end before this has settled. */
@@ -52,6 +55,11 @@ interface Input<R extends Result> {
   readonly task: VertexTask<R>;
   readonly index: number;
 }
+
+/** What becomes of a vertex: `source` of one that is never looked up. */
+export type Plan =
+  | { readonly kind: "source" | "cached" | "run" }
+  | { readonly kind: "depends"; readonly on: VertexInfo };
 
 /**
  * One vertex within one build. Each question is answered at most once, and only if someone asks it, so that nothing is loaded, pulled
@@ -221,6 +229,24 @@ export class VertexTask<R extends Result> {
     return digest;
   }
 
+  get sources(): readonly VertexTask<R>[] {
+    return this.#inputs.map(({ task }) => task);
+  }
+
+  /** What would become of it, in a dry scope. */
+  async plan(): Promise<Plan> {
+    const { kept } = await this.cacheMap();
+    if (!kept) return { kind: "source" };
+    try {
+      const location = await this.locate();
+      if (!location) await this.contentKey(); // for whoever explains it
+      return { kind: location ? "cached" : "run" };
+    } catch (error) {
+      if (!(error instanceof Undecided)) throw error;
+      return this.#ignoreCache ? { kind: "run" } : { kind: "depends", on: error.vertex };
+    }
+  }
+
   /** Where the results are already, by definition first, by content second; undefined if only running the op can make them. */
   readonly locate: () => Promise<Location<R> | undefined> = lazy(async () => {
     const map = await this.cacheMap();
@@ -313,6 +339,7 @@ export class VertexTask<R extends Result> {
 
   async #run(): Promise<readonly R[]> {
     const { kept } = await this.cacheMap();
+    if (kept && this.#scope.isDry) throw new Undecided(this.info);
     const inputs = await Promise.all(this.#inputs.map(({ task, index }) => task.result(index)));
     if (!kept) return this.#own(await this.#scope.track(this.#op.exec(inputs, this.#context)));
     const content = await this.contentKey();

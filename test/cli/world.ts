@@ -3,6 +3,7 @@ import { runCli } from "../../src/cli/run-cli.js";
 import type { Output, StopSignal, Surroundings } from "../../src/cli/surroundings.js";
 import type {
   BuildGraph,
+  BuildPlan,
   BuildRequest,
   BuildResult,
   CheckReport,
@@ -22,6 +23,7 @@ interface FakeEngine {
   check?: CheckReport;
   outline?: OutlineReport | (() => Promise<OutlineReport>);
   targets?: TargetsReport;
+  plan?: BuildPlan;
   graphs?: readonly BuildGraph[];
   run?: (request: RunRequest) => Promise<number>;
   images?: ImageFake;
@@ -143,6 +145,10 @@ function fakeEngine(
     targets: async (request) => {
       asked.requests.push(request);
       return fake.targets ?? { targets: [], source: NO_SOURCE };
+    },
+    plan: async (request) => {
+      asked.requests.push(request);
+      return fake.plan ?? { steps: [], pulls: [], isCached: true };
     },
     graphs: async (request) => {
       asked.requests.push(request);

@@ -253,6 +253,39 @@ test("the causes of a context that lies elsewhere are the place and what differs
   ]);
 });
 
+test("a plan says what a build then does, and does nothing", async () => {
+  const made = () => fs.readdirSync(path.join(world.root, "layers")).toSorted();
+  const edit = { buildArgs: { TAG: "planned" } };
+  expect(await engine.plan(request)).toMatchObject({ isCached: true, pulls: [] });
+  const changed = { ...request, ...edit };
+  write("tools/a", "planned\n");
+  const before = made();
+  const plan = await engine.plan(changed);
+  expect(made()).toEqual(before);
+  expect(plan.isCached).toBe(false);
+  const { steps, misses } = await engine.build(changed);
+  const ran = new Set(steps.filter(({ cached }) => !cached).map(({ name }) => name));
+  for (const { name, state } of plan.steps) {
+    if (state === "cached") expect(ran).not.toContain(name);
+    if (state === "run") expect(ran).toContain(name);
+  }
+  expect(plan.steps.find(({ name }) => name.includes("COPY --from=tools"))).toMatchObject({
+    state: "depends",
+    on: expect.stringContaining("RUN cat"),
+  });
+  const told = new Map(misses.map(({ vertex, causes }) => [vertex, causes]));
+  for (const step of plan.steps) if (step.state === "run") expect(step.causes).toEqual(told.get(step.vertex));
+  write("tools/a", "a\n");
+});
+
+test("a plan on an empty cache says what would be pulled", async () => {
+  await using other = await createEngine({ root: world.path("other"), env: process.env });
+  const plan = await other.plan(request);
+  expect(plan.pulls).toMatchObject([{ image: expect.stringContaining("oci-layout://"), platform: "linux/amd64" }]);
+  expect(plan.pulls[0]?.sizeBytes).toBeGreaterThan(100_000);
+  expect(plan.steps.map(({ state }) => state)).not.toContain("cached");
+});
+
 test("what was pruned is said to be", async () => {
   await engine.prune({ all: true });
   const { misses } = await engine.build(request);

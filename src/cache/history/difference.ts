@@ -135,7 +135,8 @@ export class Differences {
 
   #input({ input, current }: CurrentInput, before: NodeInput, depth: number): readonly AttributedCause[] {
     if (!input.byContent || !before.byContent) return this.#upstream(current, before.node, depth);
-    if (input.content === before.content) return [];
+    const { content } = input;
+    if (content === undefined || before.content === undefined || content === before.content) return [];
     const older = this.#parts.node(before.node);
     if (older === undefined) return [];
     const sources = current.node.source || older.source ? sourceDifference(older, current.node) : [];

@@ -7,13 +7,14 @@ import type { BuildFlags } from "../build-flags.js";
 import { type BuildInvocation, parseBuild } from "../build-request.js";
 import { answerCall, type Call, callExitCode, callMetadata, callText } from "../call.js";
 import { loadProxyArgs } from "../docker-config.js";
-import { BROKEN_PIPE_CODE } from "../exit-codes.js";
+import { BROKEN_PIPE_CODE, PLAN_CODE } from "../exit-codes.js";
 import { failureOf } from "../failure.js";
 import { failureShell } from "../failure-shell.js";
 import { createImageLoader, type ImageLoader } from "../image-loader.js";
 import { familiarName } from "../image-name.js";
 import { failureMetadata, metadataOf, type ToldWarning } from "../metadata.js";
 import { isPushed, type OutputTarget } from "../output-flag.js";
+import { type PlanForm, planText } from "../plan-report.js";
 import { createRenderer } from "../renderers.js";
 import { listenForStop } from "../stopping.js";
 import type { Surroundings } from "../surroundings.js";
@@ -31,7 +32,7 @@ export async function buildCommand(
   const proxyArgs = loadProxyArgs(surroundings);
   const invocation = parseBuild(flags, contextPath, { env, cwd, proxyArgs, localPlatform: platform });
   // A question makes nothing that could go anywhere.
-  const targets = invocation.call ? undefined : invocation.outputs;
+  const targets = invocation.call || invocation.plan ? undefined : invocation.outputs;
   const loader = targets?.some(({ kind }) => kind === "load") ? await createImageLoader(env) : undefined;
   const outputs = targets && outputSpecs(targets, loader && loadSpec(loader, invocation.request), surroundings);
   const renderer = createRenderer(invocation.progress, surroundings, invocation.debug);
@@ -55,6 +56,7 @@ export async function buildCommand(
       onProgress,
       signal,
     };
+    if (invocation.plan) return await plan(invocation.plan, request, { invocation, renderer, surroundings });
     if (invocation.call) return await answer(invocation.call, request, { invocation, renderer, surroundings });
     const result = await build({ ...request, ...(outputs ? { outputs } : {}) }, invocation, surroundings);
     if (loader) await finished(loader.archive);
@@ -93,6 +95,23 @@ async function answer(
   surroundings.stdout.write(callText(call, answered));
   renderer.finish(answered.failure ?? { kind: "built", image: undefined, places: [] });
   return callExitCode(call, answered);
+}
+
+/** Tells on standard output what a build would do; the exit code. */
+async function plan(
+  form: PlanForm,
+  request: BuildRequest,
+  {
+    invocation,
+    renderer,
+    surroundings,
+  }: { invocation: BuildInvocation; renderer: Renderer; surroundings: Surroundings },
+): Promise<number> {
+  await using engine = await surroundings.openEngine(invocation.engine);
+  const planned = await engine.plan(request);
+  renderer.finish({ kind: "silent" });
+  surroundings.stdout.write(planText(planned, form));
+  return planned.isCached ? 0 : PLAN_CODE;
 }
 
 /** That the file can't be written hides no failure of the build. */

@@ -1,0 +1,62 @@
+import type { BuildPlan, PlannedStep } from "../engine/index.js";
+import { formatBytes, missText, printable, shownMiss, type ToldCauses } from "../progress/index.js";
+import { parseBoolean, parseChoice } from "./values.js";
+
+/** `--plan`: what is told instead of building, and how. */
+export type PlanForm = "text" | "json";
+
+const FORMS = ["text", "json"] as const;
+
+/** The value of --plan, empty where there is none; undefined where it is switched off. Throws UsageError. */
+export function parsePlan(value: string): PlanForm | undefined {
+  if (/^(?:1|0|t|f|true|false)$/i.test(value)) return parseBoolean(value, "--plan") ? "text" : undefined;
+  return value === "" ? "text" : parseChoice(value, "--plan", FORMS);
+}
+
+/** PLAN on standard output. */
+export function planText(plan: BuildPlan, form: PlanForm): string {
+  return form === "json" ? `${JSON.stringify(planJson(plan), undefined, 2)}\n` : planLines(plan).join("\n");
+}
+
+/** Version of the JSON form; goes up when something in it changes its meaning. */
+const PLAN_VERSION = 1;
+
+function planJson({ steps, pulls, isCached }: BuildPlan): object {
+  const told = steps.map(({ causes, ...step }) => ({
+    ...step,
+    ...(causes === undefined ? {} : { text: missText({ causes, omitted: 0 }), causes }),
+  }));
+  return { version: PLAN_VERSION, cached: isCached, steps: told, pulls };
+}
+
+function planLines({ steps, pulls }: BuildPlan): readonly string[] {
+  const told: ToldCauses = new Map();
+  const lines = steps.map(
+    (step, i) => `#${i + 1} ${printable(step.name)}\n   ${printable(stateText(step, i + 1, told))}`,
+  );
+  const pulled = pulls.map(
+    ({ image, platform, layers, sizeBytes }) =>
+      `would pull ${image} (${platform}): ${formatBytes(sizeBytes)} in ${layers} ${layers === 1 ? "layer" : "layers"}`,
+  );
+  return [...lines, ...pulled, `${summary(steps)}\n`];
+}
+
+function stateText(step: PlannedStep, number: number, told: ToldCauses): string {
+  switch (step.state) {
+    case "cached":
+      return "cached";
+    case "run": {
+      const { causes } = step;
+      return causes === undefined ? "will run" : `will run: ${shownMiss({ causes, omitted: 0 }, number, told).text}`;
+    }
+    case "depends":
+      return `depends on what ${step.on} gives`;
+  }
+}
+
+function summary(steps: readonly PlannedStep[]): string {
+  const count = (state: PlannedStep["state"]) => steps.filter((step) => step.state === state).length;
+  const depends = count("depends");
+  const tail = depends === 0 ? "" : `, ${depends} ${depends === 1 ? "depends" : "depend"} on what they give`;
+  return `${count("cached")} of ${steps.length} ${steps.length === 1 ? "step is" : "steps are"} cached, ${count("run")} would run${tail}`;
+}

@@ -1,0 +1,132 @@
+import { type Digest, Scope } from "../base/index.js";
+import { createDockerfileFrontend, type FrontendImage } from "../frontend/index.js";
+import type { OpNode } from "../llb/index.js";
+import { formatPlatform, hostPlatform } from "../oci/index.js";
+import type { ProgressEvent } from "../progress/index.js";
+import type { PlannedVertex, Vertex } from "../solver/index.js";
+import type { BuildEngine } from "./build.js";
+import { createCatalog } from "./catalog.js";
+import { openExplanations } from "./explanations.js";
+import { located } from "./failure.js";
+import { frontendRequest } from "./frontend-request.js";
+import { rootOf } from "./graph.js";
+import { type Preparation, prepare } from "./preparation.js";
+import { BuildReport } from "./report.js";
+import type { BuildPlan, BuildRequest, PlannedPull, PlannedStep } from "./request.js";
+import type { RequestSolver } from "./solver.js";
+
+/**
+ * What a build of REQUEST would do. Nothing runs, is made or pulled but the configs of base images, and the context and the Dockerfile
+ * where they come from the network.
+ */
+export async function planBuild(engine: BuildEngine, request: BuildRequest): Promise<BuildPlan> {
+  await using scope = new Scope();
+  const signal = request.signal ?? new AbortController().signal;
+  const id = engine.newId();
+  scope.defer(() => engine.layers.release(id));
+  const report = new BuildReport(engine.clock, request.onProgress);
+  const catalog = createCatalog(engine.imageSource, request.pull ?? false);
+  let isPlanning = false;
+  const prepared = await prepare({
+    ...{ engine, request, id, catalog, report, signal, scope },
+    mayPull: () => !isPlanning,
+    onWarning: (diagnostic, text) => report.warn(diagnostic, text),
+  });
+  try {
+    const frontend = createDockerfileFrontend();
+    const { images } = await frontend.solve(frontendRequest(request, prepared.inputs), prepared.bridge, { signal });
+    const solver = await prepared.solver();
+    isPlanning = true;
+    return await planOf({ engine, request, images, prepared, solver, signal });
+  } catch (error) {
+    throw located(error, prepared.inputs);
+  }
+}
+
+interface Planning {
+  readonly engine: BuildEngine;
+  readonly request: BuildRequest;
+  readonly images: readonly FrontendImage[];
+  readonly prepared: Preparation;
+  readonly solver: RequestSolver;
+  readonly signal: AbortSignal;
+}
+
+async function planOf(planning: Planning): Promise<BuildPlan> {
+  const { images, solver } = planning;
+  const known = new Map<Digest, Vertex<OpNode>>();
+  const roots = images.flatMap(({ definition }) => rootOf(definition, known) ?? []);
+  const planned = await solver.job.plan(roots);
+  const causes = await causesOf(planned, planning);
+  const kept = planned.filter(({ account }) => isStep(known.get(account.vertex.digest)));
+  const steps = kept.map((each) => plannedStep(each, causes));
+  const pulls = await pullsOf(planned, known, planning);
+  return { steps, pulls, isCached: kept.every(({ plan }) => plan.kind === "cached") };
+}
+
+/** Images and directories are there, or are pulled where they are needed. */
+function isStep(vertex: Vertex<OpNode> | undefined): boolean {
+  const op = vertex?.definition.op;
+  return op?.kind !== "source" || !/^(?:docker-image|oci-layout|local):/.test(op.identifier);
+}
+
+type Causes = ReadonlyMap<Digest, PlannedStep["causes"]>;
+
+/** Why steps would run, as the events of a build would tell it. */
+async function causesOf(planned: readonly PlannedVertex[], planning: Planning): Promise<Causes> {
+  const { engine, request, images, prepared, signal } = planning;
+  const causes = new Map<Digest, PlannedStep["causes"]>();
+  const running = planned.filter(({ plan }) => plan.kind === "run");
+  if (running.length === 0) return causes;
+  const emit = (event: ProgressEvent) => {
+    if (event.type === "vertex-missed") causes.set(event.vertex, event.miss.causes);
+  };
+  const explanations = await openExplanations({ engine, request, inputs: prepared.inputs, images });
+  for (const { account } of running)
+    await explanations.explain(account, { signal, vertex: account.vertex, progress: { emit } });
+  return causes;
+}
+
+function plannedStep({ account: { vertex }, plan }: PlannedVertex, causes: Causes): PlannedStep {
+  const step = { name: vertex.name, vertex: vertex.digest };
+  switch (plan.kind) {
+    case "depends":
+      return { ...step, state: "depends", on: plan.on.name };
+    case "run": {
+      const why = causes.get(vertex.digest);
+      return { ...step, state: "run", ...(why === undefined ? {} : { causes: why }) };
+    }
+    default:
+      return { ...step, state: "cached" };
+  }
+}
+
+/** The images whose files steps would ask for, as far as they are not here. */
+async function pullsOf(
+  planned: readonly PlannedVertex[],
+  known: ReadonlyMap<Digest, Vertex<OpNode>>,
+  { engine, solver: { environment }, signal }: Planning,
+): Promise<readonly PlannedPull[]> {
+  const sources = new Set<Digest>();
+  for (const { account, plan } of planned) {
+    if (plan.kind === "cached" || plan.kind === "source") continue;
+    for (const { vertex } of account.inputs.map((input) => input.account)) sources.add(vertex.digest);
+  }
+  const pulls: PlannedPull[] = [];
+  for (const digest of sources) {
+    const node = known.get(digest)?.definition;
+    if (node?.op.kind !== "source" || !/^(?:docker-image|oci-layout):/.test(node.op.identifier)) continue;
+    const platform = node.platform ?? hostPlatform(process.arch);
+    const { layers } = await environment.images.layers(node.op.identifier, platform, { signal });
+    const tree = await engine.layers.adopt(layers, environment.buildId);
+    const missing = tree.flatMap((layer) => {
+      const { state, image } = engine.layers.info(layer);
+      return state === "lazy" && image ? [image.descriptor.size] : [];
+    });
+    const image = node.op.identifier.replace(/^docker-image:\/\//, "");
+    const sizeBytes = missing.reduce((sum, size) => sum + size, 0);
+    if (missing.length > 0)
+      pulls.push({ image, platform: formatPlatform(platform), layers: missing.length, sizeBytes });
+  }
+  return pulls;
+}
