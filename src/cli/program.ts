@@ -6,6 +6,7 @@ import type { EngineFlags } from "./commands/engine-flags.js";
 import type { PruneFlags } from "./commands/prune.js";
 import type { RunFlags } from "./commands/run.js";
 import { addCommon, list } from "./common-flags.js";
+import { addExplain } from "./explain-command.js";
 import { addImageCommands } from "./image-commands.js";
 import { addImageToolCommands } from "./image-tool-commands.js";
 import { addRegistryCommands } from "./registry-commands.js";
@@ -34,6 +35,7 @@ export function createProgram(surroundings: Surroundings, done: (code: number) =
   addBuild(program, surroundings, done);
   addRun(program, surroundings, done);
   addShell(program, addBuildFlags, { surroundings, done });
+  addExplain(program, addBuildFlags, { surroundings, done });
   program.commandsGroup("Images:");
   addImageCommands(program, surroundings, done);
   program.commandsGroup("Registries:");

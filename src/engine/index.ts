@@ -11,6 +11,7 @@ export {
   type MissCause,
   type RecordLoss,
 } from "../base/index.js";
+export type { RecordedStep } from "../cache/index.js";
 export type { StepResources, Terminal } from "../executor/index.js";
 export type { ProgressEvent } from "../progress/index.js";
 export { createEngine } from "./engine.js";

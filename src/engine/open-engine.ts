@@ -14,6 +14,7 @@ import {
   type BuildResult,
   type CheckReport,
   type Engine,
+  type ExplainRequest,
   type OutlineReport,
   type RunRequest,
   type TargetsReport,
@@ -122,6 +123,12 @@ export class OpenEngine implements Engine {
       return await (await import("./plan.js")).planBuild(this.#parts, closable);
     };
     return this.#track(this.#cancelable(planned(), closable.signal));
+  }
+
+  explain(request: ExplainRequest): ReturnType<Engine["explain"]> {
+    const build = this.#closable(request.build);
+    const explained = async () => (await import("./explain-step.js")).explainStep(this.#parts, { ...request, build });
+    return this.#track(this.#cancelable(explained(), build.signal));
   }
 
   graphs(request: BuildRequest): ReturnType<Engine["graphs"]> {

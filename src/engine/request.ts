@@ -1,4 +1,5 @@
 import { EngineError, type ErrorCode, type Miss } from "../base/index.js";
+import type { RecordedStep } from "../cache/index.js";
 import type { StepResources, Terminal } from "../executor/index.js";
 import type { Outline, TargetInfo } from "../frontend/index.js";
 import type { ProgressSink, SourceExcerpt } from "../progress/index.js";
@@ -159,6 +160,21 @@ export type PlannedStep = { readonly name: string; readonly vertex: string } & (
   | { readonly state: "depends"; readonly on: string; readonly causes?: undefined }
 );
 
+/** A step of a build, and whose. `step`: `STAGE`, `STAGE:N`, `Dockerfile:LINE`, or the beginning of its digest. */
+export interface ExplainRequest {
+  readonly build: BuildRequest;
+  readonly step: string;
+}
+
+/** What a step was made of in the last two builds in which it was not the same; `older` is absent where it always was. */
+export interface StepExplanation {
+  readonly step: string;
+  readonly newer: RecordedStep;
+  readonly older: RecordedStep | undefined;
+  /** Why they differ. */
+  readonly causes: Miss["causes"];
+}
+
 export interface PlannedPull {
   readonly image: string;
   readonly platform: string;
@@ -309,6 +325,8 @@ export interface Engine extends AsyncDisposable {
   targets(request: BuildRequest): Promise<TargetsReport>;
   /** What `build` would do; nothing runs, is made or pulled, but base images are resolved. */
   plan(request: BuildRequest): Promise<BuildPlan>;
+  /** What a step of earlier builds was made of. Throws `not-found` for one that no build is known to have had. */
+  explain(request: ExplainRequest): Promise<StepExplanation>;
   /** The graphs that `build` would solve, one a platform; base images are resolved, nothing is built. */
   graphs(request: BuildRequest): Promise<readonly BuildGraph[]>;
   /** The images of the local store. */

@@ -11,6 +11,7 @@ import type {
   EngineOptions,
   OutlineReport,
   RunRequest,
+  StepExplanation,
   TargetsReport,
   UsageEntry,
 } from "../../src/engine/request.js";
@@ -24,6 +25,7 @@ interface FakeEngine {
   outline?: OutlineReport | (() => Promise<OutlineReport>);
   targets?: TargetsReport;
   plan?: BuildPlan;
+  explain?: StepExplanation;
   graphs?: readonly BuildGraph[];
   run?: (request: RunRequest) => Promise<number>;
   images?: ImageFake;
@@ -149,6 +151,10 @@ function fakeEngine(
     plan: async (request) => {
       asked.requests.push(request);
       return fake.plan ?? { steps: [], pulls: [], isCached: true };
+    },
+    explain: async (request) => {
+      asked.calls.push(request);
+      return fake.explain ?? { step: "", newer: { at: 0, name: "", facts: {} }, older: undefined, causes: [] };
     },
     graphs: async (request) => {
       asked.requests.push(request);

@@ -278,6 +278,23 @@ test("a plan says what a build then does, and does nothing", async () => {
   write("tools/a", "a\n");
 });
 
+test("the last two records of a step are shown side by side, by any of its addresses", async () => {
+  const build = { ...request, buildArgs: { VERSION: "explained" } };
+  await engine.build(build);
+  const lines = fs.readFileSync(at("Dockerfile"), "utf8").split("\n");
+  const line = lines.findIndex((each) => each.startsWith("RUN echo $VERSION")) + 1;
+  const explained = await engine.explain({ build: request, step: `Dockerfile:${line}` });
+  expect(explained).toMatchObject({
+    step: expect.stringContaining("RUN echo"),
+    newer: { facts: { "ARG VERSION": "explained", args: "/bin/sh -c echo $VERSION > /version" } },
+    older: { facts: { "ARG VERSION": expect.any(String) } },
+  });
+  expect(explained.causes[0]).toMatchObject({ cause: { kind: "variable", name: "VERSION", to: "explained" } });
+  expect(await engine.explain({ build: request, step: "app" })).toEqual(explained);
+  await expect(engine.explain({ build: request, step: "Dockerfile:2" })).rejects.toMatchObject({ code: "not-found" });
+  await expect(engine.explain({ build: request, step: "nothing" })).rejects.toMatchObject({ code: "not-found" });
+});
+
 test("a plan on an empty cache says what would be pulled", async () => {
   await using other = await createEngine({ root: world.path("other"), env: process.env });
   const plan = await other.plan(request);

@@ -9,11 +9,13 @@ import {
   type RecordLoss,
 } from "../../base/index.js";
 import type { ContentTree } from "../../snapshot/index.js";
+import type { CacheKey } from "../../solver/index.js";
 import type { Database } from "../../store/index.js";
 import type { Aligned } from "./alignment.js";
 import { type CurrentStep, Differences } from "./difference.js";
 import type { NodeInput, NotedVariable, StepDraft, StepNode } from "./node.js";
 import { Parts } from "./parts.js";
+import { compareRecorded, type RecordedNode, type StepComparison } from "./recorded.js";
 import { type BuildPlace, type PastBuild, pastBuilds, type RunStep, StagePast, writeBuild } from "./runs.js";
 import { mayBeSecret, told, toldText, untold } from "./shown.js";
 import { sweepHistory } from "./sweep.js";
@@ -35,6 +37,8 @@ export interface BuildHistory {
   has(id: Digest): boolean;
   /** Why the step ID was not in the cache; undefined where no earlier build is known that had its stage. */
   explain(id: Digest): Miss | undefined;
+  /** What the step ID was in the last builds; undefined where none is known that had it. It needs to be told of no vertex. */
+  compare(id: Digest): StepComparison | undefined;
   /** Remembers this build: of every stage the steps that were told of and that HAS_RESULT. */
   save(hasResult: (id: Digest) => boolean): Promise<void>;
 }
@@ -161,6 +165,21 @@ class History implements BuildHistory {
     );
     this.#pasts.set(outline.stage, past);
     return past;
+  }
+
+  compare(id: Digest): StepComparison | undefined {
+    const stage = this.#stageOf.get(id)?.stage ?? "";
+    const past = this.#past(id);
+    const parts = [...new Set(this.#builds().flatMap(({ stages }) => stages[stage] ?? []))];
+    const found = new Map<CacheKey, RecordedNode>();
+    for (const [n, node] of (past?.counterparts(id) ?? []).entries()) {
+      const build = this.#builds().find(({ stages }) => stages[stage] === parts[n]);
+      if (node === undefined || build === undefined) continue;
+      const key = this.#parts.node(node)?.key;
+      if (key !== undefined && !found.has(key)) found.set(key, { node, at: build.at, stages: build.stages });
+    }
+    const [newer, older] = [...found.values()];
+    return newer && compareRecorded(newer, older, this.#parts);
   }
 
   async save(hasResult: (id: Digest) => boolean): Promise<void> {

@@ -16,6 +16,7 @@ export interface BuildPlace {
 /** An earlier build: of each stage the part that lists its steps. */
 export interface PastBuild {
   readonly id: number;
+  readonly at: number;
   readonly stages: Readonly<Record<string, Digest>>;
 }
 
@@ -36,13 +37,13 @@ const LAST_MADE = `max(at, coalesce((SELECT max(record.used_at) FROM key_record 
 /** Builds at PLACE, the last one first; where there was none, those of the same Dockerfile in another context. */
 export function pastBuilds(database: Database, place: BuildPlace): readonly PastBuild[] {
   const select = (where: string, ...params: readonly string[]) =>
-    database.all<{ id: number; stages: string }>(
-      `SELECT id, stages FROM history_build WHERE ${where} ORDER BY ${LAST_MADE} DESC, id DESC LIMIT ${BUILDS_MAX}`,
+    database.all<{ id: number; at: number; stages: string }>(
+      `SELECT id, at, stages FROM history_build WHERE ${where} ORDER BY ${LAST_MADE} DESC, id DESC LIMIT ${BUILDS_MAX}`,
       ...params,
     );
   const here = select("context = ? AND dockerfile = ?", place.context, place.dockerfile);
   const rows = here.length > 0 ? here : select("dockerfile = ? OR text = ?", place.dockerfile, place.text);
-  return rows.map(({ id, stages }) => ({ id, stages: JSON.parse(stages) as PastBuild["stages"] }));
+  return rows.map(({ id, at, stages }) => ({ id, at, stages: JSON.parse(stages) as PastBuild["stages"] }));
 }
 
 /** Notes a build that was made at PLACE; KEY is that of its result. To be called in a transaction. */

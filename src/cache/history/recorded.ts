@@ -1,0 +1,122 @@
+import type { AttributedCause, Digest } from "../../base/index.js";
+import { type CurrentStep, Differences } from "./difference.js";
+import type { StepNode } from "./node.js";
+import type { Parts } from "./parts.js";
+import { StagePast } from "./runs.js";
+import { told, VALUE_MAX_LENGTH } from "./shown.js";
+
+/** What a step was made of in one build, for people: names and values, some of which are cut. */
+export interface RecordedStep {
+  /** When the first build that had it so ended, of those that are remembered. Milliseconds since the epoch. */
+  readonly at: number;
+  readonly name: string;
+  readonly facts: Readonly<Record<string, string>>;
+}
+
+/** The last two things that a step was, the later one first, and why they are not the same. */
+export interface StepComparison {
+  readonly newer: RecordedStep;
+  readonly older: RecordedStep | undefined;
+  readonly causes: readonly AttributedCause[];
+}
+
+/** One thing that a step was, in a build that had STAGES. */
+export interface RecordedNode {
+  readonly node: Digest;
+  readonly at: number;
+  readonly stages: Readonly<Record<string, Digest>>;
+}
+
+/** Puts what a step was in two builds side by side. */
+export function compareRecorded(
+  newer: RecordedNode,
+  older: RecordedNode | undefined,
+  parts: Parts,
+): StepComparison | undefined {
+  const node = parts.node(newer.node);
+  if (node === undefined) return undefined;
+  const step = recordedStep(node, newer.at, parts);
+  const before = older && parts.node(older.node);
+  if (older === undefined || before === undefined) return { newer: step, older: undefined, causes: [] };
+  const causes = causesBetween(newer, older, parts).map(({ cause, step: of }) =>
+    of === undefined || of.digest === newer.node ? { cause } : { cause, step: { name: of.name } },
+  );
+  return { newer: step, older: recordedStep(before, older.at, parts), causes };
+}
+
+function causesBetween(newer: RecordedNode, older: RecordedNode, parts: Parts): readonly AttributedCause[] {
+  const pasts = Object.entries(newer.stages).map(([stage, list]) => {
+    const steps = parts.steps(list).map((each) => ({ ...each, id: each.node }));
+    return new StagePast(steps, [parts.steps(older.stages[stage])]);
+  });
+  const differences = new Differences({
+    parts,
+    counterpart: ({ id }, node) =>
+      pasts.map((past) => past.match(id, node)).find((match) => match !== "unknown") ?? "unknown",
+    isKept: (node) => pasts.some((past) => past.keeps(node)),
+  });
+  const step = asCurrent(newer.node, parts, new Map());
+  return step ? differences.between(step, older.node) : [];
+}
+
+/** A step of an earlier build as if it were one of this build's; what it is built on is read when it is asked for. */
+function asCurrent(digest: Digest, parts: Parts, known: Map<Digest, CurrentStep>): CurrentStep | undefined {
+  const made = known.get(digest);
+  if (made) return made;
+  const node = parts.node(digest);
+  if (node === undefined) return undefined;
+  const step: CurrentStep = {
+    id: digest,
+    digest,
+    node,
+    get inputs() {
+      return node.inputs.flatMap((input) => asCurrent(input.node, parts, known) ?? []);
+    },
+    isStep: node.text !== undefined && node.source === undefined,
+    forced: undefined,
+    isFresh: false,
+    reason: () => undefined,
+  };
+  known.set(digest, step);
+  return step;
+}
+
+function recordedStep(node: StepNode, at: number, parts: Parts): RecordedStep {
+  const { name, key } = node;
+  const facts = [
+    ["key", key],
+    ...flattened("", node.op),
+    ...parts
+      .variables(node.variables)
+      .map((each) => [`${each.variable} ${each.name}`, each.isHidden ? "(not told)" : each.shown]),
+    ...node.inputs.map(({ role, node: input, content }) => [role, content ?? sourceText(parts.node(input))]),
+  ].filter((fact): fact is [string, string] => fact[1] !== undefined);
+  return { at, name, facts: Object.fromEntries(facts) };
+}
+
+/** What is there by name and key, which is all that counts of it. */
+function sourceText(node: StepNode | undefined): string | undefined {
+  if (node?.source?.kind === "image") return `${node.source.reference}@${node.source.digest}`;
+  return node && [node.name, node.key].filter(Boolean).join(" ");
+}
+
+/** The members of an op that say something, each by its path. */
+function flattened(path: string, value: unknown): (readonly [string, string])[] {
+  if (value === null || value === undefined || value === "" || value === false) return [];
+  if (typeof value !== "object") return [[path, told(String(value)).shown]];
+  const text = Array.isArray(value) && value.every((item) => typeof item === "string") ? value.join(" ") : undefined;
+  if (text !== undefined) return text === "" ? [] : [[path, told(text).shown.slice(0, VALUE_MAX_LENGTH)]];
+  if ("dest" in value && value.dest === "/" && "type" in value) return []; // the root of a process
+  return Object.entries(value).flatMap(([name, member]) =>
+    HIDDEN_MEMBERS.has(name)
+      ? []
+      : flattened(SILENT_MEMBERS.has(name) ? path : [path, name].filter(Boolean).join("."), member),
+  );
+}
+
+/** Members that only the engine reads, and those whose names say nothing. */
+const HIDDEN_MEMBERS: ReadonlySet<string> = new Set([
+  ...["kind", "input", "secondaryInput", "output", "timestamp", "followSymlink", "dirCopyContents", "createDestPath"],
+  ...["allowWildcard", "allowEmptyWildcard", "alwaysReplaceExistingDestPaths", "makeParents"],
+]);
+const SILENT_MEMBERS: ReadonlySet<string> = new Set(["exec", "file", "meta", "action"]);
