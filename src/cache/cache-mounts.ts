@@ -1,11 +1,23 @@
 import fs from "node:fs";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { type AbortOptions, type Clock, type Digest, EngineError, hexOf, tryLock } from "../base/index.js";
+import {
+  type AbortOptions,
+  type Clock,
+  canonicalJson,
+  type Digest,
+  digestOf,
+  EngineError,
+  hexOf,
+  tryLock,
+} from "../base/index.js";
 import type { LayerId, LayerStore, StateDirs, Workspace } from "../snapshot/index.js";
 import type { Database, Migration } from "../store/index.js";
 
-/** A cache mount is a layer directory that is never committed; `slot` tells private ones of the same key apart. */
+/**
+ * A cache mount is a layer directory that is never committed; `slot` tells private ones of the same key apart, `description` is its id.
+ * The layer's size is that of `measured_at`.
+ */
 export const cacheMountMigrations: readonly Migration[] = [
   {
     id: "cache-mount-1",
@@ -19,7 +31,13 @@ export const cacheMountMigrations: readonly Migration[] = [
      PRIMARY KEY (key, slot)
    ) STRICT, WITHOUT ROWID`,
   },
+  { id: "cache-mount-2", sql: "ALTER TABLE cache_mount ADD COLUMN measured_at INTEGER NOT NULL DEFAULT 0" },
 ];
+
+/** What a cache mount is known by: its id, and the digest of what it starts from if that is not nothing. */
+export function cacheMountKey(id: string, start: Digest | undefined): Digest {
+  return digestOf(canonicalJson({ id, start }));
+}
 
 export type CacheSharing = "shared" | "private" | "locked";
 
@@ -37,10 +55,36 @@ export interface CacheMount extends Disposable {
   readonly directory: string;
 }
 
+/** A cache mount's directory on this disk. */
+export interface StoredCacheMount {
+  readonly key: Digest;
+  readonly slot: number;
+  /** As the Dockerfile says it. */
+  readonly id: string;
+  readonly layer: LayerId;
+  /** Milliseconds since the epoch. */
+  readonly createdAt: number;
+  readonly usedAt: number;
+  /** Its size when it was measured last; undefined if it has been used since. */
+  readonly sizeBytes: number | undefined;
+}
+
+export type CacheMountName = Pick<StoredCacheMount, "key" | "slot">;
+
 export interface CacheMounts {
   acquire(request: CacheMountRequest, options?: AbortOptions): Promise<CacheMount>;
-  /** Forgets every cache mount that no step holds; their layers are then nobody's. */
-  clear(): Promise<void>;
+  /** All of them, by id. */
+  list(): readonly StoredCacheMount[];
+  /** Whether a step, of any process, holds it now. */
+  isInUse(mount: CacheMountName): boolean;
+  /** Keeps it from being used until the lock is disposed of; undefined while a step holds it. */
+  lock(mount: CacheMountName): Disposable | undefined;
+  /** Notes the size that a mount had when nobody held it. */
+  noteSize(mount: StoredCacheMount, sizeBytes: number): Promise<void>;
+  /** Removes it with its files; false if a step holds it. */
+  remove(mount: CacheMountName): Promise<boolean>;
+  /** Makes the workspace's layer the first directory of the cache mount KEY in place of the one it has. Throws `unavailable` while a step holds that. */
+  replace(mount: { readonly key: Digest; readonly id: string }, workspace: Workspace): Promise<void>;
 }
 
 /** Pause between tries for a lock that another step holds. */
@@ -67,22 +111,92 @@ export function createCacheMounts(options: CacheMountOptions): CacheMounts {
       }
       throw new EngineError("unavailable", `more than ${SLOTS_MAX} private directories of one cache mount`);
     },
-    async clear() {
-      for (const { key, slot } of options.database.all<{ key: Digest; slot: number }>(
-        "SELECT key, slot FROM cache_mount",
-      )) {
-        const fd = fs.openSync(lockFile(options, key, slot), "a");
-        try {
-          if (!tryLock(fd, "exclusive")) continue;
-          await options.database.transaction(() =>
-            options.database.run("DELETE FROM cache_mount WHERE key = ? AND slot = ?", key, slot),
-          );
-        } finally {
-          fs.closeSync(fd);
-        }
-      }
+    list: () =>
+      options.database
+        .all<MountRow>(
+          `SELECT key, slot, description, layer, cache_mount.created_at, used_at, measured_at, size_bytes
+           FROM cache_mount JOIN layer ON layer.id = layer ORDER BY description, key, slot`,
+        )
+        .map(stored),
+    isInUse(mount) {
+      const lock = lockNow(options, mount);
+      lock?.[Symbol.dispose]();
+      return lock === undefined;
     },
+    lock: (mount) => lockNow(options, mount),
+    noteSize: (mount, sizeBytes) => noteSize(options, mount, sizeBytes),
+    remove: (mount) => remove(options, mount),
+    replace: (mount, workspace) => replace(options, mount, workspace),
   };
+}
+
+type MountRow = {
+  readonly key: Digest;
+  readonly slot: number;
+  readonly description: string;
+  readonly layer: number;
+  readonly created_at: number;
+  readonly used_at: number;
+  readonly measured_at: number;
+  readonly size_bytes: number;
+};
+
+function stored(row: MountRow): StoredCacheMount {
+  const { key, slot, description: id, layer, created_at, used_at, measured_at, size_bytes } = row;
+  const sizeBytes = measured_at > used_at ? size_bytes : undefined;
+  return { key, slot, id, layer, createdAt: created_at, usedAt: used_at, sizeBytes };
+}
+
+async function noteSize(
+  { database, clock }: CacheMountOptions,
+  { key, slot, layer }: StoredCacheMount,
+  sizeBytes: number,
+): Promise<void> {
+  await database.transaction(() => {
+    database.run("UPDATE layer SET size_bytes = ? WHERE id = ?", sizeBytes, layer);
+    database.run("UPDATE cache_mount SET measured_at = ? WHERE key = ? AND slot = ?", clock.now(), key, slot);
+  });
+}
+
+async function remove(options: CacheMountOptions, { key, slot }: CacheMountName): Promise<boolean> {
+  using lock = lockNow(options, { key, slot });
+  if (!lock) return false;
+  const { database, layers } = options;
+  const layer = find(database, key, slot);
+  await database.transaction(() => database.run("DELETE FROM cache_mount WHERE key = ? AND slot = ?", key, slot));
+  if (layer !== undefined) await layers.remove([layer]);
+  fs.rmSync(lockFile(options, key, slot), { force: true });
+  return true;
+}
+
+async function replace(
+  options: CacheMountOptions,
+  { key, id }: { readonly key: Digest; readonly id: string },
+  workspace: Workspace,
+): Promise<void> {
+  const name = { key, slot: 0 };
+  using lock = lockNow(options, name);
+  if (!lock) throw new EngineError("unavailable", `the cache mount ${id} is in use by a running step`);
+  const before = find(options.database, key, name.slot);
+  await insert(options, { ...name, id }, workspace.layer);
+  if (before !== undefined) await options.layers.remove([before]);
+}
+
+/** The exclusive lock of a slot; undefined while somebody has it. */
+function lockNow(options: CacheMountOptions, { key, slot }: CacheMountName): Disposable | undefined {
+  const file = lockFile(options, key, slot);
+  for (;;) {
+    const fd = fs.openSync(file, "a");
+    const isTaken = !tryLock(fd, "exclusive");
+    if (!isTaken && isStill(fd, file)) return { [Symbol.dispose]: () => fs.closeSync(fd) };
+    fs.closeSync(fd);
+    if (isTaken) return undefined;
+  }
+}
+
+/** Whether FD is of the file of that name: a lock on one that was removed meanwhile locks nobody out. */
+function isStill(fd: number, file: string): boolean {
+  return fs.fstatSync(fd).ino === fs.statSync(file, { throwIfNoEntry: false })?.ino;
 }
 
 function lockFile({ dirs }: CacheMountOptions, key: Digest, slot: number): string {
@@ -98,15 +212,21 @@ interface Attempt {
 
 /** Takes the lock of a slot and its directory, which is made under an exclusive lock where it is missing. */
 async function tryAcquire({ request, slot, exclusive, options }: Attempt): Promise<CacheMount | undefined> {
-  const fd = fs.openSync(lockFile(options, request.key, slot), "a");
+  const file = lockFile(options, request.key, slot);
+  const fd = fs.openSync(file, "a");
   try {
     const known = find(options.database, request.key, slot);
     if (!tryLock(fd, exclusive || known === undefined ? "exclusive" : "shared")) {
       fs.closeSync(fd);
       return undefined;
     }
+    if (!isStill(fd, file)) {
+      fs.closeSync(fd);
+      return tryAcquire({ request, slot, exclusive, options });
+    }
     const layer = find(options.database, request.key, slot) ?? (await make({ request, slot, exclusive, options }));
-    if (!exclusive && !tryLock(fd, "shared")) {
+    // Changing the kind of a lock gives it up for a moment.
+    if (!exclusive && !(tryLock(fd, "shared") && isStill(fd, file))) {
       fs.closeSync(fd);
       return undefined;
     }
@@ -130,21 +250,29 @@ function find(database: Database, key: Digest, slot: number): LayerId | undefine
 }
 
 async function make({ request, slot, options }: Attempt): Promise<LayerId> {
-  const { database, layers, clock } = options;
+  const { layers } = options;
   const workspace = await layers.create([]);
   try {
     await request.fill(workspace);
-    await database.transaction(() => {
-      const now = clock.now();
-      database.run("UPDATE layer SET state = 'ready' WHERE id = ?", workspace.layer);
-      database.run(
-        "INSERT INTO cache_mount (key, slot, layer, description, created_at, used_at) VALUES (?, ?, ?, ?, ?, ?)",
-        ...[request.key, slot, workspace.layer, request.description, now, now],
-      );
-    });
+    await insert(options, { key: request.key, slot, id: request.description }, workspace.layer);
     return workspace.layer;
   } catch (error) {
     await layers.abandon(workspace);
     throw error;
   }
+}
+
+async function insert(
+  { database, clock }: CacheMountOptions,
+  { key, slot, id }: CacheMountName & { readonly id: string },
+  layer: LayerId,
+): Promise<void> {
+  await database.transaction(() => {
+    const now = clock.now();
+    database.run("UPDATE layer SET state = 'ready' WHERE id = ?", layer);
+    database.run(
+      "INSERT OR REPLACE INTO cache_mount (key, slot, layer, description, created_at, used_at) VALUES (?, ?, ?, ?, ?, ?)",
+      ...[key, slot, layer, id, now, now],
+    );
+  });
 }

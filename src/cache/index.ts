@@ -2,8 +2,10 @@ export {
   type CacheMount,
   type CacheMounts,
   type CacheSharing,
+  cacheMountKey,
   cacheMountMigrations,
   createCacheMounts,
+  type StoredCacheMount,
 } from "./cache-mounts.js";
 
 import type { BuildHistory, BuildHistoryOptions } from "./history/history.js";
@@ -15,10 +17,12 @@ export type { BuildPlace } from "./history/runs.js";
 export { historyMigrations } from "./history/schema.js";
 export * from "./local-cache.js";
 
+export * from "./policy.js";
 export * from "./prune.js";
 export * from "./schema.js";
 export { createStepLocks } from "./step-locks.js";
 export { buryRecords } from "./tombstones.js";
+export * from "./usage.js";
 
 /** The history beside one build. Loaded when a step runs: a build in which nothing does, does without. */
 export async function openBuildHistory(options: BuildHistoryOptions): Promise<BuildHistory> {

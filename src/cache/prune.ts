@@ -11,21 +11,26 @@ export function leasedRecords(database: Database, isAlive: (owner: string) => bo
   return new Set(leases.filter(({ owner }) => owners.get(owner)).map(({ target }) => target));
 }
 
-/**
- * Forgets every record that no living owner has leased, and the keys that name none any more; how many records that were. `at`: now, in
- * milliseconds since the epoch.
- */
+export interface PruneRecordsOptions extends AbortOptions {
+  /** Now, in milliseconds since the epoch. */
+  readonly at: number;
+  /** Only these. */
+  readonly only?: readonly string[];
+}
+
+/** Forgets records, but for those that a living owner has leased, and the keys that name none any more; how many records that were. */
 export async function pruneRecords(
   database: Database,
   isAlive: (owner: string) => boolean,
-  { at, ...options }: AbortOptions & { readonly at: number },
+  { at, only, ...options }: PruneRecordsOptions,
 ): Promise<number> {
   return database.transaction(() => {
     const leased = leasedRecords(database, isAlive);
-    const doomed = database.all<{ id: string }>("SELECT id FROM record").filter(({ id }) => !leased.has(id));
-    const ids = JSON.stringify(doomed.map(({ id }) => id));
-    buryRecords(database, "id IN (SELECT value FROM json_each(?))", [ids], { at, reason: "pruned" });
+    const candidates = only ?? database.all<{ id: string }>("SELECT id FROM record").map(({ id }) => id);
+    const doomed = JSON.stringify(candidates.filter((id) => !leased.has(id)));
+    const where = "id IN (SELECT value FROM json_each(?))";
+    const count = buryRecords(database, where, [doomed], { at, reason: "pruned" });
     database.run("DELETE FROM cache_key WHERE key NOT IN (SELECT key FROM key_record)");
-    return doomed.length;
+    return count;
   }, options);
 }

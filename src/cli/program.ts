@@ -208,6 +208,19 @@ function addStoreCommands(program: Command, surroundings: Surroundings, done: (c
   addCommon(program.command("prune"))
     .description("remove dangling images and build cache")
     .option("-a, --all", "every cached step and cache mount too; images that have names stay")
+    .addOption(
+      list(
+        "--filter <condition>",
+        "only what this holds of: until=24h, type=exec.cachemount, id=..., description~=...",
+      ),
+    )
+    .option("--max-used-space <bytes>", "remove the longest unused until no more is taken")
+    .option("--reserved-space <bytes>", "keep as much, whatever else is asked for")
+    .option("--min-free-space <bytes>", "remove the longest unused until so much of the disk is free")
+    .addOption(new Option("--keep-storage <bytes>").hideHelp())
+    .option("--dry-run", "list what would go, remove nothing")
+    .option("--verbose", "all that is known of what goes")
+    .option("--check", "remove nothing; list what is damaged or left over, and exit with 1 if there is any")
     .option("-f, --force", "do not ask")
     .action(async (_options: unknown, command: Command) => {
       const { pruneCommand } = await import("./commands/prune.js");
@@ -216,6 +229,8 @@ function addStoreCommands(program: Command, surroundings: Surroundings, done: (c
   addCommon(program.command("du"))
     .description("show what takes space")
     .option("-v, --verbose", "all that is known of each entry")
+    .addOption(list("--filter <condition>", "only what this holds of, as of prune"))
+    .option("--format <form>", "table, pretty, json, or a Go template")
     .action(async (_options: unknown, command: Command) => {
       const { duCommand } = await import("./commands/du.js");
       done(await duCommand(command.optsWithGlobals<DuFlags>(), surroundings));

@@ -66,6 +66,17 @@ export function parseBytes(text: string, flag: string): number {
   return bytes;
 }
 
+/** A duration as Go writes them (`48h`, `1h30m`), or seconds; in milliseconds. */
+export function parseDuration(text: string, flag: string): number {
+  if (/^\d{1,10}$/.test(text)) return Number(text) * 1000;
+  if (!/^(?:\d{1,10}(?:\.\d{1,9})?(?:h|m|s|ms))+$/.test(text))
+    throw new UsageError(`invalid value ${JSON.stringify(text)} for ${flag}: it is a duration such as 24h`);
+  const parts = text.matchAll(/([\d.]+)(h|ms|m|s)/g);
+  return [...parts].reduce((sum, [, count, unit = ""]) => sum + Number(count) * (UNITS_MS[unit] ?? 0), 0);
+}
+
+const UNITS_MS: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 };
+
 /** A positive whole number. */
 export function parseCount(text: string, flag: string): number {
   const count = Number(text);

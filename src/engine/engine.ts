@@ -170,6 +170,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     dirs,
     database,
     plane,
+    layers,
     store,
     images,
     references,

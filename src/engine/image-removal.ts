@@ -1,11 +1,12 @@
 import { type AbortOptions, type Digest, EngineError } from "../base/index.js";
 import { familiarReference, parseReference, readImageConfig, readManifestOrIndex } from "../oci/index.js";
 import type { StoredEntry } from "../store/index.js";
+import { leasedLayers, removeUnused } from "./garbage.js";
 import { chainIds } from "./image-contents.js";
 import { findImage, imageIdOf } from "./image-lookup.js";
 import type { PruneImagesRequest, RemovedImages, RemoveImageOptions } from "./image-requests.js";
 import { listImages } from "./images.js";
-import { leasedLayers, type PruneEngine, removeUnused } from "./prune.js";
+import type { PruneEngine } from "./prune.js";
 
 /** Takes a name away, or, with its last name or by its id, the image. Errors: `not-found`, `invalid`, `denied` where that needs force. */
 export async function removeImage(

@@ -11,7 +11,7 @@ export {
   type MissCause,
   type RecordLoss,
 } from "../base/index.js";
-export type { RecordedStep } from "../cache/index.js";
+export { parseUsageFilter, type RecordedStep, type UsageEntry, type UsageFilter } from "../cache/index.js";
 export type { StepResources, Terminal } from "../executor/index.js";
 export type { ProgressEvent } from "../progress/index.js";
 export { createEngine } from "./engine.js";
@@ -34,10 +34,12 @@ export {
   type PlatformChange,
   type PushedList,
 } from "./manifest-lists.js";
+export type { PruneRequest, PruneResult } from "./prune.js";
 export { type LoginRequest, login, logout } from "./registries.js";
 export * from "./request.js";
 export type { ShellPlaceName, ShellRequest } from "./shell.js";
 export { type SignRequest, type SignResult, signImages } from "./signing.js";
+export type { StoreFault } from "./verify.js";
 
 /** One build with an engine of its own, opened before and closed after it. */
 export async function build(request: BuildRequest, options: EngineOptions = {}): Promise<BuildResult> {

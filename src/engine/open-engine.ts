@@ -7,7 +7,7 @@ import type { LocalImages } from "./image-requests.js";
 import { createLocalImages } from "./local-images.js";
 import type { Notices } from "./notices.js";
 import { namespaceFact } from "./ownership.js";
-import { diskUsage, type PruneEngine, prune } from "./prune.js";
+import type { PruneEngine } from "./prune.js";
 import {
   BuildFailure,
   type BuildRequest,
@@ -149,12 +149,16 @@ export class OpenEngine implements Engine {
     return this.#track(this.#cancelable(shell(), closable.signal));
   }
 
-  prune(options: Parameters<Engine["prune"]>[0]): ReturnType<Engine["prune"]> {
-    return this.#track(prune(this.#pruning, options));
+  prune(request: Parameters<Engine["prune"]>[0]): ReturnType<Engine["prune"]> {
+    return this.#track(import("./prune.js").then(({ prune }) => prune(this.#pruning, request)));
   }
 
   diskUsage(): ReturnType<Engine["diskUsage"]> {
-    return diskUsage(this.#pruning);
+    return this.#track(import("./prune.js").then(({ diskUsage }) => diskUsage(this.#pruning)));
+  }
+
+  verify(): ReturnType<Engine["verify"]> {
+    return this.#track(import("./verify.js").then(({ verifyStore }) => verifyStore(this.#pruning)));
   }
 
   async info(): Promise<Readonly<Record<string, string>>> {

@@ -1,11 +1,13 @@
 import { EngineError, type ErrorCode, type Miss } from "../base/index.js";
-import type { RecordedStep } from "../cache/index.js";
+import type { RecordedStep, UsageEntry } from "../cache/index.js";
 import type { StepResources, Terminal } from "../executor/index.js";
 import type { Outline, TargetInfo } from "../frontend/index.js";
 import type { ProgressSink, SourceExcerpt } from "../progress/index.js";
 import type { FailedContainer } from "./failed-container.js";
 import type { LocalImages } from "./image-requests.js";
+import type { PruneRequest, PruneResult } from "./prune.js";
 import type { ShellRequest } from "./shell.js";
+import type { StoreFault } from "./verify.js";
 
 /** One build, as a value: what `ashlar build` makes of its flags, and what a library caller writes. */
 export interface BuildRequest {
@@ -334,10 +336,10 @@ export interface Engine extends AsyncDisposable {
   run(request: RunRequest): Promise<number>;
   /** A shell, or another program, in an image or where a step of a build has left off. The exit code is its own. */
   shell(request: ShellRequest): Promise<number>;
-  prune(options: {
-    readonly all: boolean;
-    readonly signal?: AbortSignal;
-  }): Promise<{ readonly freedBytes: number; readonly records: number }>;
+  prune(request: PruneRequest): Promise<PruneResult>;
+  /** What is damaged in the state directory, or left over; nothing is removed. */
+  verify(): Promise<readonly StoreFault[]>;
+  /** What takes room in the state directory: together as much as `du -s` says. */
   diskUsage(): Promise<readonly UsageEntry[]>;
   info(): Promise<Readonly<Record<string, string>>>;
 }
@@ -365,14 +367,4 @@ export interface RunRequest {
   readonly workdir?: string;
   readonly entrypoint?: string;
   readonly signal?: AbortSignal;
-}
-
-export interface UsageEntry {
-  readonly id: string;
-  readonly type: "record" | "image" | "blob" | "context" | "cachemount" | "git" | "log";
-  readonly description: string;
-  readonly sizeBytes: number;
-  readonly createdAt: number;
-  readonly lastUsedAt: number;
-  readonly inUse: boolean;
 }

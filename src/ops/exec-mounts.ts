@@ -1,5 +1,5 @@
-import { canonicalJson, type Digest, digestOf, EngineError, Scope } from "../base/index.js";
-import type { CacheMount } from "../cache/index.js";
+import { type Digest, EngineError, Scope } from "../base/index.js";
+import { type CacheMount, cacheMountKey } from "../cache/index.js";
 import type { StepMount } from "../executor/index.js";
 import type { ExecMount, ExecOp, SecretMount } from "../llb/index.js";
 import { plainCopy, type Tree, type Workspace } from "../snapshot/index.js";
@@ -128,7 +128,7 @@ export class StepMounts implements AsyncDisposable {
     const where = { environment: this.#environment, context: this.#context };
     const start = mount.input < 0 ? undefined : await digestOfSelection(this.#input(mount.input), everything, where);
     const options = { signal: this.#context.signal };
-    const key = digestOf(canonicalJson({ id, start }));
+    const key = cacheMountKey(id, start);
     const held = this.#held.get(key);
     if (held) return this.#select(held.directory, mount);
     const acquired = await cacheMounts.acquire(

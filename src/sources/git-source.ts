@@ -31,8 +31,8 @@ export type GitOptions = Pick<GitAccess, "signal" | "onLog">;
 export interface GitSource {
   /** The repositories for one build, to which the caller lends what opens them. TEMPORARY gives paths that nobody else has. */
   open(lent: GitLent): GitCheckouts;
-  /** Removes what was fetched, but for repositories in use; the bytes that freed. */
-  clear(): number;
+  /** Removes what was fetched from one remote; false if somebody uses it. */
+  remove(id: string): boolean;
   list(): readonly { readonly id: string; readonly sizeBytes: number; readonly usedAt: number }[];
 }
 
@@ -58,10 +58,7 @@ export function createGitSource(options: GitSourceOptions): GitSource {
   const { directory } = options;
   return {
     open: (lent) => new Checkouts(options, lent),
-    clear() {
-      const all = list(directory);
-      return all.reduce((freed, { id, sizeBytes }) => freed + (remove(directory, id) ? sizeBytes : 0), 0);
-    },
+    remove: (id) => remove(directory, id),
     list: () => list(directory),
   };
 }

@@ -352,10 +352,12 @@ describe("the commands of the store", () => {
   });
 
   it("shows what takes space", async () => {
+    const plain = { shared: false, mutable: false, parents: [] } as const;
     const usage = [
       {
         id: "r1",
-        type: "record",
+        ...plain,
+        type: "regular",
         description: "RUN make",
         sizeBytes: 2_000_000,
         createdAt: now - day,
@@ -364,8 +366,10 @@ describe("the commands of the store", () => {
       },
       {
         id: "b1",
-        type: "blob",
+        ...plain,
+        type: "exec.cachemount",
         description: "layer",
+        mutable: true,
         sizeBytes: 1_000_000,
         createdAt: now,
         lastUsedAt: now,
@@ -373,7 +377,7 @@ describe("the commands of the store", () => {
       },
     ] as const;
     const { out } = await finished(["du"], { engine: { usage } });
-    expect(out).toMatch(/^ID +TYPE +RECLAIMABLE +SIZE +LAST ACCESSED\nr1 +record +true +2\.00MB +About a minute ago\n/);
+    expect(out).toMatch(/^ID +RECLAIMABLE +SIZE +LAST ACCESSED\nr1 +true +2\.00MB +About a minute ago\nb1\* +false /);
     expect(out).toContain("Reclaimable:\t2.00MB\nTotal:\t\t3.00MB\n");
     expect((await finished(["du", "-v"], { engine: { usage } })).out).toContain("Description:  RUN make\n");
   });

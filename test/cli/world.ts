@@ -1,4 +1,5 @@
 import { Readable, Writable } from "node:stream";
+import type { UsageEntry } from "../../src/cache/index.js";
 import { runCli } from "../../src/cli/run-cli.js";
 import type { Output, StopSignal, Surroundings } from "../../src/cli/surroundings.js";
 import type {
@@ -13,8 +14,8 @@ import type {
   RunRequest,
   StepExplanation,
   TargetsReport,
-  UsageEntry,
 } from "../../src/engine/request.js";
+import type { StoreFault } from "../../src/engine/verify.js";
 import { ManualClock } from "../progress/stage.js";
 import { fakeImages, type ImageFake } from "./images-fake.js";
 
@@ -30,6 +31,7 @@ interface FakeEngine {
   run?: (request: RunRequest) => Promise<number>;
   images?: ImageFake;
   usage?: readonly UsageEntry[];
+  faults?: readonly StoreFault[];
 }
 
 export interface World {
@@ -171,9 +173,10 @@ function fakeEngine(
     images: fakeImages(fake.images ?? {}, asked.calls),
     prune: async (options) => {
       asked.calls.push(options);
-      return { freedBytes: 1_500_000, records: 2 };
+      return { freedBytes: 1_500_000, records: 2, entries: fake.usage ?? [] };
     },
     diskUsage: async () => fake.usage ?? [],
+    verify: async () => fake.faults ?? [],
     info: async () => ({ Runtime: "crun" }),
     [Symbol.asyncDispose]: async () => dispose(),
   };

@@ -440,7 +440,7 @@ describe("what was fetched", () => {
   it("is listed and removed", async () => {
     await checkout({});
     expect(source.list()).toMatchObject([{ sizeBytes: expect.any(Number) }]);
-    expect(source.clear()).toBeGreaterThan(0);
+    expect(source.list().map(({ id }) => source.remove(id))).toEqual([true]);
     expect(source.list()).toEqual([]);
     expect(fs.readdirSync(place("state"))).toEqual([]);
     expect(read(await checkout({}), "file")).toBe("second");

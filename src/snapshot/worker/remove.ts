@@ -37,13 +37,23 @@ function removeEntry(path: BytePath, removal: Removal): boolean {
     return false;
   }
   let isEmpty = true;
-  for (const name of fs.readdirSync(toBuffer(path), "latin1")) {
+  for (const name of unlessGone(() => fs.readdirSync(toBuffer(path), "latin1")) ?? []) {
     if (!removeEntry(join(path, name), removal)) isEmpty = false;
   }
   // Elsewhere than at the top, what was in the way has been moved.
   if (path === top && !isEmpty) return false;
-  fs.rmdirSync(toBuffer(path));
+  unlessGone(() => fs.rmdirSync(toBuffer(path)));
   return isEmpty;
+}
+
+/** Somebody else may be removing the same. */
+function unlessGone<T>(act: () => T): T | undefined {
+  try {
+    return act();
+  } catch (error) {
+    if (systemCode(error) !== "ENOENT") throw error;
+    return undefined;
+  }
 }
 
 /** An empty directory in PARENT. */

@@ -1,0 +1,46 @@
+import fs from "node:fs";
+import path from "node:path";
+import { systemCode } from "../base/index.js";
+
+/** What a file or directory itself takes on disk, in bytes; 0 where nothing can be seen. */
+export function bytesOnDisk(file: string): number {
+  return (look(file)?.blocks ?? 0) * BLOCK_BYTES;
+}
+
+/**
+ * What FILE and everything below it takes, each file once whatever its names. Without LINKED, files that have other names are left out:
+ * they are somebody else's.
+ */
+export function bytesOnDiskBelow(file: string, { linked = true }: { readonly linked?: boolean } = {}): number {
+  const counted = new Set<number>();
+  const visit = (at: string): number => {
+    const stat = look(at);
+    if (!stat) return 0;
+    if (stat.isDirectory()) return stat.blocks * BLOCK_BYTES + below(at).reduce((sum, each) => sum + visit(each), 0);
+    if (stat.nlink > 1 && (!linked || counted.has(stat.ino))) return 0;
+    counted.add(stat.ino);
+    return stat.blocks * BLOCK_BYTES;
+  };
+  return visit(file);
+}
+
+/** The unit of `st_blocks`. */
+const BLOCK_BYTES = 512;
+
+function look(file: string): fs.Stats | undefined {
+  return optional(() => fs.lstatSync(file, { throwIfNoEntry: false }));
+}
+
+function below(directory: string): string[] {
+  return (optional(() => fs.readdirSync(directory)) ?? []).map((name) => path.join(directory, name));
+}
+
+/** What lies in a user namespace is not seen from without, and anything may go while it is looked at. */
+function optional<T>(act: () => T): T | undefined {
+  try {
+    return act();
+  } catch (error) {
+    if (["ENOENT", "ENOTDIR", "EACCES", "ENAMETOOLONG"].includes(systemCode(error) ?? "")) return undefined;
+    throw error;
+  }
+}
