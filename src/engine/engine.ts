@@ -133,13 +133,17 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   const network = createNetworkSources({ env, searchPath, plane, dirs, database, clock });
   const { entities, gitSource } = network;
   scope.defer(() => network.web.close());
+  const unpublished = path.join(dirs.tmp, `${owner.id}-outputs`);
+  scope.defer(() => {
+    if (fs.existsSync(unpublished)) fs.rmSync(unpublished, { recursive: true, force: true });
+  });
   const outputs = createOutputs({
     plane,
     layers,
     store,
     images,
     clock,
-    dirs,
+    dirs: { ...dirs, tmp: unpublished },
     fetchLayer,
     registry,
     cores: coreCount(),
@@ -163,7 +167,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     clock,
     newId,
   };
-  await sweepDeadOwners({ dirs, layers, store, owner: owner.id });
+  await sweepDeadOwners({ dirs, layers, store, owner: owner.id, clock });
   await sweepStepNetworks({ plane, searchPath });
   await forgetUnsynced({ database, plane, clock, bootId: boot });
   const pruning: PruneEngine = {

@@ -47,6 +47,7 @@ export interface Outputs {
   readonly store: ContentStore;
   readonly images: ImageStore;
   readonly clock: Clock;
+  /** Temporary files have a directory of this engine's own. */
   readonly dirs: StateDirs;
   readonly fetchLayer: FetchLayer;
   readonly cores: number;

@@ -5,7 +5,7 @@ import type { GitSource, HttpEntities } from "../sources/index.js";
 import type { ContentStore, Database, ImageStore, ReferenceStore } from "../store/index.js";
 import { type Choice, chooseBy, diskOf, removeItems } from "./collection.js";
 import { type Inventory, LOGS_ID, type StoredItem, takeInventory } from "./inventory.js";
-import { isAlone } from "./sweep.js";
+import { isAlone, sweepTemporary } from "./sweep.js";
 
 export interface PruneEngine {
   readonly dirs: StateDirs;
@@ -62,7 +62,9 @@ export async function prune(engine: PruneEngine, request: PruneRequest): Promise
   if (dryRun) return { freedBytes: bytes, records: items.filter(isRecord).length, entries };
   const records = await removeItems(engine, items, options);
   if (all && !isConditional(request)) await engine.entities.clear(options);
-  await engine.store.sweep({ ...options, all: isAlone(engine.dirs, engine.owner) });
+  const alone = () => isAlone(engine.dirs, engine.owner) && engine.isBusy?.() !== true;
+  await engine.store.sweep({ ...options, isAlone: alone });
+  sweepTemporary(engine.dirs, engine.owner);
   const after = await takeInventory(engine, options);
   return { freedBytes: Math.max(before.totalBytes - after.totalBytes, 0), records, entries };
 }

@@ -1,5 +1,6 @@
 import fs from "node:fs";
 import path from "node:path";
+import type { Clock } from "../base/index.js";
 import { deadOwners, type LayerStore, ownerIsAlive, type StateDirs } from "../snapshot/index.js";
 import type { ContentStore } from "../store/index.js";
 
@@ -9,28 +10,46 @@ export interface Sweeping {
   readonly store: ContentStore;
   /** This engine's own id. */
   readonly owner: string;
+  readonly clock: Clock;
 }
 
 /**
  * Clears away what engines left that were killed: layers they were making, leases, temporary files, cgroups and runtime state. What a
  * living owner has is left alone. Cheap where nobody died.
  */
-export async function sweepDeadOwners({ dirs, layers, store, owner }: Sweeping): Promise<void> {
-  const locks = deadOwners(dirs.owners);
+export async function sweepDeadOwners({ dirs, layers, store, owner, clock }: Sweeping): Promise<void> {
+  const locks = deadOwners(dirs.owners, clock);
   const named = layers.owners().filter((id) => id !== owner && !ownerIsAlive(dirs.owners, id));
   const dead = [...new Set([...locks, ...named])];
   if (dead.length === 0) return;
   const { sweepExecutor } = await import("../executor/index.js");
   await sweepExecutor(dirs, (id) => ownerIsAlive(dirs.owners, id));
   await layers.takeOver(dead);
-  for (const name of fs.readdirSync(dirs.tmp)) {
-    if (dead.some((id) => name.startsWith(`${id}-`)))
-      fs.rmSync(path.join(dirs.tmp, name), { recursive: true, force: true });
-  }
+  sweepTemporary(dirs, owner);
   // Blobs being written carry no owner: only where nobody else is there are they all of the dead.
-  if (isAlone(dirs, owner)) await store.sweep({ all: true });
+  await store.sweep({ isAlone: () => isAlone(dirs, owner) });
   for (const id of locks) fs.rmSync(path.join(dirs.owners, id), { force: true });
 }
+
+/** Removes temporary files that no living engine has; OWNER is this one. */
+export function sweepTemporary(dirs: StateDirs, owner: string): void {
+  // What has no name of an owner is nobody's if, after it was seen, nobody else is there who could have made it.
+  const seen = [
+    ...fs.readdirSync(dirs.tmp).map((name) => path.join(dirs.tmp, name)),
+    ...fs.readdirSync(dirs.layers).flatMap((name) => (UNOWNED_LAYER.test(name) ? path.join(dirs.layers, name) : [])),
+  ];
+  const living = fs.readdirSync(dirs.owners).filter((id) => id === owner || ownerIsAlive(dirs.owners, id));
+  const alone = isAlone(dirs, owner);
+  for (const file of seen) {
+    const name = path.basename(file);
+    const isOwned = /^\d+-[0-9a-f]{8}-/.test(name);
+    if (isOwned ? !living.some((id) => name.startsWith(`${id}-`)) : alone)
+      fs.rmSync(file, { recursive: true, force: true });
+  }
+}
+
+/** Made to find out what the file system can do. */
+const UNOWNED_LAYER = /^probe-/;
 
 /** Whether no other engine runs on this state directory. */
 export function isAlone(dirs: StateDirs, owner: string): boolean {

@@ -164,11 +164,11 @@ async function unreferenced(engine: PruneEngine, options: AbortOptions): Promise
 }
 
 /** What living engines have is theirs; what can't be told apart counts only where there is no other. */
-function leftovers({ dirs, owner }: PruneEngine): StoreFault[] {
+function leftovers({ dirs, owner, clock }: PruneEngine): StoreFault[] {
   const owners = namesIn(dirs.owners).filter((id) => ownerIsAlive(dirs.owners, id));
   const isOwned = (name: string) => owners.some((id) => name === id || name.startsWith(`${id}-`));
   const alone = isAlone(dirs, owner);
-  const dead = deadOwners(dirs.owners).map((id) => path.join(dirs.owners, id));
+  const dead = deadOwners(dirs.owners, clock).map((id) => path.join(dirs.owners, id));
   const ingest = path.join(dirs.root, "ingest");
   const run = namesIn(dirs.run).filter((name) => !isOwned(name));
   const temporary = alone ? namesIn(dirs.tmp).filter((name) => !isOwned(name)) : [];

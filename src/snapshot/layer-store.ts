@@ -209,8 +209,9 @@ class Layers implements LayerStore {
   async remove(tree: Tree): Promise<void> {
     const layer = tree.at(-1);
     if (layer === undefined) return;
-    await this.#options.plane.run("removeLayers", { layers: [layer] });
+    // The row goes first: nobody may find a layer of which only part is left.
     await this.#database.transaction(() => this.#database.run("DELETE FROM layer WHERE id = ?", layer));
+    await this.#options.plane.run("removeLayers", { layers: [layer] });
   }
 
   async adopt(layers: readonly ImageLayer[], build: string): Promise<Tree> {

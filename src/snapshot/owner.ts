@@ -1,6 +1,6 @@
 import fs from "node:fs";
 import path from "node:path";
-import { systemCode, tryLock } from "../base/index.js";
+import { type Clock, systemCode, tryLock } from "../base/index.js";
 
 /**
  * A running engine, as other processes see it: a lock file that its process holds (flock), so that it dies with the process, however
@@ -45,7 +45,15 @@ export function ownerIsAlive(directory: string, id: string): boolean {
   }
 }
 
-/** The ids of owners whose process is gone, their lock files still there. */
-export function deadOwners(directory: string): string[] {
-  return fs.readdirSync(directory).filter((id) => !id.startsWith(UNNAMED_PREFIX) && !ownerIsAlive(directory, id));
+/** The ids of owners whose process is gone, their lock files still there, and names of such files that never got to be anybody's. */
+export function deadOwners(directory: string, { now }: Clock): string[] {
+  const isYoung = (id: string): boolean => {
+    const { mtimeMs } = fs.statSync(path.join(directory, id), { throwIfNoEntry: false }) ?? { mtimeMs: 0 };
+    return now() - mtimeMs < UNNAMED_MS;
+  };
+  const names = fs.readdirSync(directory).filter((id) => !id.startsWith(UNNAMED_PREFIX) || !isYoung(id));
+  return names.filter((id) => !ownerIsAlive(directory, id));
 }
+
+/** A new owner's file is without a lock, and without its name, for less than this. Milliseconds. */
+const UNNAMED_MS = 60_000;

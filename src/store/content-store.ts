@@ -70,8 +70,8 @@ export interface ContentInfo {
 }
 
 export interface SweepOptions extends AbortOptions {
-  /** Nobody else writes here: what is unfinished belongs to nobody, however young. */
-  readonly all?: boolean;
+  /** Asked after looking: whether nobody else can have written what was seen, so that it belongs to nobody, however young. Default: somebody can. */
+  readonly isAlone?: () => boolean;
 }
 
 /** The blobs in `<root>/blobs/sha256/<hex>`. Folders are made when something is stored. */
@@ -177,9 +177,11 @@ class DiskStore implements ContentStore {
     await rm(this.path(digest), { force: true });
   }
 
-  async sweep({ signal, all = false }: SweepOptions = {}): Promise<number> {
+  async sweep({ signal, isAlone = () => false }: SweepOptions = {}): Promise<number> {
     let freedBytes = 0;
-    for (const name of (await present(readdir(this.#ingests))) ?? []) {
+    const seen = (await present(readdir(this.#ingests))) ?? [];
+    const all = isAlone();
+    for (const name of seen) {
       if (signal?.aborted) throw canceled(signal);
       const dir = path.join(this.#ingests, name);
       const data = path.join(dir, "data");
