@@ -80,6 +80,77 @@ test("a build with a cache gives what one without gives, over random graphs, edi
   );
 });
 
+/** What a vertex is for the cache: its op, and of each input its own identity or the content that is taken of it. */
+function identityOf(toy: Toy): string {
+  const inputs = toy.inputs.map((input, n) => {
+    if (toy.by[n] === "definition") return input.key === undefined ? evaluate(input) : identityOf(input);
+    return toy.by[n] === "first" ? evaluate(input).slice(0, 1) : evaluate(input);
+  });
+  return JSON.stringify([toy.key, toy.by, inputs]);
+}
+
+function below(toy: Toy): readonly Toy[] {
+  return [toy, ...toy.inputs.flatMap(below)];
+}
+
+test("whatever is edited and edited back, no step runs twice that is made of the same", async () => {
+  await fc.assert(
+    fc.asyncProperty(plans, builds, async (plan, history) => {
+      const world = new World();
+      const ops = plan.map(({ op }) => op);
+      const made = new Set<string>();
+      for (const { edits } of history) {
+        for (const { at, op } of edits) if (at < ops.length) ops[at] = op;
+        const toy = graph(plan, ops, new Set(), []);
+        world.log.length = 0;
+        await world.build(toy);
+        const known = new Map(below(toy).map((each) => [each.name, each]));
+        for (const line of world.log) {
+          const ran = known.get(line.replace(/^run /, ""));
+          if (!line.startsWith("run ") || ran?.key === undefined) continue;
+          const identity = identityOf(ran);
+          expect(made).not.toContain(identity);
+          made.add(identity);
+        }
+      }
+    }),
+    { numRuns: 200 },
+  );
+});
+
+test("a plan runs nothing, and says of every step what a build then does, or what it depends on", async () => {
+  await fc.assert(
+    fc.asyncProperty(plans, builds, async (plan, history) => {
+      const world = new World();
+      const ops = plan.map(({ op }) => op);
+      for (const { edits, noCache } of history) {
+        for (const { at, op } of edits) if (at < ops.length) ops[at] = op;
+        const toy = graph(plan, ops, new Set(noCache.filter((at) => at < plan.length)), []);
+        world.log.length = 0;
+        const planned = await world.plan(toy);
+        const sources = new Set(below(toy).flatMap(({ key, name }) => (key === undefined ? [name] : [])));
+        const ranAt = () =>
+          world.log.flatMap((line) => /^run (.*)/.exec(line)?.[1] ?? []).filter((name) => !sources.has(name));
+        expect(ranAt()).toEqual([]);
+        world.log.length = 0;
+        await world.build(toy);
+        const ran = new Set(ranAt());
+        for (const [name, state] of planned) {
+          if (state === "cached") expect(ran).not.toContain(name);
+          if (state === "run" && isAlone(name, toy)) expect(ran).toContain(name);
+        }
+      }
+    }),
+    { numRuns: 200 },
+  );
+});
+
+/** Whether no other vertex is made of the same: one of such runs for all. */
+function isAlone(name: string, toy: Toy): boolean {
+  const all = new Map(below(toy).map((each) => [each.name, identityOf(each)]));
+  return [...all.values()].filter((identity) => identity === all.get(name)).length === 1;
+}
+
 test("a second build of the same runs no kept step", async () => {
   await fc.assert(
     fc.asyncProperty(plans, async (plan) => {

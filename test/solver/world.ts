@@ -8,6 +8,7 @@ import {
   createRunning,
   type ExplainedKey,
   type InputKey,
+  type Job,
   type Op,
   type Result,
   type StepLocks,
@@ -146,8 +147,20 @@ export class World {
   }
 
   /** Builds TOY; gives its text. What ran and was loaded stands in `log`. */
-  async build(toy: Toy, { id = `b${this.#nextId++}`, signal, machine }: BuildOptions = {}): Promise<string> {
-    const job = createJob<Toy, Text>({
+  async build(toy: Toy, options: BuildOptions = {}): Promise<string> {
+    await using job = this.#job(options);
+    return (await job.solve({ vertex: vertexOf(toy, new Map()), index: 0 })).text;
+  }
+
+  /** What a build of TOY would do, by name. */
+  async plan(toy: Toy): Promise<ReadonlyMap<string, string>> {
+    await using job = this.#job({});
+    const planned = await job.plan([{ vertex: vertexOf(toy, new Map()), index: 0 }]);
+    return new Map(planned.map(({ account, plan }) => [account.vertex.name, plan.kind]));
+  }
+
+  #job({ id = `b${this.#nextId++}`, signal, machine }: BuildOptions): Job<Toy, Text> {
+    return createJob<Toy, Text>({
       buildId: id,
       resolveOp: (vertex) => this.#op(vertex.definition),
       caches: [this.cache],
@@ -157,8 +170,6 @@ export class World {
       clock: { now: () => 0 },
       ...(signal ? { signal } : {}),
     });
-    await using _ = job;
-    return (await job.solve({ vertex: vertexOf(toy, new Map()), index: 0 })).text;
   }
 
   #op(toy: Toy): Op<Text> {
