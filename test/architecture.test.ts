@@ -22,6 +22,7 @@ const ALLOWED: ReadonlyMap<string, readonly string[]> = new Map([
   ["attest", ["base", "oci", "llb"]],
   ["sign", ["base", "oci", "registry"]],
   ["exporters", ["base", "oci", "tar", "progress", "store", "snapshot", "registry", "session", "llb", "attest"]],
+  ["remote-cache", ["base", "oci", "store", "snapshot", "registry", "solver", "cache"]],
 ]);
 /** They wire: each may import every folder above and those before it here. */
 const WIRING = ["engine", "server", "cli"];

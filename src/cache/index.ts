@@ -21,6 +21,7 @@ export * from "./policy.js";
 export * from "./prune.js";
 export * from "./schema.js";
 export { createStepLocks } from "./step-locks.js";
+export { readRecords, type StoredRecord } from "./stored-records.js";
 export { buryRecords } from "./tombstones.js";
 export * from "./usage.js";
 

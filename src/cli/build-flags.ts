@@ -11,6 +11,8 @@ export interface BuildFlags {
   readonly cache?: boolean;
   /** The values of --no-cache-filter; commander's `true` where there are none. */
   readonly cacheFilter?: readonly string[] | true;
+  readonly cacheFrom?: readonly string[];
+  readonly cacheTo?: readonly string[];
   readonly pull?: boolean;
   readonly output?: readonly string[];
   readonly load?: boolean;

@@ -3,6 +3,7 @@ import type { BuildRequest, EngineOptions } from "../engine/index.js";
 import { parseAllow } from "./allow-flag.js";
 import { parseAttestations } from "./attest-flag.js";
 import type { BuildFlags } from "./build-flags.js";
+import { parseCaches } from "./cache-flag.js";
 import { type Call, parseCall } from "./call.js";
 import { isAddress, withLentAccess } from "./context-address.js";
 import { type OutputTarget, parseOutput, withAnnotations, withPush } from "./output-flag.js";
@@ -165,6 +166,7 @@ function parseRequest(
     labels: parsePairs(flags.label ?? [], "label", () => ""),
     noCache: parseNoCache(flags),
     pull: flags.pull === true,
+    ...cachesOf(flags, ambient),
     ...(flags.network ? { network: parseChoice(flags.network, "--network", ["default", "none", "host"]) } : {}),
     extraHosts: (flags.addHost ?? []).flatMap(parseExtraHosts),
     ulimits: (flags.ulimit ?? []).map(parseUlimit),
@@ -178,6 +180,12 @@ function parseRequest(
     ...(flags.sign === undefined ? {} : { sign: parseSign(flags.sign, ambient) }),
     ...(flags.maxParallelism ? { maxParallelism: parseCount(flags.maxParallelism, "--max-parallelism") } : {}),
   };
+}
+
+function cachesOf({ cacheFrom = [], cacheTo = [] }: BuildFlags, ambient: Ambient) {
+  const from = parseCaches(cacheFrom, ambient);
+  const to = parseCaches(cacheTo, ambient);
+  return { ...(from.length > 0 ? { cacheFrom: from } : {}), ...(to.length > 0 ? { cacheTo: to } : {}) };
 }
 
 function parseBuildArgs(words: readonly string[], { env, proxyArgs }: Ambient): Readonly<Record<string, string>> {

@@ -55,7 +55,7 @@ export function createProgram(surroundings: Surroundings, done: (code: number) =
 }
 
 /** Flags of `docker buildx build` that are known and can't be followed yet. */
-const UNSUPPORTED = ["cache-from <ref>", "cache-to <ref>", "policy <text>"];
+const UNSUPPORTED = ["policy <text>"];
 /** Flags of older builders that mean nothing here: there are no containers to remove, no context to send. */
 const IGNORED = ["rm", "force-rm", "compress", "builder <name>"];
 
@@ -87,6 +87,11 @@ function addBuild(program: Command, surroundings: Surroundings, done: (code: num
       "say what would run, and why, and run nothing: text or json; exits with 3 unless all is cached",
     );
   addSourceFlags(build);
+  build
+    .addOption(list("--cache-from <spec>", "look for steps in another cache: NAME or type=registry|local|s3|gha,..."))
+    .addOption(
+      list("--cache-to <spec>", "keep steps for others: NAME or type=registry|local|inline|s3|gha,...[,mode=max]"),
+    );
   addSandboxFlags(build);
   addStepFlags(build);
   addCommon(build);

@@ -13,6 +13,7 @@ import type { CacheMounts } from "../cache/index.js";
 import type { Executor } from "../executor/index.js";
 import { createDockerfileFrontend, type FrontendImage } from "../frontend/index.js";
 import type { OpMetadata, OpNode } from "../llb/index.js";
+import type { Provider } from "../oci/index.js";
 import { createResult, type FileResult, type OpEnvironment } from "../ops/index.js";
 import type { HttpClient } from "../registry/index.js";
 import type { SigningKey } from "../sign/index.js";
@@ -21,7 +22,8 @@ import type { CacheKey, Job, StepLocks, Vertex } from "../solver/index.js";
 import type { GitSource, HttpEntities, ImageSource } from "../sources/index.js";
 import type { Database } from "../store/index.js";
 import { type Attesting, attestationsOf } from "./attestations.js";
-import { type Catalog, createCatalog } from "./catalog.js";
+import type { CacheTransfer } from "./cache-transfer.js";
+import { type Catalog, createCatalog, lostLayer } from "./catalog.js";
 import { createEarlyPacking, type EarlyPacking } from "./early-packing.js";
 import { createExplainer, type Explainer } from "./explainer.js";
 import { inspectionOf } from "./failed-container.js";
@@ -29,7 +31,7 @@ import { failureAt, located } from "./failure.js";
 import { frontendRequest } from "./frontend-request.js";
 import { rootOf } from "./graph.js";
 import type { BuildInputs } from "./inputs.js";
-import { type BuiltImage, checkOutputs, type Outputs, writeOutputs } from "./outputs.js";
+import { type BuiltImage, checkOutputs, type Outputs, type Writing, writeOutputs } from "./outputs.js";
 import { type Preparation, prepare } from "./preparation.js";
 import { BuildReport } from "./report.js";
 import type { BuildRequest, BuildResult } from "./request.js";
@@ -48,6 +50,8 @@ export interface BuildEngine {
   readonly cacheMounts: CacheMounts;
   readonly running: Flight<CacheKey, readonly FileResult[]>;
   readonly stepLocks: StepLocks;
+  /** Places of layers that only a build can read, by their names. */
+  readonly lent: Map<string, Provider>;
   readonly outputs: Outputs;
   readonly web: HttpClient;
   readonly entities: HttpEntities;
@@ -58,16 +62,30 @@ export interface BuildEngine {
 }
 
 /**
- * Runs one build. Settles when everything it started has ended. Where a file of the context was changed under it, everything is looked
- * at once more: what had been made is found in the cache.
+ * Runs one build. Settles when everything it started has ended. Where a file of the context was changed under it, or another machine's
+ * cache has lost a layer, everything is looked at once more: what had been made is found in the cache.
  */
 export async function runBuild(engine: BuildEngine, request: BuildRequest): Promise<BuildResult> {
-  try {
-    return await runOnce(engine, request);
-  } catch (error) {
-    if (errorCode(firstError(error)) !== "changed" || typeof request.context !== "string") throw error;
-    return runOnce(engine, request);
+  for (let changed = false; ; ) {
+    try {
+      return await runOnce(engine, request);
+    } catch (error) {
+      if (typeof request.context !== "string") throw error;
+      if (!changed && errorCode(firstError(error)) === "changed") changed = true;
+      else if (!(await forgetLost(engine, request, error))) throw error;
+    }
   }
+}
+
+/** Forgets what stands on a layer that ERROR says a cache has lost; false if it says no such thing. */
+async function forgetLost(engine: BuildEngine, request: BuildRequest, error: unknown): Promise<boolean> {
+  const lost = lostLayer(error);
+  if (!lost || request.signal?.aborted) return false;
+  const { forgetLayer } = await import("./cache-transfer.js");
+  const forgotten = await forgetLayer(engine, lost.blob);
+  const message = `a cached step is made again: ${lost.message}`;
+  if (forgotten) request.onProgress?.({ type: "warning", vertex: undefined, warning: { message } });
+  return forgotten;
 }
 
 async function runOnce(engine: BuildEngine, request: BuildRequest): Promise<BuildResult> {
@@ -87,6 +105,7 @@ class Build implements AsyncDisposable {
   #packing: EarlyPacking | undefined;
   #explainer: Explainer | undefined;
   #signingKey: SigningKey | undefined;
+  #transfer: CacheTransfer | undefined;
   #images: readonly FrontendImage[] = [];
 
   constructor(engine: BuildEngine, request: BuildRequest) {
@@ -108,6 +127,7 @@ class Build implements AsyncDisposable {
     checkOutputs(this.#request);
     const { sign } = this.#request;
     this.#signingKey = sign && (await openSigningKey(sign));
+    await this.#openTransfer();
     const prepared = await this.#prepare();
     try {
       return await this.#build(prepared);
@@ -118,6 +138,15 @@ class Build implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#scope[Symbol.asyncDispose]();
+  }
+
+  /** Opens the caches of other machines, where there are any. */
+  async #openTransfer(): Promise<void> {
+    const { cacheFrom = [], cacheTo = [] } = this.#request;
+    if (cacheFrom.length === 0 && cacheTo.length === 0) return;
+    const { openCacheTransfer } = await import("./cache-transfer.js");
+    const parts = { engine: this.#engine, request: this.#request, id: this.#id, progress: this.#report };
+    this.#transfer = this.#scope.use(openCacheTransfer({ ...parts, signal: this.#signal }));
   }
 
   #prepare(): Promise<Preparation> {
@@ -134,14 +163,17 @@ class Build implements AsyncDisposable {
         signal: this.#signal,
         metadata: (digest) => this.#metadata(digest),
       }),
-      onMade: (vertex, results) => this.#packing?.made(vertex.digest, results),
+      onMade: (vertex, results) => {
+        this.#packing?.made(vertex.digest, results);
+        this.#transfer?.made(results);
+      },
+      imports: (...parts) => this.#transfer?.imports(...parts),
       onMiss: async (account, context) => this.#explainer?.missed(account, context),
       onWarning: (diagnostic, text) => report.warn(diagnostic, text),
     });
   }
 
   async #build({ inputs, bridge, solver }: Preparation): Promise<BuildResult> {
-    const { clock } = this.#engine;
     const request = frontendRequest(this.#request, inputs);
     const { images, multiPlatform } = await createDockerfileFrontend().solve(request, bridge, { signal: this.#signal });
     this.#images = images;
@@ -155,17 +187,30 @@ class Build implements AsyncDisposable {
     this.#packing?.stop();
     const attesting = { request: this.#request, inputs, environment, startedAt: this.#startedAt, signal: this.#signal };
     const attested = await attestedImages(images, built, attesting);
-    const written = await writeOutputs(this.#engine.outputs, attested, {
+    const written = await this.#write(job, attested, { sourceDateEpoch: epochOf(images), multiPlatform });
+    const { misses, warnings } = this.#report;
+    return { ...written, steps: this.#report.steps(job.steps), misses, warnings };
+  }
+
+  /** Writes the outputs, and beside them the caches for other machines. */
+  async #write(
+    job: RequestSolver["job"],
+    built: readonly BuiltImage[],
+    form: Pick<Writing, "sourceDateEpoch" | "multiPlatform">,
+  ): ReturnType<typeof writeOutputs> {
+    const images = (await this.#transfer?.inlined(job, built)) ?? built;
+    const writing = {
+      ...form,
       request: this.#request,
       progress: this.#report,
       signal: this.#signal,
-      clock,
-      sourceDateEpoch: epochOf(images),
-      multiPlatform,
+      clock: this.#engine.clock,
       signingKey: this.#signingKey,
-    });
-    const { misses, warnings } = this.#report;
-    return { ...written, steps: this.#report.steps(job.steps), misses, warnings };
+    };
+    const work = [writeOutputs(this.#engine.outputs, images, writing), this.#transfer?.finish(job, images)] as const;
+    await Promise.allSettled(work);
+    const [written] = await Promise.all(work);
+    return written;
   }
 
   /** The build does not end before its history is written; nothing else waits for that. */

@@ -1,4 +1,4 @@
-import { EngineError, errorCode, messageOf } from "../base/index.js";
+import { type Digest, EngineError, errorCode, firstError, messageOf } from "../base/index.js";
 import type { ResolvedImage } from "../frontend/index.js";
 import {
   formatPlatform,
@@ -12,12 +12,14 @@ import {
 } from "../oci/index.js";
 import type { ImageResolver, ResolvedLayers } from "../ops/index.js";
 import type { Registry } from "../registry/index.js";
-import type { FetchLayer } from "../snapshot/index.js";
+import type { FetchLayer, KnownLayer } from "../snapshot/index.js";
 import { type ImageSource, parseLayoutIdentifier, resolveLayoutImage, type SourceImage } from "../sources/index.js";
 import type { ContentStore } from "../store/index.js";
 
 const IMAGE_SCHEME = "docker-image://";
 const LAYOUT_SCHEME = "oci-layout://";
+/** Before the place of a layer that only a cache of another machine names. */
+const CACHE_PREFIX = "cache+";
 
 /** The images of one build: each name is resolved once, and stays what it was. */
 export interface Catalog extends ImageResolver {
@@ -68,9 +70,24 @@ function pin(identifier: string, image: SourceImage): string {
   return `${IMAGE_SCHEME}${formatReference({ ...reference, digest: image.root.digest })}`;
 }
 
-/** Whether a layer's place is a directory of this machine. */
-export function isLocalOrigin(origin: string): boolean {
-  return origin.startsWith(LAYOUT_SCHEME);
+/** Whether a layer's place is no registry, and may be gone when the build is: a directory of this machine, a cache. */
+export function isPassingOrigin(origin: string): boolean {
+  return !placeOf(origin).startsWith(IMAGE_SCHEME);
+}
+
+/** The place of a layer of a cache. */
+export function cacheOrigin(origin: string): string {
+  return `${CACHE_PREFIX}${origin}`;
+}
+
+/** ORIGIN, whether or not it is a cache's. */
+export function placeOf(origin: string): string {
+  return origin.startsWith(CACHE_PREFIX) ? origin.slice(CACHE_PREFIX.length) : origin;
+}
+
+/** Whether only caches know where a layer is: whoever can't have it makes it. */
+export function isOfCache(origins: readonly string[]): boolean {
+  return origins.length > 0 && origins.every((origin) => origin.startsWith(CACHE_PREFIX));
 }
 
 /** The place of the layers of the image that REFERENCE names. */
@@ -80,34 +97,71 @@ export function imageOrigin(reference: Reference): string {
 
 /** The image that a layer's place names; undefined for a place that is no registry's. */
 export function originReference(origin: string): Reference | undefined {
-  return origin.startsWith(IMAGE_SCHEME) ? parseReference(imageName(origin)) : undefined;
+  const place = placeOf(origin);
+  return place.startsWith(IMAGE_SCHEME) ? parseReference(imageName(place)) : undefined;
+}
+
+/** What layers are fetched with. */
+export interface LayerFetching {
+  readonly store: ContentStore;
+  readonly registry: Registry;
+  /** Places that only a build can read, since it has their credentials, by their names. */
+  readonly lent: ReadonlyMap<string, Provider>;
 }
 
 /** Fetches layers from where they were seen, into the content store: the first place that has the blob. */
-export function createLayerFetcher(store: ContentStore, registry: Registry): FetchLayer {
-  return async ({ descriptor, origins }, { signal, onProgress }) => {
+export function createLayerFetcher(fetching: LayerFetching): FetchLayer {
+  const { store } = fetching;
+  return async (layer, { signal, onProgress }) => {
+    const { descriptor, origins } = layer;
     const total = descriptor.size;
     let failure: unknown = new EngineError("not-found", `layer ${descriptor.digest} is nowhere to be had`);
     if (await store.info(descriptor.digest)) return store.path(descriptor.digest);
     for (const [i, origin] of origins.entries()) {
       try {
-        const provider = counted(await providerOf(origin, registry), (current) =>
+        const provider = counted(await providerOf(placeOf(origin), fetching), (current) =>
           onProgress?.({ current, total, unit: "bytes" }),
         );
         await store.ensure(descriptor, provider, { signal });
         return store.path(descriptor.digest);
       } catch (error) {
         if (errorCode(error) === "canceled" || errorCode(error) === "no-space") throw error;
-        if (i === 0)
-          failure = new EngineError(
-            errorCode(error),
-            `fetching layer ${descriptor.digest} of ${origin.replace(IMAGE_SCHEME, "")}: ${withoutPlace(error)}`,
-            { cause: error },
-          );
+        if (i === 0) failure = told(error, layer, placeOf(origin));
       }
     }
     throw failure;
   };
+}
+
+/** That a layer can't be had which only a cache has: whoever needs it has to make it. */
+export class LostLayer extends EngineError {
+  readonly blob: Digest;
+
+  constructor(blob: Digest, message: string, cause: unknown) {
+    super("not-found", message, { cause });
+    this.blob = blob;
+  }
+}
+
+/** Causes of causes that are looked at. */
+const CAUSES_MAX = 16;
+
+/** The lost layer that an error, or what caused it, tells of. */
+export function lostLayer(error: unknown): LostLayer | undefined {
+  let cause = firstError(error);
+  for (let depth = 0; depth < CAUSES_MAX && cause instanceof Error; depth++) {
+    if (cause instanceof LostLayer) return cause;
+    cause = cause.cause;
+  }
+  return undefined;
+}
+
+function told(cause: unknown, { descriptor, origins }: KnownLayer, place: string): EngineError {
+  const { digest } = descriptor;
+  const message = `fetching layer ${digest} of ${place.replace(IMAGE_SCHEME, "")}: ${withoutPlace(cause)}`;
+  return isOfCache(origins)
+    ? new LostLayer(digest, message, cause)
+    : new EngineError(errorCode(cause), message, { cause });
 }
 
 /** What ERROR says but for what was fetched from where, which is told already. */
@@ -115,9 +169,12 @@ function withoutPlace(error: unknown): string {
   return messageOf(error).replace(/^fetching sha256:[0-9a-f]{64} of \S+: /, "");
 }
 
-async function providerOf(origin: string, registry: Registry): Promise<Provider> {
+async function providerOf(origin: string, { registry, lent }: LayerFetching): Promise<Provider> {
+  const lender = lent.get(origin);
+  if (lender) return lender;
   if (origin.startsWith(LAYOUT_SCHEME)) return openLayout(parseLayoutIdentifier(origin).dir);
-  return registry.repository(parseReference(imageName(origin)));
+  if (origin.startsWith(IMAGE_SCHEME)) return registry.repository(parseReference(imageName(origin)));
+  throw new EngineError("not-found", "the build that knew how to read it has ended");
 }
 
 function counted(provider: Provider, report: (bytes: number) => void): Provider {

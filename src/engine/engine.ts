@@ -11,6 +11,7 @@ import {
   historyMigrations,
 } from "../cache/index.js";
 import type { Executor } from "../executor/index.js";
+import type { Provider } from "../oci/index.js";
 import type { FileResult } from "../ops/index.js";
 import {
   createDataPlane,
@@ -104,7 +105,8 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   const images = createImageStore(database, clock);
   const references = createReferenceStore(database, clock);
   const registry = scope.use(openRegistry(options, clock));
-  const fetchLayer = createLayerFetcher(store, registry);
+  const lent = new Map<string, Provider>();
+  const fetchLayer = createLayerFetcher({ store, registry, lent });
   const layers = scope.use(
     createLayerStore({ database, plane, owner: owner.id, bootId: boot, clock, fetch: fetchLayer }),
   );
@@ -160,6 +162,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     imageSource,
     cacheMounts,
     running,
+    lent,
     stepLocks: scope.use(createStepLocks(dirs)),
     outputs,
     ...network,

@@ -23,7 +23,7 @@ import type { SigningKey } from "../sign/index.js";
 import type { DataPlane, FetchLayer, LayerStore, StateDirs, Tree } from "../snapshot/index.js";
 import type { ContentStore, ImageStore } from "../store/index.js";
 import { checkAttestations } from "./attestations.js";
-import { isLocalOrigin } from "./catalog.js";
+import { isPassingOrigin } from "./catalog.js";
 import { exporting } from "./exporting.js";
 import { checkStoreOutput, pushOutput, storeOutput } from "./image-output.js";
 import type { BuildRequest, BuildResult, OutputSpec } from "./request.js";
@@ -168,7 +168,7 @@ async function keepLocalLayers(
 ): Promise<void> {
   for (const layer of new Set(images.flatMap(({ tree }) => tree))) {
     const { state, image } = layers.info(layer);
-    if (state === "lazy" && image?.origins.some(isLocalOrigin)) await fetchLayer(image, { signal: options.signal });
+    if (state === "lazy" && image?.origins.some(isPassingOrigin)) await fetchLayer(image, { signal: options.signal });
   }
 }
 

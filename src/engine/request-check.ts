@@ -68,6 +68,8 @@ const OPTIONS: Readonly<Record<keyof BuildRequest, readonly [what: string, fits:
   ],
   attestations: OBJECTS,
   sign: ["an object with the path of a key", (value) => isObject(value) && isString(value.key)],
+  cacheFrom: OBJECTS,
+  cacheTo: OBJECTS,
   maxParallelism: NUMBER,
   onProgress: ["a function", (value) => typeof value === "function"],
   onFailedStep: ["a function", (value) => typeof value === "function"],

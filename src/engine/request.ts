@@ -54,6 +54,10 @@ export interface BuildRequest {
   readonly attestations?: readonly AttestationSpec[];
   /** Whether what is pushed is signed, and by whom. */
   readonly sign?: SigningSpec;
+  /** Caches of other machines, looked up in this order after the one of this machine. One that can't be read is told as a warning. */
+  readonly cacheFrom?: readonly CacheSpec[];
+  /** Where this build's steps are to be had for other machines. */
+  readonly cacheTo?: readonly CacheSpec[];
   /** RUN steps at once; unbounded when absent. */
   readonly maxParallelism?: number;
   readonly onProgress?: ProgressSink["emit"];
@@ -103,6 +107,12 @@ export interface SigningSpec {
   /** Path of the key: one of cosign's, or PEM. */
   readonly key: string;
   readonly passphrase?: string;
+}
+
+/** A cache in another place. `attrs` are those of --cache-to and --cache-from. */
+export interface CacheSpec {
+  readonly type: "registry" | "local" | "inline" | "s3" | "gha";
+  readonly attrs?: Readonly<Record<string, string>>;
 }
 
 export interface BuildResult {

@@ -7,7 +7,7 @@ import { createOp, createResult, type FileResult, type Inspection, type OpEnviro
 import type { VertexInfo } from "../progress/index.js";
 import { RETRY_DELAYS_MS } from "../registry/index.js";
 import { openSecrets, openSshAgents } from "../session/index.js";
-import { createJob, type Job, type JobOptions, type Op, type Vertex } from "../solver/index.js";
+import { type CacheManager, createJob, type Job, type JobOptions, type Op, type Vertex } from "../solver/index.js";
 import { createHttpDownloads } from "../sources/index.js";
 import type { BuildEngine } from "./build.js";
 import type { Catalog } from "./catalog.js";
@@ -36,6 +36,13 @@ export interface RequestScope {
   readonly onMiss?: JobOptions<OpNode, FileResult>["onMiss"];
   /** Whether images may be pulled. Default: they may. */
   readonly mayPull?: (() => boolean) | undefined;
+  /** The caches of other machines, to be looked up after LOCAL; OPEN makes a result of a tree. */
+  readonly imports?:
+    | ((
+        local: CacheManager<FileResult>,
+        open: (tree: FileResult["tree"]) => FileResult,
+      ) => CacheManager<FileResult> | undefined)
+    | undefined;
   /** Who wants to look at steps that fail. */
   readonly inspection?: Inspection | undefined;
   /** Makes another op of one. */
@@ -97,11 +104,12 @@ function openJob(environment: OpEnvironment, parts: RequestScope): Job<OpNode, F
   const { owner, database, layers, clock, newId, running, stepLocks } = engine;
   const open = (tree: FileResult["tree"]) => createResult({ kind: "tree", tree }, environment);
   const cache = createLocalCache<FileResult>({ database, layers, clock, newId, owner, build: id, open });
+  const imported = parts.imports?.(cache, open);
   const platform = hostPlatform(process.arch);
   return createJob<OpNode, FileResult>({
     buildId: id,
     resolveOp: (vertex) => onOp(createOp(vertex.definition, platform, environment), vertex),
-    caches: [cache],
+    caches: imported ? [cache, imported] : [cache],
     running,
     // Whoever looks at a failed step may do so for hours: nobody else is to wait for that.
     locks: environment.inspection ? undefined : stepLocks,

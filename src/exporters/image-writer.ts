@@ -57,6 +57,8 @@ export interface ImageWriter {
   describe(images: readonly ExportedImage[], options: DocumentOptions): Promise<WrittenImages>;
   /** Sees to it that what a layer was described as is a blob in the content store. */
   keepBlob(layer: LayerId, described: Layer, options?: AbortOptions): Promise<void>;
+  /** The layer as a blob in the form asked for; one of a base image that is packed so already need not be here. */
+  packLayer(layer: LayerId, packing: PackingOptions, options?: AbortOptions): Promise<Layer>;
   /** The layer as a gzip blob in the content store; an image's layer that is packed so already is its own. */
   gzipLayer(layer: LayerId, options?: ExportOptions): Promise<Layer>;
   /** The digests of the plain archives of a tree's layers. */
@@ -118,6 +120,10 @@ class Writer implements ImageWriter {
   async keepBlob(layer: LayerId, { descriptor }: Layer, options: AbortOptions = {}): Promise<void> {
     if ((await this.#store.info(descriptor.digest))?.sizeBytes === descriptor.size) return;
     await this.#blobs.make(layer, PLAIN, options);
+  }
+
+  packLayer(layer: LayerId, packing: PackingOptions, options: AbortOptions = {}): Promise<Layer> {
+    return this.#blobs.make(layer, formOf(packing), { ...options, background: true });
   }
 
   gzipLayer(layer: LayerId, options: ExportOptions = {}): Promise<Layer> {

@@ -10,6 +10,8 @@ import type { JobProgress } from "./worker/context.js";
 /** A layer of an image, and where its blob can be had: an opaque text that the fetcher understands. */
 export interface ImageLayer extends Layer {
   readonly origin: string;
+  /** When it was made, in milliseconds since the epoch, where that is known; else that is when it is first heard of. */
+  readonly createdAt?: number | undefined;
 }
 
 /** A layer that is known of images: every place its blob was seen at, the first ones first. */
@@ -219,12 +221,12 @@ class Layers implements LayerStore {
     return this.#database.transaction(() => {
       const tree: LayerId[] = [];
       let chain: Digest | undefined;
-      for (const { diffId, descriptor, origin } of layers) {
+      for (const { diffId, descriptor, origin, createdAt = clock.now() } of layers) {
         chain = chainOf(chain, diffId);
         this.#database.run(
           `INSERT INTO layer (state, chain_id, diff_id, blob, origin, boot_id, created_at) VALUES ('lazy', ?, ?, ?, ?, ?, ?)
            ON CONFLICT (chain_id) DO NOTHING`,
-          ...[chain, diffId, JSON.stringify(descriptor), JSON.stringify([origin]), bootId, clock.now()],
+          ...[chain, diffId, JSON.stringify(descriptor), JSON.stringify([origin]), bootId, createdAt],
         );
         const row = this.#database.get<LayerRow>(`SELECT ${LAYER_COLUMNS} FROM layer WHERE chain_id = ?`, chain);
         if (!row) throw new EngineError("internal", `no layer for chain ${chain}`);

@@ -1,0 +1,220 @@
+import { type AbortOptions, type Digest, digestOf, errorCode, messageOf, Scope, unreachable } from "../base/index.js";
+import { buryRecords, readRecords, type StoredRecord } from "../cache/index.js";
+import type { OpNode } from "../llb/index.js";
+import type { Descriptor } from "../oci/index.js";
+import type { FileResult } from "../ops/index.js";
+import type { ProgressSink } from "../progress/index.js";
+import {
+  type CacheDestination,
+  type CacheExport,
+  type CacheImport,
+  type CacheSource,
+  type CacheTarget,
+  createCacheExport,
+  createRemoteCache,
+  localSource,
+  localTarget,
+  type OpenedCache,
+  parseCacheDestination,
+  parseCacheImport,
+  registrySource,
+  registryTarget,
+  withInlineCache,
+} from "../remote-cache/index.js";
+import type { LayerId, Tree } from "../snapshot/index.js";
+import type { CacheManager, Job } from "../solver/index.js";
+import { shownAs } from "./bridge.js";
+import type { BuildEngine } from "./build.js";
+import { cacheOrigin } from "./catalog.js";
+import { exporting } from "./exporting.js";
+import type { BuiltImage } from "./outputs.js";
+import type { BuildRequest } from "./request.js";
+
+/** The caches of other machines that one build reads and writes. Disposing of it ends what is under way. */
+export interface CacheTransfer extends AsyncDisposable {
+  /** What is looked up after LOCAL; undefined where the request names none. */
+  imports(local: CacheManager<FileResult>, open: (tree: Tree) => FileResult): CacheManager<FileResult> | undefined;
+  /** A step has made RESULTS. */
+  made(results: readonly FileResult[]): void;
+  /** IMAGES, with what their configs are to say for whoever takes them as caches. */
+  inlined(job: Job<OpNode, FileResult>, images: readonly BuiltImage[]): Promise<readonly BuiltImage[]>;
+  /** Sends the caches; their manifests, in the request's order. Errors: those of the places, but where they may be ignored. */
+  finish(job: Job<OpNode, FileResult>, images: readonly BuiltImage[]): Promise<readonly Descriptor[]>;
+}
+
+export interface TransferScope {
+  readonly engine: BuildEngine;
+  readonly request: BuildRequest;
+  /** The build that layers are leased to. */
+  readonly id: string;
+  readonly progress: ProgressSink;
+  readonly signal: AbortSignal;
+}
+
+/** Reads what the request says of caches. Throws `invalid`, `unsupported`; no place is looked at yet. */
+export function openCacheTransfer(scope: TransferScope): CacheTransfer {
+  const { cacheFrom = [], cacheTo = [] } = scope.request;
+  return new Transfer(scope, cacheFrom.map(parseCacheImport), cacheTo.map(parseCacheDestination));
+}
+
+type Sent = Exclude<CacheDestination, { readonly type: "inline" }>;
+
+interface Sending {
+  readonly destination: Sent;
+  readonly target: CacheTarget;
+  readonly work: CacheExport;
+}
+
+class Transfer implements CacheTransfer {
+  readonly #parts: TransferScope;
+  readonly #sources: readonly CacheSource[];
+  readonly #destinations: readonly CacheDestination[];
+  readonly #sendings: readonly Sending[];
+  readonly #scope = new Scope();
+
+  constructor(parts: TransferScope, imports: readonly CacheImport[], destinations: readonly CacheDestination[]) {
+    this.#parts = parts;
+    this.#sources = imports.map((each) => sourceOf(each, parts.engine));
+    this.#destinations = destinations;
+    this.#sendings = destinations.flatMap((each) => (each.type === "inline" ? [] : this.#sending(each)));
+  }
+
+  #sending(destination: Sent): Sending {
+    const { engine, signal } = this.#parts;
+    const { layers, outputs } = engine;
+    const { store, fetchLayer, writer } = outputs;
+    const target = targetOf(destination, engine);
+    const { mode, form } = destination;
+    const mediaTypes = "mediaTypes" in destination ? destination.mediaTypes : "oci";
+    const pack = (layer: LayerId, options: AbortOptions) => writer.packLayer(layer, form, options);
+    const work = createCacheExport({ target, mode, mediaTypes, layers, store, fetchLayer, pack, signal });
+    return { destination, target, work: this.#scope.use(work) };
+  }
+
+  imports(local: CacheManager<FileResult>, open: (tree: Tree) => FileResult): CacheManager<FileResult> | undefined {
+    if (this.#sources.length === 0) return undefined;
+    const { engine, id } = this.#parts;
+    return createRemoteCache<FileResult>({
+      sources: this.#sources,
+      local,
+      layers: engine.layers,
+      build: id,
+      open,
+      opening: (source, options) => this.#open(source, options),
+      onWarning: (sentence) => this.#warn(sentence),
+    });
+  }
+
+  async #open(source: CacheSource, options: AbortOptions): Promise<readonly OpenedCache[] | undefined> {
+    const { progress, engine } = this.#parts;
+    const name = `importing cache manifest from ${source.name}`;
+    const vertex = { digest: digestOf(name), name, inputs: [] };
+    try {
+      const opened = await shownAs(vertex, { progress, clock: engine.clock }, () => source.open(options));
+      return opened.map((each) => ({ ...each, origin: this.#lend(each) }));
+    } catch (error) {
+      if (errorCode(error) === "canceled") throw error;
+      this.#warn(`failed to import the cache ${source.name}: ${messageOf(error)}`);
+      return undefined;
+    }
+  }
+
+  /** The place of a cache's layers, which can be read as long as the build runs, or longer. */
+  #lend({ origin, lends }: OpenedCache): string {
+    const { lent } = this.#parts.engine;
+    if (lends) {
+      lent.set(origin, lends);
+      this.#scope.defer(() => lent.get(origin) === lends && lent.delete(origin));
+    }
+    return cacheOrigin(origin);
+  }
+
+  made(results: readonly FileResult[]): void {
+    for (const { source } of results)
+      if (source.kind === "tree") for (const { work } of this.#sendings) work.made(source.tree);
+  }
+
+  async inlined(job: Job<OpNode, FileResult>, images: readonly BuiltImage[]): Promise<readonly BuiltImage[]> {
+    if (!this.#destinations.some(({ type }) => type === "inline")) return images;
+    const records = await this.#records(job);
+    return images.map((image) => ({ ...image, config: withInlineCache(image.config, records, image.tree) }));
+  }
+
+  async finish(job: Job<OpNode, FileResult>, images: readonly BuiltImage[]): Promise<readonly Descriptor[]> {
+    if (this.#sendings.length === 0) return [];
+    const records = await this.#records(job);
+    const trees = images.map(({ tree }) => tree);
+    const sent = await Promise.all(this.#sendings.map((each) => this.#send(each, records, trees)));
+    return sent.flatMap((descriptor) => descriptor ?? []);
+  }
+
+  async #records(job: Job<OpNode, FileResult>): Promise<readonly StoredRecord[]> {
+    const ids = (await job.records()).map(({ id }) => id);
+    return readRecords(this.#parts.engine.database, ids);
+  }
+
+  /** A failure is the build's, unless it may be ignored. */
+  async #send(
+    { destination, target, work }: Sending,
+    records: readonly StoredRecord[],
+    images: readonly Tree[],
+  ): Promise<Descriptor | undefined> {
+    const { progress, signal, engine } = this.#parts;
+    try {
+      return await exporting(target.title, { progress, signal, clock: engine.clock }, (options) =>
+        work.finish(records, images, options),
+      );
+    } catch (error) {
+      if (errorCode(error) === "canceled" || !destination.ignoreError) throw error;
+      this.#warn(`${target.title} failed: ${messageOf(error)}`);
+      return undefined;
+    }
+  }
+
+  #warn(message: string): void {
+    this.#parts.progress.emit({ type: "warning", vertex: undefined, warning: { message } });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#scope[Symbol.asyncDispose]();
+  }
+}
+
+/** Forgets every record that stands on a layer whose BLOB can't be had, so that its steps run again; false if there was none. */
+export async function forgetLayer({ database, clock }: BuildEngine, blob: Digest): Promise<boolean> {
+  const burial = { at: clock.now(), reason: "damaged" } as const;
+  const lost = "SELECT id FROM layer WHERE state = 'lazy' AND json_extract(blob, '$.digest') = ?";
+  return database.transaction(() => {
+    const count = buryRecords(
+      database,
+      `id IN (SELECT record FROM record_layer WHERE layer IN (${lost}))`,
+      [blob],
+      burial,
+    );
+    // Who hears of the same layer from another place shall not be sent to this one.
+    database.run("UPDATE layer SET chain_id = NULL WHERE state = 'lazy' AND json_extract(blob, '$.digest') = ?", blob);
+    return count > 0;
+  });
+}
+
+function sourceOf(from: CacheImport, { outputs }: BuildEngine): CacheSource {
+  switch (from.type) {
+    case "registry":
+      return registrySource(outputs.registry, from);
+    case "local":
+      return localSource(from);
+    default:
+      return unreachable(from);
+  }
+}
+
+function targetOf(to: Sent, { outputs, clock, newId }: BuildEngine): CacheTarget {
+  switch (to.type) {
+    case "registry":
+      return registryTarget(outputs.registry, to);
+    case "local":
+      return localTarget({ ...to, clock, newId });
+    default:
+      return unreachable(to);
+  }
+}

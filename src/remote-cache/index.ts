@@ -1,0 +1,15 @@
+export { encodeCache, openCache } from "./document.js";
+export { type CacheExport, createCacheExport } from "./export.js";
+export { withInlineCache } from "./inline.js";
+export { localSource, localTarget } from "./local-place.js";
+export {
+  type CacheDestination,
+  type CacheForm,
+  type CacheImport,
+  type CacheSpec,
+  parseCacheDestination,
+  parseCacheImport,
+} from "./options.js";
+export type { CacheSource, CacheTarget, OpenedCache } from "./place.js";
+export { registrySource, registryTarget } from "./registry-place.js";
+export { createRemoteCache } from "./remote-cache.js";
