@@ -31,7 +31,7 @@ import { failureAt, located } from "./failure.js";
 import { frontendRequest } from "./frontend-request.js";
 import { rootOf } from "./graph.js";
 import type { BuildInputs } from "./inputs.js";
-import { type BuiltImage, checkOutputs, type Outputs, type Writing, writeOutputs } from "./outputs.js";
+import { type BuiltImage, checkOutputs, type Outputs, writeOutputs } from "./outputs.js";
 import { type Preparation, prepare } from "./preparation.js";
 import { BuildReport } from "./report.js";
 import type { BuildRequest, BuildResult } from "./request.js";
@@ -50,14 +50,14 @@ export interface BuildEngine {
   readonly cacheMounts: CacheMounts;
   readonly running: Flight<CacheKey, readonly FileResult[]>;
   readonly stepLocks: StepLocks;
-  /** Places of layers that only a build can read, by their names. */
-  readonly lent: Map<string, Provider>;
   readonly outputs: Outputs;
   readonly web: HttpClient;
   readonly entities: HttpEntities;
   readonly gitSource: GitSource;
   readonly cdiDirectories: readonly string[] | undefined;
   readonly clock: Clock;
+  /** Places of layers that only a build can read, by their names. */
+  readonly lent: Map<string, Provider>;
   readonly newId: () => string;
 }
 
@@ -196,7 +196,7 @@ class Build implements AsyncDisposable {
   async #write(
     job: RequestSolver["job"],
     built: readonly BuiltImage[],
-    form: Pick<Writing, "sourceDateEpoch" | "multiPlatform">,
+    form: Pick<Parameters<typeof writeOutputs>[2], "sourceDateEpoch" | "multiPlatform">,
   ): ReturnType<typeof writeOutputs> {
     const images = (await this.#transfer?.inlined(job, built)) ?? built;
     const writing = {

@@ -162,12 +162,12 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     imageSource,
     cacheMounts,
     running,
-    lent,
     stepLocks: scope.use(createStepLocks(dirs)),
     outputs,
     ...network,
     cdiDirectories: options.cdiDirectories,
     clock,
+    lent,
     newId,
   };
   await sweepDeadOwners({ dirs, layers, store, owner: owner.id, clock });

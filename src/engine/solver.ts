@@ -104,8 +104,8 @@ function openJob(environment: OpEnvironment, parts: RequestScope): Job<OpNode, F
   const { owner, database, layers, clock, newId, running, stepLocks } = engine;
   const open = (tree: FileResult["tree"]) => createResult({ kind: "tree", tree }, environment);
   const cache = createLocalCache<FileResult>({ database, layers, clock, newId, owner, build: id, open });
-  const imported = parts.imports?.(cache, open);
   const platform = hostPlatform(process.arch);
+  const imported = parts.imports?.(cache, open);
   return createJob<OpNode, FileResult>({
     buildId: id,
     resolveOp: (vertex) => onOp(createOp(vertex.definition, platform, environment), vertex),

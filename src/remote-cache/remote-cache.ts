@@ -156,7 +156,7 @@ class RemoteCache<R extends TreeResult> implements CacheManager<R> {
   }
 
   #remember(found: FoundRecord): CacheRecord {
-    const record = { id: `known-${this.#nextId++}`, contentKey: found.contentKey };
+    const record = { id: `known-${this.#nextId++}`, contentKey: found.contentKey, isHollow: true };
     this.#known.set(record.id, { record, found });
     return record;
   }

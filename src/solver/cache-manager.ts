@@ -29,6 +29,8 @@ export interface CacheRecord {
   readonly id: string;
   /** The key by content of the vertex that made it: what consumers build their own keys on. */
   readonly contentKey: CacheKey;
+  /** The cache knows what the results hold, but hasn't got them: enough for consumers that are found themselves. */
+  readonly isHollow?: boolean;
 }
 
 /**

@@ -255,7 +255,8 @@ export class VertexTask<R extends Result> {
     if (location) {
       this.account.key = location.record.contentKey;
       this.#located = location;
-      this.#reportCached();
+      // Whether one without results has to run is known when a consumer was found, which reports it, or wasn't.
+      if (!location.record.isHollow) this.#reportCached();
     }
     return location;
   });

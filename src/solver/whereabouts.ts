@@ -22,7 +22,9 @@ export async function locateAll<R extends Result>(
     if (options.signal.aborted) throw new EngineError("canceled", "canceled");
     known.set(task, await locate(task, known, { caches, options }));
   }
-  const records = [...known.values()].flatMap(({ location }) => location?.record ?? []);
+  const records = [...known.values()].flatMap(({ location }) =>
+    location && !location.record.isHollow ? location.record : [],
+  );
   return [...new Map(records.map((record) => [record.id, record])).values()];
 }
 

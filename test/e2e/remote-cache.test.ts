@@ -1,0 +1,206 @@
+import fs from "node:fs";
+import { beforeEach, expect, test } from "vitest";
+import { startRegistry, type TestRegistry } from "../registry/docker-registry.js";
+import { type Ended, imageOf, needs, type RunOptions, World } from "./world.js";
+
+let world: World;
+
+beforeEach(() => {
+  world = new World();
+  return () => world[Symbol.asyncDispose]();
+});
+
+const DOCKERFILE = `FROM base AS build
+WORKDIR /src
+RUN echo deps > deps
+COPY app.txt .
+RUN cat app.txt deps > out
+FROM base
+RUN echo first > /first
+COPY --from=build /src/out /out
+RUN echo last > /last
+`;
+
+function project(edit: (text: string) => string = (text) => text, app = "app\n"): string {
+  return world.files({ Dockerfile: edit(DOCKERFILE), "app.txt": app });
+}
+
+/** Builds on a machine of its own: a state directory that nobody else has. */
+function on(machine: string, words: readonly string[], options: RunOptions = {}): Promise<Ended> {
+  return world.build(words, { ...options, env: { ...options.env, ASHLAR_ROOT: world.path(machine) } });
+}
+
+/** What ran, and what was in a cache, by the steps' commands. */
+function stepsOf({ stderr }: Ended): { readonly cached: readonly string[]; readonly ran: readonly string[] } {
+  const names = new Map(
+    [...stderr.matchAll(/^#(\d+) \[[^\]]*\d+\/\d+\] (.*)$/gm)].map(([, n = "", name = ""]) => [n, name]),
+  );
+  const ended = (how: string) =>
+    [...stderr.matchAll(new RegExp(`^#(\\d+) ${how}`, "gm"))].flatMap(([, n = ""]) => names.get(n) ?? []).sort();
+  return { cached: ended("CACHED"), ran: ended("DONE") };
+}
+
+const ALL = [
+  "COPY --from=build /src/out /out",
+  "COPY app.txt .",
+  "RUN cat app.txt deps > out",
+  "RUN echo deps > deps",
+  "RUN echo first > /first",
+  "RUN echo last > /last",
+  "WORKDIR /src",
+];
+
+/** The requests that the registry had since the last call. */
+function requestsOf(registry: TestRegistry): () => readonly string[] {
+  let seen = 0;
+  return () => {
+    const lines = registry.log.slice(seen);
+    seen = registry.log.length;
+    return lines.flatMap((line) => /"((?:GET|HEAD|PUT|POST|PATCH) [^ ]*)/.exec(line)?.[1] ?? []);
+  };
+}
+
+const isBlob = (request: string) => /^GET .*\/blobs\//.test(request);
+
+test("another machine has every step cached, asks for three documents, and pulls what a changed step needs", async (context) => {
+  needs(context, "docker-registry");
+  await using registry = await startRegistry("plain");
+  const requests = requestsOf(registry);
+  const cache = `${registry.name}/team/app:cache`;
+  const made = await on("one", [
+    "--cache-to",
+    `type=registry,ref=${cache},mode=max`,
+    "-t",
+    "app",
+    "--iidfile",
+    world.path("id1"),
+    project(),
+  ]);
+  expect(made).toMatchObject({ code: 0 });
+  expect(made.stderr).toContain("exporting cache to registry");
+  expect(stepsOf(made).ran).toEqual(ALL);
+  requests();
+
+  const again = await on("two", ["--cache-from", cache, "-t", "app", "--iidfile", world.path("id2"), project()]);
+  expect(again).toMatchObject({ code: 0 });
+  expect(again.stderr).toContain(`importing cache manifest from ${cache}`);
+  expect(stepsOf(again)).toEqual({ cached: ALL, ran: [] });
+  expect(requests()).toHaveLength(3); // the name, its manifest, the config
+  expect(world.read("id2")).toBe(world.read("id1"));
+
+  const edited = project((text) => text.replace("echo last", "echo other"));
+  const changed = await on("three", ["--cache-from", cache, "-o", world.path("out"), edited]);
+  expect(stepsOf(changed).ran).toEqual(["RUN echo other > /last"]);
+  expect(world.read("out", "out")).toBe("app\ndeps\n");
+  // The config of the cache and the three layers below the step; the base is here, those of the build stage nobody needs.
+  expect(requests().filter(isBlob).length).toBeLessThanOrEqual(1 + 3);
+});
+
+test("what is found in another cache is found again without it", async (context) => {
+  needs(context, "docker-registry");
+  const directory = project();
+  {
+    await using registry = await startRegistry("plain");
+    const cache = `${registry.name}/team/app:cache`;
+    expect(await on("one", ["--cache-to", `type=registry,ref=${cache},mode=max`, directory])).toMatchObject({
+      code: 0,
+    });
+    expect(stepsOf(await on("two", ["--cache-from", cache, directory])).ran).toEqual([]);
+  }
+  expect(stepsOf(await on("two", [directory])).ran).toEqual([]);
+  // The layers are gone with the registry: what needs them makes them again.
+  const written = await on("two", ["-o", world.path("out"), directory]);
+  expect(written).toMatchObject({ code: 0 });
+  expect(written.stderr).toContain("a cached step is made again: ");
+  expect(world.read("out", "out")).toBe("app\ndeps\n");
+});
+
+test("a cache that has not changed is not sent again, wherever it is exported from", async (context) => {
+  needs(context, "docker-registry");
+  await using registry = await startRegistry("plain");
+  const requests = requestsOf(registry);
+  const cache = `type=registry,ref=${registry.name}/team/app:cache,mode=max`;
+  const directory = project();
+  expect(await on("one", ["--cache-to", cache, directory])).toMatchObject({ code: 0 });
+  requests();
+  expect(await on("one", ["--cache-to", cache, directory])).toMatchObject({ code: 0 });
+  expect(requests().filter((each) => !each.startsWith("HEAD "))).toEqual([]);
+  expect(await on("two", ["--cache-from", cache, "--cache-to", cache, directory])).toMatchObject({ code: 0 });
+  const sent = requests().filter((each) => /^(?:PUT|POST|PATCH)/.test(each));
+  expect(sent).toEqual([]);
+});
+
+test("mode=min has the layers of the image alone, yet another machine need not run what it was copied from", async () => {
+  const cache = `type=local,dest=${world.path("cache")}`;
+  const directory = project();
+  expect(await on("one", ["--cache-to", cache, directory])).toMatchObject({ code: 0 });
+  const min = imageOf(world.path("cache")).manifest.layers.length;
+  expect(await on("one", ["--cache-to", `${cache},mode=max,tag=max`, directory])).toMatchObject({ code: 0 });
+  const from = ["--cache-from", `type=local,src=${world.path("cache")}`];
+  expect(min).toBe(4); // the base and three steps
+  expect(stepsOf(await on("two", [...from, directory]))).toEqual({ cached: ALL, ran: [] });
+  const changed = await on("three", [...from, "-o", world.path("out"), project(undefined, "new\n")]);
+  expect(world.read("out", "out")).toBe("new\ndeps\n");
+  expect(stepsOf(changed).ran).toContain("RUN cat app.txt deps > out");
+  expect(stepsOf(changed).cached).toEqual(["RUN echo first > /first"]);
+});
+
+test("a cache in a directory is one of several in an image layout", async () => {
+  const place = world.path("cache");
+  const directory = project();
+  for (const tag of ["a", "b"])
+    expect(await on("one", ["--cache-to", `type=local,dest=${place},tag=${tag},mode=max`, directory])).toMatchObject({
+      code: 0,
+    });
+  expect(JSON.parse(fs.readFileSync(`${place}/index.json`, "utf8")).manifests).toHaveLength(2);
+  const other = await on("two", ["--cache-from", `type=local,src=${place},tag=b`, "-o", world.path("out"), directory], {
+    under: ["unshare", "-n"],
+  });
+  expect(stepsOf(other)).toEqual({ cached: ALL, ran: [] });
+  expect(world.read("out", "last")).toBe("last\n");
+});
+
+test("an image carries its own cache, for every platform", async (context) => {
+  needs(context, "docker-registry");
+  await using registry = await startRegistry("plain");
+  const name = `${registry.name}/team/app:1`;
+  const directory = world.files({
+    Dockerfile: "FROM scratch\nARG TARGETARCH\nCOPY a-$TARGETARCH /a\nCOPY b /b\n",
+    "a-amd64": "amd",
+    "a-arm64": "arm",
+    b: "b",
+  });
+  const platforms = ["--platform", "linux/amd64,linux/arm64"];
+  const made = await on("one", ["--cache-to", "type=inline", ...platforms, "--push", "-t", name, directory]);
+  expect(made).toMatchObject({ code: 0 });
+  const again = await on("two", ["--cache-from", name, ...platforms, "-o", world.path("out"), directory]);
+  expect(stepsOf(again).ran).toEqual([]);
+  expect(again.stderr.match(/^#\d+ CACHED/gm)).toHaveLength(4);
+  expect(world.read("out", "linux_arm64", "a")).toBe("arm");
+});
+
+test("a cache that can't be read is told and does without; one that can't be written fails the build unless it may", async () => {
+  const directory = project();
+  const unread = await on("one", ["--cache-from", "127.0.0.1:1/nothing:here", directory]);
+  expect(unread).toMatchObject({ code: 0 });
+  expect(unread.stderr).toContain("failed to import the cache 127.0.0.1:1/nothing:here");
+  const to = "type=registry,ref=127.0.0.1:1/nothing:here";
+  const failed = await on("one", ["--cache-to", to, directory]);
+  expect(failed.code).toBe(1);
+  expect(failed.stderr).toContain("ERROR: ");
+  expect(await on("one", ["--cache-to", `${to},ignore-error=true`, directory])).toMatchObject({ code: 0 });
+});
+
+test("machines that write one cache at once leave one of theirs", async (context) => {
+  needs(context, "docker-registry");
+  await using registry = await startRegistry("plain");
+  const cache = `${registry.name}/team/app:cache`;
+  const directory = project();
+  const machines = ["one", "two", "three"];
+  const ended = await Promise.all(
+    machines.map((each) => on(each, ["--cache-to", `type=registry,ref=${cache},mode=max`, directory])),
+  );
+  expect(ended.map(({ code }) => code)).toEqual([0, 0, 0]);
+  const again = await on("four", ["--cache-from", cache, "-o", world.path("out"), directory]);
+  expect(stepsOf(again)).toEqual({ cached: ALL, ran: [] });
+});
