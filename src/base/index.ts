@@ -17,6 +17,7 @@ export { compileWildcard, type PathWildcard } from "./path-wildcards.js";
 export * from "./patterns.js";
 export { findExecutable, searchDirectories } from "./programs.js";
 export * from "./pseudo-terminal.js";
+export * from "./quantities.js";
 export * from "./regular-file.js";
 export * from "./scope.js";
 export * from "./syscalls.js";

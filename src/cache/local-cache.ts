@@ -18,6 +18,8 @@ export interface LocalCacheOptions<R> {
   /** The engine and the build that what is found and saved is leased to. */
   readonly owner: string;
   readonly build: string;
+  /** Told when a record has been saved, which is not settled before this is. */
+  readonly onSaved?: (() => Promise<void>) | undefined;
   /** A result for a tree. */
   readonly open: (tree: Tree) => R;
 }
@@ -93,7 +95,7 @@ class LocalCache<R extends TreeResult> implements CacheManager<R> {
     const { newId, clock } = this.#options;
     const id = newId();
     const trees = results.map(({ tree }) => tree);
-    return this.#database.transaction(() => {
+    const saved = await this.#database.transaction(() => {
       const now = clock.now();
       this.#database.run(
         "INSERT INTO record (id, content_key, results, description, created_at, used_at) VALUES (?, ?, ?, ?, ?, ?)",
@@ -104,6 +106,8 @@ class LocalCache<R extends TreeResult> implements CacheManager<R> {
       for (const key of keys) this.#name(key, id);
       return this.#lease({ id, content_key: contentKey, results: "" });
     }, options);
+    await this.#options.onSaved?.();
+    return saved;
   }
 
   #name({ key, preimage }: ExplainedKey, record: string): void {

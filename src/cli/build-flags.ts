@@ -44,6 +44,7 @@ export interface BuildFlags {
   readonly cpusetMems?: string;
   readonly allow?: readonly string[];
   readonly maxParallelism?: string;
+  readonly cacheMaxSize?: string;
   readonly isolation?: string;
   readonly onError?: string;
   readonly check?: boolean;

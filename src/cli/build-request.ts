@@ -13,7 +13,16 @@ import { parseSecret } from "./secret-flag.js";
 import { parseSign } from "./sign-flag.js";
 import { parseSsh } from "./ssh-flag.js";
 import { UsageError } from "./usage-error.js";
-import { parseBytes, parseChoice, parseCount, parseCsv, parseExtraHosts, parsePairs, parseUlimit } from "./values.js";
+import {
+  parseBytes,
+  parseChoice,
+  parseCount,
+  parseCsv,
+  parseExtraHosts,
+  parsePairs,
+  parseSizeBound,
+  parseUlimit,
+} from "./values.js";
 
 /** What `ashlar build` was asked to do: argv, read once. */
 export interface BuildInvocation {
@@ -85,14 +94,17 @@ export function parseBuild(flags: BuildFlags, contextPath: string | undefined, a
 
 /** Where the state is and how steps run, from flags and environment. */
 export function parseEngine(
-  flags: { readonly root?: string; readonly isolation?: string },
+  flags: { readonly root?: string; readonly isolation?: string; readonly cacheMaxSize?: string },
   { env, cwd }: Ambient,
 ): EngineOptions {
   const root = flags.root ?? (env.ASHLAR_ROOT || undefined);
   const isolation = flags.isolation ?? (env.ASHLAR_ISOLATION || undefined);
   const isolationName = flags.isolation === undefined ? "ASHLAR_ISOLATION" : "--isolation";
   const { ASHLAR_RUNTIME: runtime, ASHLAR_SNAPSHOTTER: snapshotter, ASHLAR_NETWORK: network } = env;
+  const cacheMaxSize = flags.cacheMaxSize ?? (env.ASHLAR_CACHE_MAX_SIZE || undefined);
+  const sizeName = flags.cacheMaxSize === undefined ? "ASHLAR_CACHE_MAX_SIZE" : "--cache-max-size";
   return {
+    ...(cacheMaxSize === undefined ? {} : { cacheMaxSize: parseSizeBound(cacheMaxSize, sizeName) }),
     ...(root === undefined ? {} : { root: path.resolve(cwd, root) }),
     ...(isolation === undefined ? {} : { isolation: parseChoice(isolation, isolationName, ["oci", "sandbox"]) }),
     ...(env.ASHLAR_CDI_DIRS ? { cdiDirectories: env.ASHLAR_CDI_DIRS.split(":").filter(path.isAbsolute) } : {}),

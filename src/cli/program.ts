@@ -166,6 +166,7 @@ function addStepFlags(build: Command): void {
     .addOption(list("--allow <name>", "grant network.host, security.insecure or device[=NAME]"))
     .addOption(list("--resource <key=value>", "bound steps: memory=2g, cpu-quota=50000, cpuset-cpus=0-3 ..."))
     .option("--max-parallelism <n>", "RUN steps at once")
+    .option("--cache-max-size <size>", "what images and cache may take on disk: 20gb or 10% (ASHLAR_CACHE_MAX_SIZE)")
     .option("--isolation <kind>", "how steps run: oci or sandbox")
     .option("--on-error <what>", "shell: open a shell in the container of a RUN that fails (needs a terminal)")
     .addOption(list("--attest <spec>", "say something of the image: type=provenance,mode=max or type=sbom"))

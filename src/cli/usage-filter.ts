@@ -1,4 +1,5 @@
-import { parseUsageFilter, type UsageFilter } from "../engine/index.js";
+import { errorCode, messageOf } from "../base/index.js";
+import type { UsageFilter } from "../engine/index.js";
 import { UsageError } from "./usage-error.js";
 import { parseDuration } from "./values.js";
 
@@ -10,7 +11,7 @@ export interface UsageQuery {
 }
 
 /** The conditions of `--filter`, given several times, as buildx reads them. Throws UsageError. */
-export function parseUsageQuery(words: readonly string[]): UsageQuery {
+export async function parseUsageQuery(words: readonly string[]): Promise<UsageQuery> {
   const filters: UsageFilter[] = [];
   let keepDurationMs: number | undefined;
   for (const word of words) {
@@ -18,17 +19,19 @@ export function parseUsageQuery(words: readonly string[]): UsageQuery {
     if (UNTIL.has(key.trim())) {
       if (keepDurationMs !== undefined) throw new UsageError(`"${key.trim()}" filter expects only one value`);
       keepDurationMs = parseDuration(value, `--filter ${key.trim()}`);
-    } else filters.push(parsed(key.trim() === "id" ? `id~=${value}` : word));
+    } else filters.push(await parsed(key.trim() === "id" ? `id~=${value}` : word));
   }
   return { filters, keepDurationMs };
 }
 
 const UNTIL: ReadonlySet<string> = new Set(["until", "unused-for"]);
 
-function parsed(text: string): UsageFilter {
+async function parsed(text: string): Promise<UsageFilter> {
+  const { parseUsageFilter } = await import("../engine/index.js");
   try {
     return parseUsageFilter(text);
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
+    if (errorCode(error) !== "invalid") throw error;
+    throw new UsageError(messageOf(error));
   }
 }

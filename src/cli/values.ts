@@ -1,4 +1,6 @@
 import { isIP } from "node:net";
+import { bytesOf, durationOf } from "../base/index.js";
+import type { SizeBound } from "../engine/index.js";
 import { UsageError } from "./usage-error.js";
 
 /** The fields of a comma-separated value with Go's csv quoting: `"a,b",c`. */
@@ -57,25 +59,28 @@ export function parseBoolean(text: string, flag: string): boolean {
 
 /** A count of bytes: `64`, `8m`, `1.5GiB`. Units are powers of 1024. */
 export function parseBytes(text: string, flag: string): number {
-  const match = /^(\d+(?:\.\d+)?) ?([kmgtp]?)i?b?$/i.exec(text);
-  const [, amount = "", unit = ""] = match ?? [];
-  const bytes = Math.floor(Number(amount) * 1024 ** " kmgtp".indexOf(unit.toLowerCase() || " "));
-  if (!match || !Number.isSafeInteger(bytes)) {
-    throw new UsageError(`invalid value ${JSON.stringify(text)} for ${flag}: it is a size such as 64m`);
-  }
-  return bytes;
+  const bytes = bytesOf(text);
+  if (bytes !== undefined) return bytes;
+  throw new UsageError(`invalid value ${JSON.stringify(text)} for ${flag}: it is a size such as 64m`);
+}
+
+/** Bytes, or a share of the disk: `20gb`, `10%`. */
+export function parseSizeBound(text: string, flag: string): SizeBound {
+  const [, share] = /^(\d{1,3})%$/.exec(text) ?? [];
+  if (share !== undefined && Number(share) <= 100) return { percent: Number(share) };
+  const bytes = bytesOf(text);
+  if (bytes !== undefined) return { bytes };
+  throw new UsageError(
+    `invalid value ${JSON.stringify(text)} for ${flag}: it is a size such as 20gb, or 10% of the disk`,
+  );
 }
 
 /** A duration as Go writes them (`48h`, `1h30m`), or seconds; in milliseconds. */
 export function parseDuration(text: string, flag: string): number {
-  if (/^\d{1,10}$/.test(text)) return Number(text) * 1000;
-  if (!/^(?:\d{1,10}(?:\.\d{1,9})?(?:h|m|s|ms))+$/.test(text))
-    throw new UsageError(`invalid value ${JSON.stringify(text)} for ${flag}: it is a duration such as 24h`);
-  const parts = text.matchAll(/([\d.]+)(h|ms|m|s)/g);
-  return [...parts].reduce((sum, [, count, unit = ""]) => sum + Number(count) * (UNITS_MS[unit] ?? 0), 0);
+  const ms = durationOf(text);
+  if (ms !== undefined) return ms;
+  throw new UsageError(`invalid value ${JSON.stringify(text)} for ${flag}: it is a duration such as 24h`);
 }
-
-const UNITS_MS: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1 };
 
 /** A positive whole number. */
 export function parseCount(text: string, flag: string): number {

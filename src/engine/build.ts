@@ -31,6 +31,7 @@ import { failureAt, located } from "./failure.js";
 import { frontendRequest } from "./frontend-request.js";
 import { rootOf } from "./graph.js";
 import type { BuildInputs } from "./inputs.js";
+import type { CacheKeeper } from "./keeper.js";
 import { type BuiltImage, checkOutputs, type Outputs, writeOutputs } from "./outputs.js";
 import { type Preparation, prepare } from "./preparation.js";
 import { BuildReport } from "./report.js";
@@ -50,6 +51,7 @@ export interface BuildEngine {
   readonly cacheMounts: CacheMounts;
   readonly running: Flight<CacheKey, readonly FileResult[]>;
   readonly stepLocks: StepLocks;
+  readonly keeper: CacheKeeper;
   readonly outputs: Outputs;
   readonly web: HttpClient;
   readonly entities: HttpEntities;

@@ -32,9 +32,11 @@ import {
   referenceStoreMigrations,
 } from "../store/index.js";
 import { bundleFile } from "./bundles.js";
+import { cacheConfigFiles } from "./cache-config.js";
 import { createLayerFetcher } from "./catalog.js";
 import { forgetUnsynced, syncSettled } from "./durability.js";
 import { bootId, coreCount, defaultRoot, prepareGround } from "./ground.js";
+import { openKeeper } from "./keeper.js";
 import { createNetworkSources } from "./network-sources.js";
 import { createNotices } from "./notices.js";
 import { OpenEngine } from "./open-engine.js";
@@ -151,28 +153,6 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     cores: coreCount(),
     owner: writerOf(ownership),
   });
-  const running = createRunning<FileResult>();
-  const parts = {
-    owner: owner.id,
-    dirs,
-    plane,
-    database,
-    layers,
-    executor,
-    imageSource,
-    cacheMounts,
-    running,
-    stepLocks: scope.use(createStepLocks(dirs)),
-    outputs,
-    ...network,
-    cdiDirectories: options.cdiDirectories,
-    clock,
-    lent,
-    newId,
-  };
-  await sweepDeadOwners({ dirs, layers, store, owner: owner.id, clock });
-  await sweepStepNetworks({ plane, searchPath });
-  await forgetUnsynced({ database, plane, clock, bootId: boot });
   const pruning: PruneEngine = {
     dirs,
     database,
@@ -187,6 +167,35 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     clock,
     owner: owner.id,
   };
+  const keeper = openKeeper({
+    engine: pruning,
+    files: cacheConfigFiles(env, env.HOME ?? os.homedir()),
+    maxUsed: options.cacheMaxSize,
+    onNotice: (sentence) => notices.say(sentence),
+  });
+  const running = createRunning<FileResult>();
+  const parts = {
+    owner: owner.id,
+    dirs,
+    plane,
+    database,
+    layers,
+    executor,
+    imageSource,
+    cacheMounts,
+    running,
+    keeper,
+    stepLocks: scope.use(createStepLocks(dirs)),
+    outputs,
+    ...network,
+    cdiDirectories: options.cdiDirectories,
+    clock,
+    lent,
+    newId,
+  };
+  await sweepDeadOwners({ dirs, layers, store, owner: owner.id, clock });
+  await sweepStepNetworks({ plane, searchPath });
+  await forgetUnsynced({ database, plane, clock, bootId: boot });
   return new OpenEngine({
     parts,
     pruning,

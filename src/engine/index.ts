@@ -11,7 +11,13 @@ export {
   type MissCause,
   type RecordLoss,
 } from "../base/index.js";
-export { parseUsageFilter, type RecordedStep, type UsageEntry, type UsageFilter } from "../cache/index.js";
+export {
+  parseUsageFilter,
+  type RecordedStep,
+  type SizeBound,
+  type UsageEntry,
+  type UsageFilter,
+} from "../cache/index.js";
 export type { StepResources, Terminal } from "../executor/index.js";
 export type { ProgressEvent } from "../progress/index.js";
 export { createEngine } from "./engine.js";

@@ -89,7 +89,11 @@ export class OpenEngine implements Engine {
   async #build(request: BuildRequest): Promise<BuildResult> {
     using _ = this.#notices.listen(request.onProgress);
     this.#track(this.#sync()).catch(() => {}); // the next engine tries again
-    return await runBuild(this.#parts, request);
+    try {
+      return await runBuild(this.#parts, request);
+    } finally {
+      await this.#parts.keeper.settle(this.#working.size > 1);
+    }
   }
 
   check(request: BuildRequest): Promise<CheckReport> {

@@ -1,5 +1,5 @@
 import { EngineError, type ErrorCode, type Miss } from "../base/index.js";
-import type { RecordedStep, UsageEntry } from "../cache/index.js";
+import type { RecordedStep, SizeBound, UsageEntry } from "../cache/index.js";
 import type { StepResources, Terminal } from "../executor/index.js";
 import type { Outline, TargetInfo } from "../frontend/index.js";
 import type { ProgressSink, SourceExcerpt } from "../progress/index.js";
@@ -318,6 +318,11 @@ export interface EngineOptions {
    */
   readonly network?: "auto" | "veth" | "pasta" | "slirp4netns" | "host";
   readonly snapshotter?: "overlay" | "fuse-overlayfs" | "native";
+  /**
+   * What the state directory may have on disk, images included: bytes, or a share of the disk. Builds remove what was unused for the longest
+   * time to stay below. Default: what `ashlar.toml` says, else 60 % of the disk, at most 100 GB.
+   */
+  readonly cacheMaxSize?: SizeBound;
   /** Where devices for `RUN --device` are described (CDI), later ones win. Default: /etc/cdi, /var/run/cdi. */
   readonly cdiDirectories?: readonly string[];
   /** The environment that PATH, HOME and XDG_DATA_HOME are taken from. Default: none of it, and the usual PATH. */

@@ -101,9 +101,10 @@ async function openEnvironment(parts: RequestScope): Promise<OpEnvironment> {
 
 function openJob(environment: OpEnvironment, parts: RequestScope): Job<OpNode, FileResult> {
   const { engine, id, report, signal, onMade, onMiss, onOp = (op) => op } = parts;
-  const { owner, database, layers, clock, newId, running, stepLocks } = engine;
+  const { owner, database, layers, clock, newId, running, stepLocks, keeper } = engine;
   const open = (tree: FileResult["tree"]) => createResult({ kind: "tree", tree }, environment);
-  const cache = createLocalCache<FileResult>({ database, layers, clock, newId, owner, build: id, open });
+  const onSaved = () => keeper.added();
+  const cache = createLocalCache<FileResult>({ database, layers, clock, newId, owner, build: id, open, onSaved });
   const platform = hostPlatform(process.arch);
   const imported = parts.imports?.(cache, open);
   return createJob<OpNode, FileResult>({

@@ -17,7 +17,7 @@ export interface DuFlags {
 export async function duCommand(flags: DuFlags, surroundings: Surroundings): Promise<number> {
   if (flags.verbose && flags.format) throw new UsageError("--format and --verbose cannot be used together");
   const format = flags.verbose ? "pretty" : flags.format;
-  const { filters, keepDurationMs = 0 } = parseUsageQuery(flags.filter ?? []);
+  const { filters, keepDurationMs = 0 } = await parseUsageQuery(flags.filter ?? []);
   await using engine = await surroundings.openEngine(parseEngine(flags, ambientOf(surroundings)));
   const usage = await engine.diskUsage();
   const now = surroundings.clock.now();

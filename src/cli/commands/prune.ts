@@ -26,8 +26,9 @@ export interface PruneFlags {
 /** `ashlar prune`: removes images without a name and build cache, after asking; or with --check looks whether all is in order. */
 export async function pruneCommand(flags: PruneFlags, surroundings: Surroundings): Promise<number> {
   if (flags.check) return checkStore(flags, surroundings);
-  const request = { all: flags.all === true, dryRun: flags.dryRun === true, ...conditionsOf(flags) };
-  const question = `WARNING! This will remove ${subject(flags)}.`;
+  const conditions = await conditionsOf(flags);
+  const request = { all: flags.all === true, dryRun: flags.dryRun === true, ...conditions };
+  const question = `WARNING! This will remove ${subject(conditions, request.all)}.`;
   if (!flags.force && !flags.dryRun && !(await isConfirmed(question, surroundings))) return 0;
   const options = parseEngine(flags, ambientOf(surroundings));
   return untilStopped(surroundings, async (signal) => {
@@ -45,19 +46,20 @@ export async function pruneCommand(flags: PruneFlags, surroundings: Surroundings
   });
 }
 
-function subject(flags: PruneFlags): string {
-  const { filters, keepDurationMs, ...bounds } = conditionsOf(flags);
-  const isPart = filters.length > 0 || [keepDurationMs, ...Object.values(bounds)].some((bound) => bound !== undefined);
+type Conditions = Awaited<ReturnType<typeof conditionsOf>>;
+
+function subject({ filters, ...bounds }: Conditions, all: boolean): string {
+  const isPart = filters.length > 0 || Object.values(bounds).some((bound) => bound !== undefined);
   if (isPart) return "the build cache that these conditions hold of";
-  return `all dangling images and ${flags.all ? "all build cache" : "build cache that nothing uses"}`;
+  return `all dangling images and ${all ? "all build cache" : "build cache that nothing uses"}`;
 }
 
-function conditionsOf(flags: PruneFlags) {
+async function conditionsOf(flags: PruneFlags) {
   const bytes = (text: string | undefined, flag: string) => (text === undefined ? undefined : parseBytes(text, flag));
   if (flags.keepStorage !== undefined && flags.reservedSpace !== undefined)
     throw new UsageError("--keep-storage is the old name of --reserved-space: give one of them");
   return {
-    ...parseUsageQuery(flags.filter ?? []),
+    ...(await parseUsageQuery(flags.filter ?? [])),
     reservedBytes: bytes(flags.keepStorage, "--keep-storage") ?? bytes(flags.reservedSpace, "--reserved-space"),
     maxUsedBytes: bytes(flags.maxUsedSpace, "--max-used-space"),
     minFreeBytes: bytes(flags.minFreeSpace, "--min-free-space"),

@@ -1,0 +1,142 @@
+import fs from "node:fs";
+import path from "node:path";
+import { lazy } from "../base/index.js";
+import { type CachePolicy, type SizeBound, targetBytes } from "../cache/index.js";
+import { formatBytes } from "../progress/index.js";
+import { loadCachePolicies } from "./cache-config.js";
+import { collect, diskOf } from "./collection.js";
+import type { PruneEngine } from "./prune.js";
+import { bytesOnDisk, bytesOnDiskBelow } from "./room.js";
+
+/** Holds the state directory to its bounds while builds add to it. */
+export interface CacheKeeper {
+  /** Something was added: where that makes too much, what was not used for the longest time goes before this settles. Never rejects. */
+  added(): Promise<void>;
+  /** A build has ended and needs nothing any more; IS_BUSY: others of this engine are under way. Never rejects. */
+  settle(isBusy: boolean): Promise<void>;
+}
+
+export interface KeeperOptions {
+  readonly engine: PruneEngine;
+  /** Where policies may be written. */
+  readonly files: readonly string[];
+  readonly maxUsed: SizeBound | undefined;
+  /** Told a sentence when there is no way to keep within the bounds. */
+  readonly onNotice: (message: string) => void;
+}
+
+/** Opens the keeper of a state directory. Nothing is looked at before something is added. */
+export function openKeeper(options: KeeperOptions): CacheKeeper {
+  return new Keeper(options);
+}
+
+/** So long what is there is not looked at again while steps end. Milliseconds. */
+const LOOK_MS = 200;
+/** So long what changes slowly is not measured again. Milliseconds. */
+const SLOW_LOOK_MS = 5_000;
+/** Between two times that everything is looked through for its age. Milliseconds. */
+const AGING_MS = 3_600_000;
+/** What is too much is brought down by this share more, so that not every step has to make room. */
+const SLACK = 0.05;
+/** A layer's directories. Bytes. */
+const LAYER_DIRECTORIES_BYTES = 8192;
+/** Its time of change is when everything was looked through. */
+const STAMP = "collected";
+
+class Keeper implements CacheKeeper {
+  readonly #options: KeeperOptions;
+  readonly #policies: () => Promise<readonly CachePolicy[]>;
+  #lookedAt = Number.NEGATIVE_INFINITY;
+  #slow = { at: Number.NEGATIVE_INFINITY, bytes: 0 };
+  #hasAdded = false;
+  /** No less could be reached: only when there is more it is tried again. Bytes. */
+  #leastBytes = 0;
+  #work: Promise<void> = Promise.resolve();
+  #isTold = false;
+
+  constructor(options: KeeperOptions) {
+    this.#options = options;
+    const { engine, files, maxUsed } = options;
+    this.#policies = lazy(async () => loadCachePolicies({ files, maxUsed, disk: diskOf(engine) }));
+  }
+
+  added(): Promise<void> {
+    this.#hasAdded = true;
+    return this.#queue(async () => {
+      const now = this.#options.engine.clock.now();
+      if (now - this.#lookedAt < LOOK_MS) return;
+      this.#lookedAt = now;
+      await this.#keepBounds(true);
+    });
+  }
+
+  settle(isBusy: boolean): Promise<void> {
+    if (!this.#hasAdded) return Promise.resolve();
+    return this.#queue(async () => {
+      this.#hasAdded = false;
+      this.#leastBytes = 0;
+      await this.#keepBounds(isBusy);
+      await this.#keepAges(isBusy);
+    });
+  }
+
+  #queue(work: () => Promise<void>): Promise<void> {
+    // What can't be removed now is tried again by the next build.
+    this.#work = this.#work.then(work).catch(() => undefined);
+    return this.#work;
+  }
+
+  async #keepBounds(isBusy: boolean): Promise<void> {
+    const engine = { ...this.#options.engine, isBusy: () => isBusy };
+    const used = this.#used();
+    const disk = diskOf(engine);
+    const broken = (await this.#policies()).filter((policy) => policy.keepDurationMs === 0 && isOver(policy, used));
+    if (broken.length === 0 || used <= this.#leastBytes * (1 + SLACK)) return;
+    const strict = broken.map((policy) => withSlack(policy));
+    const { totalBytes } = await collect(engine, strict);
+    const unmet = broken.find((policy) => isOver(policy, totalBytes));
+    this.#leastBytes = unmet ? totalBytes : 0;
+    if (unmet && !isBusy) this.#complain(totalBytes, targetBytes(unmet, totalBytes, diskOf(engine)) ?? 0);
+
+    function isOver(policy: CachePolicy, bytes: number): boolean {
+      return (targetBytes(policy, bytes, disk) ?? bytes) < bytes;
+    }
+  }
+
+  #complain(bytes: number, bound: number): void {
+    if (this.#isTold) return;
+    this.#isTold = true;
+    const { root } = this.#options.engine.dirs;
+    this.#options.onNotice(
+      `the state directory ${root} has ${formatBytes(bytes)}, more than the ${formatBytes(bound)} it may have: what is left belongs to images or is in use`,
+    );
+  }
+
+  async #keepAges(isBusy: boolean): Promise<void> {
+    const engine = { ...this.#options.engine, isBusy: () => isBusy };
+    const stamp = path.join(engine.dirs.root, STAMP);
+    const before = fs.statSync(stamp, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+    if (Math.abs(engine.clock.now() - before) < AGING_MS) return;
+    fs.writeFileSync(stamp, "");
+    await collect(engine, await this.#policies());
+  }
+
+  /** About what the state directory has. */
+  #used(): number {
+    const { database, dirs, clock } = this.#options.engine;
+    const layers = database.get<{ bytes: number; count: number }>(
+      "SELECT coalesce(sum(size_bytes), 0) AS bytes, count(*) AS count FROM layer WHERE state <> 'lazy'",
+    );
+    if (clock.now() - this.#slow.at >= SLOW_LOOK_MS) {
+      const parts = [dirs.blobs, dirs.git, dirs.logs, dirs.contexts];
+      this.#slow = { at: clock.now(), bytes: parts.reduce((sum, directory) => sum + bytesOnDiskBelow(directory), 0) };
+    }
+    const metadata = ["", "-wal", "-shm"].reduce((sum, suffix) => sum + bytesOnDisk(dirs.database + suffix), 0);
+    return (layers?.bytes ?? 0) + (layers?.count ?? 0) * LAYER_DIRECTORIES_BYTES + this.#slow.bytes + metadata;
+  }
+}
+
+function withSlack(policy: CachePolicy): CachePolicy {
+  const { maxUsedBytes } = policy;
+  return maxUsedBytes === undefined ? policy : { ...policy, maxUsedBytes: Math.floor(maxUsedBytes * (1 - SLACK)) };
+}
