@@ -1,16 +1,48 @@
 import fs from "node:fs";
 import type { AbortOptions, Digest } from "../base/index.js";
+import type { Descriptor } from "../oci/index.js";
 import { type LayerId, ownerIsAlive } from "../snapshot/index.js";
-import { imageContents } from "./image-contents.js";
+import type { ContentInfo } from "../store/index.js";
+import { type ImageContents, imageContents } from "./image-contents.js";
 import type { PruneEngine } from "./prune.js";
 import { isAlone } from "./sweep.js";
 
 /** Removes layers and blobs that no record, image or running build needs; their bytes as they are known. */
 export async function removeUnused(engine: PruneEngine, options: AbortOptions): Promise<number> {
-  const roots = [...engine.images.list(), ...engine.references.list()].map(({ target }) => target);
-  const contents = await imageContents(roots, engine.store);
-  const layerBytes = await pruneLayers(engine, contents.chains);
-  return layerBytes + (await pruneBlobs(engine, contents.blobs, options));
+  // Who had made blobs before they were seen, and is gone when it is asked who is there, has named by then what is to be kept.
+  const seen: ContentInfo[] = [];
+  for await (const blob of engine.store.walk(options)) seen.push(blob);
+  const grace = graceOf(engine);
+  const { layers, images } = await forgetLayers(engine, options);
+  await engine.plane.run("removeLayers", { layers: layers.map(({ id }) => id) });
+  const bytes = layers.reduce((sum, { size_bytes }) => sum + size_bytes, 0);
+  return bytes + (await removeBlobs(engine, { seen, grace, named: images.blobs }, options));
+}
+
+/** Takes unused layers out of the database, together with what images name at that moment. */
+async function forgetLayers(
+  engine: PruneEngine,
+  options: AbortOptions,
+): Promise<{ readonly layers: readonly UnusedLayer[]; readonly images: ImageContents }> {
+  const { database, store } = engine;
+  for (;;) {
+    const roots = rootsOf(engine);
+    const images = await imageContents(roots, store);
+    const layers = await database.transaction(
+      () => (sameRoots(roots, rootsOf(engine)) ? deleteUnused(engine, images.chains) : undefined),
+      options,
+    );
+    if (layers) return { layers, images };
+  }
+}
+
+function rootsOf({ images, references }: PruneEngine): readonly Descriptor[] {
+  return [...images.list(), ...references.list()].map(({ target }) => target);
+}
+
+function sameRoots(some: readonly Descriptor[], others: readonly Descriptor[]): boolean {
+  const digests = new Set(some.map(({ digest }) => digest));
+  return others.every(({ digest }) => digests.has(digest));
 }
 
 /** Layers that owners who still run have leased. */
@@ -21,29 +53,30 @@ export function leasedLayers({ database, dirs }: Pick<PruneEngine, "database" | 
   return new Set(leases.filter(({ owner }) => ownerIsAlive(dirs.owners, owner)).map(({ target }) => Number(target)));
 }
 
-async function pruneLayers(engine: PruneEngine, imageChains: ReadonlySet<Digest>): Promise<number> {
-  const { database, plane } = engine;
-  const doomed = await database.transaction(() => {
-    const leased = leasedLayers(engine);
-    const rows = database.all<{
-      id: number;
-      chain_id: Digest | null;
-      owner: string | null;
-      size_bytes: number;
-      state: string;
-    }>(
-      `SELECT id, chain_id, owner, size_bytes, state FROM layer
-       WHERE id NOT IN (SELECT layer FROM record_layer) AND id NOT IN (SELECT layer FROM cache_mount)`,
-    );
-    const unused = rows.filter(
-      ({ id, chain_id, owner, state }) =>
-        !leased.has(id) && !(chain_id && imageChains.has(chain_id)) && !(owner && isNeededBy(owner, state, engine)),
-    );
-    for (const { id } of unused) database.run("DELETE FROM layer WHERE id = ?", id);
-    return unused;
-  });
-  await plane.run("removeLayers", { layers: doomed.map(({ id }) => id) });
-  return doomed.reduce((sum, { size_bytes }) => sum + size_bytes, 0);
+interface UnusedLayer {
+  readonly id: number;
+  readonly size_bytes: number;
+}
+
+function deleteUnused(engine: PruneEngine, imageChains: ReadonlySet<Digest>): readonly UnusedLayer[] {
+  const { database } = engine;
+  const leased = leasedLayers(engine);
+  const rows = database.all<{
+    id: number;
+    chain_id: Digest | null;
+    owner: string | null;
+    size_bytes: number;
+    state: string;
+  }>(
+    `SELECT id, chain_id, owner, size_bytes, state FROM layer
+     WHERE id NOT IN (SELECT layer FROM record_layer) AND id NOT IN (SELECT layer FROM cache_mount)`,
+  );
+  const unused = rows.filter(
+    ({ id, chain_id, owner, state }) =>
+      !leased.has(id) && !(chain_id && imageChains.has(chain_id)) && !(owner && isNeededBy(owner, state, engine)),
+  );
+  for (const { id } of unused) database.run("DELETE FROM layer WHERE id = ?", id);
+  return unused;
 }
 
 /** Whether OWNER may need what it has made though no record says so, or is about to remove it. */
@@ -62,23 +95,38 @@ export function strayLayers({ database, dirs }: PruneEngine): LayerId[] {
 /** While other work is under way, younger blobs may be of an image that has no name yet. Milliseconds. */
 const BLOB_GRACE_MS = 10 * 60_000;
 
-async function pruneBlobs(
-  { store, database, dirs, owner, clock, isBusy = () => false }: PruneEngine,
-  used: ReadonlySet<Digest>,
+/** How long a blob is left alone that nothing names. Milliseconds. */
+function graceOf({ dirs, owner, isBusy = () => false }: PruneEngine): number {
+  return isAlone(dirs, owner) && !isBusy() ? 0 : BLOB_GRACE_MS;
+}
+
+interface UnusedBlobs {
+  readonly seen: readonly ContentInfo[];
+  readonly grace: number;
+  /** By images. */
+  readonly named: ReadonlySet<Digest>;
+}
+
+async function removeBlobs(
+  engine: PruneEngine,
+  { seen, grace, named }: UnusedBlobs,
   options: AbortOptions,
 ): Promise<number> {
-  const kept = new Set(used);
+  const { store, database, clock } = engine;
+  const kept = new Set(named);
   const layerBlobs = database.all<{ descriptor: string }>("SELECT descriptor FROM layer_blob");
   for (const { descriptor } of layerBlobs)
     kept.add((JSON.parse(descriptor) as { descriptor: { digest: Digest } }).descriptor.digest);
   for (const { blob } of database.all<{ blob: string | null }>("SELECT blob FROM layer WHERE blob IS NOT NULL")) {
     if (blob) kept.add((JSON.parse(blob) as { digest: Digest }).digest);
   }
-  const alone = isAlone(dirs, owner) && !isBusy();
-  const youngFrom = alone ? Number.POSITIVE_INFINITY : clock.now() - BLOB_GRACE_MS;
   let freed = 0;
-  for await (const { digest, sizeBytes, createdAt } of store.walk(options)) {
-    if (kept.has(digest) || createdAt >= youngFrom) continue;
+  for (const { digest, sizeBytes } of seen) {
+    if (kept.has(digest)) continue;
+    // Somebody who has come meanwhile may use what was here before, and says so by its time.
+    const wait = Math.max(grace, graceOf(engine));
+    const createdAt = wait > 0 ? (await store.info(digest, options))?.createdAt : undefined;
+    if (createdAt !== undefined && clock.now() - createdAt < wait) continue;
     await store.delete(digest, options);
     freed += sizeBytes;
   }

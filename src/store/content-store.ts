@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { constants, statSync } from "node:fs";
+import { constants, statSync, utimesSync } from "node:fs";
 import { type FileHandle, mkdir, mkdtemp, open, readdir, rename, rm, rmdir, stat } from "node:fs/promises";
 import path from "node:path";
 import {
@@ -50,7 +50,7 @@ export interface ContentStore extends Provider, Ingester {
    */
   adopt(file: string, content: Descriptor): Promise<void>;
   /**
-   * Sees to it that TARGET is here, reading it from FROM if need be, whose bytes verify themselves as the port promises. Concurrent
+   * Sees to it that TARGET is here, as if it had just come, reading it from FROM if need be, whose bytes verify themselves as the port promises. Concurrent
    * calls for one blob share the work.
    */
   ensure(target: Descriptor, from: Provider, options?: AbortOptions): Promise<void>;
@@ -81,6 +81,9 @@ export function createContentStore(root: string, clock: Clock): ContentStore {
 
 /** An ingest whose file nobody wrote to for so long (milliseconds) belongs to a dead process. */
 const INGEST_STALE_MS = 60 * 60 * 1000;
+
+/** A blob is young for longer than this. Milliseconds. */
+const FRESH_MS = 60_000;
 
 class DiskStore implements ContentStore {
   readonly #blobs: string;
@@ -152,7 +155,8 @@ class DiskStore implements ContentStore {
   }
 
   async ensure(target: Descriptor, from: Provider, options: AbortOptions = {}): Promise<void> {
-    if ((await this.info(target.digest))?.sizeBytes === target.size) return;
+    const known = await this.info(target.digest);
+    if (known?.sizeBytes === target.size && this.#refresh(known)) return;
     const fetch = async (signal: AbortSignal): Promise<void> => {
       // A provider's bytes are verified already; hashing them again would double the price of a pull.
       const write = async (file: string): Promise<Written> => {
@@ -194,6 +198,19 @@ class DiskStore implements ContentStore {
       if (found.isFile()) freedBytes += found.size;
     }
     return freedBytes;
+  }
+
+  /** Makes a blob young, since what is old and has no name may be removed; false if it is gone. */
+  #refresh({ digest, createdAt }: ContentInfo): boolean {
+    const now = this.#clock.now();
+    if (now - createdAt < FRESH_MS) return true;
+    try {
+      utimesSync(this.path(digest), now / 1000, now / 1000);
+      return true;
+    } catch (error) {
+      if (errorCode(error) === "not-found") return false;
+      throw error;
+    }
   }
 
   /** A file of the right size and name but with other bytes lost them, say with the power: it must not be found again. */

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
-import { mkdtemp, readdir, readFile, rm, truncate, utimes, writeFile } from "node:fs/promises";
+import { mkdirSync } from "node:fs";
+import { mkdir, mkdtemp, readdir, readFile, rm, truncate, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -133,6 +134,13 @@ describe("ensure", () => {
     return provider satisfies Provider;
   };
 
+  it("makes an old blob young, so that nobody takes it for one that nobody needs", async () => {
+    const { digest } = await store.ingest(stream("hello"), of("hello"));
+    await utimes(store.path(digest), NOW / 1000 - 3600, NOW / 1000 - 3600);
+    await store.ensure(of("hello"), counting("hello"));
+    expect(await store.info(digest)).toMatchObject({ createdAt: NOW });
+  });
+
   it("fetches a blob once for all who ask, and never again", async () => {
     const far = counting("hello");
     await Promise.all([1, 2, 3].map(() => store.ensure(of("hello"), far)));
@@ -195,6 +203,20 @@ describe("sweep and delete", () => {
     expect(await digests()).toEqual([of("hello").digest]);
   });
 
+  it("remove what was there before it was asked whether nobody else is", async () => {
+    await store.ingest(stream("hello"), of("hello"));
+    const leave = (name: string) => writeFile(path.join(root, "ingest", name), name);
+    const isAlone = () => {
+      const late = path.join(root, "ingest", "late");
+      mkdirSync(late);
+      return true;
+    };
+    await mkdir(path.join(root, "ingest", "early"));
+    await leave("early/data");
+    expect(await store.sweep({ isAlone })).toBe("early/data".length);
+    expect(await garbage()).toEqual(["late"]);
+  });
+
   it("remove what a killed process left, once nobody wrote to it for an hour", async () => {
     const script = `
       const fs = require("node:fs"), path = require("node:path");
@@ -208,6 +230,7 @@ describe("sweep and delete", () => {
       utimes(path.join(root, "ingest", left, "data"), (NOW - ms) / 1000, (NOW - ms) / 1000);
     await age(59 * 60 * 1000);
     expect(await store.sweep()).toBe(0);
+    expect(await store.sweep({ isAlone: () => false })).toBe(0);
     await age(61 * 60 * 1000);
     expect(await store.sweep()).toBe(4);
     expect(await garbage()).toEqual([]);
