@@ -15,10 +15,13 @@ import {
   localSource,
   localTarget,
   type OpenedCache,
+  objectSource,
+  objectTarget,
   parseCacheDestination,
   parseCacheImport,
   registrySource,
   registryTarget,
+  s3Store,
   withInlineCache,
 } from "../remote-cache/index.js";
 import type { LayerId, Tree } from "../snapshot/index.js";
@@ -197,23 +200,27 @@ export async function forgetLayer({ database, clock }: BuildEngine, blob: Digest
   });
 }
 
-function sourceOf(from: CacheImport, { outputs }: BuildEngine): CacheSource {
+function sourceOf(from: CacheImport, { outputs, web, clock }: BuildEngine): CacheSource {
   switch (from.type) {
     case "registry":
       return registrySource(outputs.registry, from);
     case "local":
       return localSource(from);
+    case "s3":
+      return objectSource(s3Store(from.place, { client: web, clock }));
     default:
       return unreachable(from);
   }
 }
 
-function targetOf(to: Sent, { outputs, clock, newId }: BuildEngine): CacheTarget {
+function targetOf(to: Sent, { outputs, web, clock, newId }: BuildEngine): CacheTarget {
   switch (to.type) {
     case "registry":
       return registryTarget(outputs.registry, to);
     case "local":
       return localTarget({ ...to, clock, newId });
+    case "s3":
+      return objectTarget(s3Store(to.place, { client: web, clock }));
     default:
       return unreachable(to);
   }

@@ -2,6 +2,7 @@ export { encodeCache, openCache } from "./document.js";
 export { type CacheExport, createCacheExport } from "./export.js";
 export { withInlineCache } from "./inline.js";
 export { localSource, localTarget } from "./local-place.js";
+export { objectSource, objectTarget } from "./object-place.js";
 export {
   type CacheDestination,
   type CacheForm,
@@ -13,3 +14,4 @@ export {
 export type { CacheSource, CacheTarget, OpenedCache } from "./place.js";
 export { registrySource, registryTarget } from "./registry-place.js";
 export { createRemoteCache } from "./remote-cache.js";
+export { s3Store } from "./s3/s3-store.js";

@@ -2,6 +2,8 @@ import path from "node:path";
 import { type Digest, EngineError, parseDigest } from "../base/index.js";
 import { parseReference, type Reference, withDefaultTag } from "../oci/index.js";
 import type { ManifestForm } from "./manifest.js";
+import { s3Place } from "./s3/options.js";
+import type { S3Place } from "./s3/s3-store.js";
 
 /** One --cache-to or --cache-from: what kind of place it is, and all else that is said of it. */
 export interface CacheSpec {
@@ -12,7 +14,8 @@ export interface CacheSpec {
 /** Where a cache comes from. */
 export type CacheImport =
   | { readonly type: "registry"; readonly reference: Reference; readonly insecure: boolean }
-  | { readonly type: "local"; readonly directory: string; readonly tag: string; readonly digest?: Digest | undefined };
+  | { readonly type: "local"; readonly directory: string; readonly tag: string; readonly digest?: Digest | undefined }
+  | { readonly type: "s3"; readonly place: S3Place };
 
 /** How a cache's layers are packed. */
 export interface CacheForm {
@@ -25,6 +28,7 @@ export interface CacheForm {
 export type CacheDestination =
   | (Sent & ManifestForm & { readonly type: "registry"; readonly reference: Reference; readonly insecure: boolean })
   | (Sent & ManifestForm & { readonly type: "local"; readonly directory: string; readonly tag: string })
+  | (Sent & { readonly type: "s3"; readonly place: S3Place })
   /** In the image's own config. */
   | { readonly type: "inline"; readonly ignoreError: boolean };
 
@@ -38,8 +42,8 @@ interface Sent {
 
 const COMPRESSIONS = ["gzip", "zstd", "estargz", "uncompressed"] as const;
 const MODES = ["min", "max"] as const;
-const EXPORTED = ["registry", "local", "inline"] as const;
-const IMPORTED = ["registry", "local"] as const;
+const EXPORTED = ["registry", "local", "inline", "s3"] as const;
+const IMPORTED = ["registry", "local", "s3"] as const;
 const LEVEL_MAX = 22;
 
 /** Reads a --cache-from. Throws `invalid`, and `unsupported` for a type that there isn't. */
@@ -56,6 +60,8 @@ export function parseCacheImport({ type, attrs = {} }: CacheSpec): CacheImport {
         digest: digest ? parseDigest(digest) : undefined,
       };
     }
+    case "s3":
+      return { type: "s3", place: s3Place(attrs) };
   }
 }
 
@@ -71,6 +77,8 @@ export function parseCacheDestination({ type, attrs = {} }: CacheSpec): CacheDes
       const place = { directory: directoryOf(attrs, "dest"), tag: attrs.tag ?? "latest" };
       return { type: "local", ...place, ...manifestForm(attrs), ...sent(attrs), ignoreError };
     }
+    case "s3":
+      return { type: "s3", place: s3Place(attrs), ...sent(attrs), ignoreError };
     case "inline":
       return { type: "inline", ignoreError };
   }

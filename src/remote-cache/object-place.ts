@@ -1,0 +1,89 @@
+import { type AbortOptions, EngineError } from "../base/index.js";
+import { type Bytes, checked, type Descriptor, type Provider } from "../oci/index.js";
+import { RETRY_DELAYS_MS, retrying, TransientError } from "../registry/index.js";
+import { openCache } from "./document.js";
+import type { CacheSource, CacheTarget } from "./place.js";
+import { inMemory } from "./registry-place.js";
+
+/** A service that keeps blobs by their digests, each by itself, and the config of a cache by its name. */
+export interface ObjectStore {
+  /** As it is shown. */
+  readonly name: string;
+  /** What is done when a cache is written there. */
+  readonly title: string;
+  /** The place of its layers: no name that a user may write. */
+  readonly origin: string;
+  /** The newest config; undefined where there is none. Errors: `invalid` for one beyond all bounds. */
+  readConfig(options: AbortOptions): Promise<Uint8Array | undefined>;
+  writeConfig(bytes: Uint8Array, options: AbortOptions): Promise<void>;
+  has(blob: Descriptor, options: AbortOptions): Promise<boolean>;
+  /** As `has`, of a blob that is to stay. */
+  refresh(blob: Descriptor, options: AbortOptions): Promise<boolean>;
+  /** The bytes of a blob from OFFSET on; a TransientError where they were cut off. */
+  read(blob: Descriptor, offset: number, options: AbortOptions): Promise<Bytes>;
+  /** Puts a blob that wasn't there. */
+  write(blob: Descriptor, source: Provider, options: AbortOptions): Promise<void>;
+}
+
+/** A cache in a store of objects; single layers may be gone from it. */
+export function objectSource(store: ObjectStore): CacheSource {
+  const provider = providerOf(store);
+  return {
+    name: store.name,
+    async open(options) {
+      const config = await retrying(() => store.readConfig(options), RETRY_DELAYS_MS, options);
+      if (!config) throw new EngineError("not-found", "there is no cache yet");
+      const has = (blob: Descriptor, asking: AbortOptions) => store.has(blob, asking);
+      return [{ index: openCache(config, provider), origin: store.origin, lends: provider, has }];
+    },
+  };
+}
+
+export function objectTarget(store: ObjectStore): CacheTarget {
+  const put = async (blob: Descriptor, source: Provider, options: AbortOptions) => {
+    if (!(await store.refresh(blob, options))) await store.write(blob, source, options);
+  };
+  return {
+    title: store.title,
+    putBlob: (blob, source, { signal }) => put(blob, source, signal ? { signal } : {}),
+    async publish({ config, parts }, options) {
+      for (const { descriptor, bytes } of parts) await put(descriptor, inMemory(bytes), options);
+      await store.writeConfig(config, options);
+      return undefined;
+    },
+  };
+}
+
+/** The blobs, verified; what is cut off is asked for from there on. */
+function providerOf(store: ObjectStore): Provider {
+  return {
+    read: (target, { offset = 0, ...options } = {}) => checked(target, resumed(store, target, offset, options), offset),
+  };
+}
+
+async function* resumed(store: ObjectStore, blob: Descriptor, offset: number, options: AbortOptions): Bytes {
+  let position = offset;
+  for (let cuts = 0; position < blob.size; cuts++) {
+    try {
+      for await (const chunk of await store.read(blob, position, options)) {
+        position += chunk.length;
+        yield chunk;
+      }
+      if (position < blob.size) throw new TransientError(`fetching ${blob.digest}: the connection ended`);
+    } catch (error) {
+      if (!(error instanceof TransientError) || cuts >= RETRY_DELAYS_MS.length) throw error;
+    }
+  }
+}
+
+/** All of CONTENT; `invalid` for more than MAX_BYTES. */
+export async function readBounded(content: Bytes, maxBytes: number): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of content) {
+    length += chunk.length;
+    if (length > maxBytes) throw new EngineError("invalid", `more than ${maxBytes} bytes of cache config`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
