@@ -1,4 +1,5 @@
 import { type Command, CommanderError } from "commander";
+import { firstError } from "../base/index.js";
 import { createQuietRenderer } from "../progress/index.js";
 import { type FlagShape, firstOperand, normalizeWords } from "./argv.js";
 import { isSet } from "./build-request.js";
@@ -22,7 +23,8 @@ export async function runCli(surroundings: Surroundings): Promise<number> {
   try {
     await program.parseAsync([...commandWords(program, words)], { from: "user" });
     return code;
-  } catch (error) {
+  } catch (thrown) {
+    const error = firstError(thrown);
     if (error instanceof CommanderError && error.exitCode === 0) return 0;
     const usage = usageError(error);
     if (usage !== undefined) {

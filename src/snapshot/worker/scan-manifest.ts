@@ -45,7 +45,7 @@ export class ContextManifest {
     if (this.#known.delete(at)) this.#changed = true;
   }
 
-  /** Writes what has changed; IS_GONE says which paths need not be kept. */
+  /** Writes what has changed, if the disk lets it; IS_GONE says which paths need not be kept. */
   save(isGone: (at: BytePath) => boolean): void {
     if (!this.#changed) return;
     for (const at of this.#known.keys()) if (isGone(at)) this.#known.delete(at);
@@ -53,11 +53,14 @@ export class ContextManifest {
     for (const [at, { stamp, sha256: content }] of this.#known) fields.push(at, stamp, content);
     const body = Buffer.from(fields.join("\0"), "latin1");
     const temporary = path.join(this.#temporary, `context-${randomBytes(8).toString("hex")}`);
-    fs.writeFileSync(temporary, Buffer.concat([Buffer.from(`${FORMAT}${sha256(body)}\n`), body]), {
-      flag: "wx",
-      mode: 0o600,
-    });
-    fs.renameSync(temporary, this.#file);
+    const content = Buffer.concat([Buffer.from(`${FORMAT}${sha256(body)}\n`), body]);
+    try {
+      fs.writeFileSync(temporary, content, { flag: "wx", mode: 0o600 });
+      fs.renameSync(temporary, this.#file);
+    } catch {
+      // Without it the next scan reads more; that is no reason for a build to fail.
+      fs.rmSync(temporary, { force: true });
+    }
     this.#changed = false;
   }
 }
