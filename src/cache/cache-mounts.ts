@@ -11,7 +11,7 @@ import {
   hexOf,
   tryLock,
 } from "../base/index.js";
-import type { LayerId, LayerStore, StateDirs, Workspace } from "../snapshot/index.js";
+import type { DataPlane, LayerId, LayerStore, StateDirs, Workspace } from "../snapshot/index.js";
 import type { Database, Migration } from "../store/index.js";
 
 /**
@@ -37,6 +37,16 @@ export const cacheMountMigrations: readonly Migration[] = [
 /** What a cache mount is known by: its id, and the digest of what it starts from if that is not nothing. */
 export function cacheMountKey(id: string, start: Digest | undefined): Digest {
   return digestOf(canonicalJson({ id, start }));
+}
+
+/** What a cache mount is called in a Dockerfile: its id without the blank name space before it. */
+export function shownCacheMountId(id: string): string {
+  return id.replace(/^\/(?=.)/, "");
+}
+
+/** Under this key is kept what was brought in for an id that no step has used yet: the first one that does gets it. */
+export function importedMountKey(id: string): Digest {
+  return cacheMountKey(shownCacheMountId(id), digestOf("imported"));
 }
 
 export type CacheSharing = "shared" | "private" | "locked";
@@ -83,8 +93,8 @@ export interface CacheMounts {
   noteSize(mount: StoredCacheMount, sizeBytes: number): Promise<void>;
   /** Removes it with its files; false if a step holds it. */
   remove(mount: CacheMountName): Promise<boolean>;
-  /** Makes the workspace's layer the first directory of the cache mount KEY in place of the one it has. Throws `unavailable` while a step holds that. */
-  replace(mount: { readonly key: Digest; readonly id: string }, workspace: Workspace): Promise<void>;
+  /** Keeps the workspace's layer for the first step that uses ID; what was kept so before is removed. */
+  keepImported(id: string, workspace: Workspace): Promise<void>;
 }
 
 /** Pause between tries for a lock that another step holds. */
@@ -95,6 +105,7 @@ const SLOTS_MAX = 1000;
 export interface CacheMountOptions {
   readonly database: Database;
   readonly layers: LayerStore;
+  readonly plane: DataPlane;
   readonly dirs: StateDirs;
   readonly clock: Clock;
 }
@@ -126,7 +137,7 @@ export function createCacheMounts(options: CacheMountOptions): CacheMounts {
     lock: (mount) => lockNow(options, mount),
     noteSize: (mount, sizeBytes) => noteSize(options, mount, sizeBytes),
     remove: (mount) => remove(options, mount),
-    replace: (mount, workspace) => replace(options, mount, workspace),
+    keepImported: (id, workspace) => keepImported(options, id, workspace),
   };
 }
 
@@ -169,17 +180,26 @@ async function remove(options: CacheMountOptions, { key, slot }: CacheMountName)
   return true;
 }
 
-async function replace(
-  options: CacheMountOptions,
-  { key, id }: { readonly key: Digest; readonly id: string },
-  workspace: Workspace,
-): Promise<void> {
-  const name = { key, slot: 0 };
+async function keepImported(options: CacheMountOptions, id: string, workspace: Workspace): Promise<void> {
+  const name = { key: importedMountKey(id), slot: 0 };
   using lock = lockNow(options, name);
-  if (!lock) throw new EngineError("unavailable", `the cache mount ${id} is in use by a running step`);
-  const before = find(options.database, key, name.slot);
+  if (!lock) throw new EngineError("unavailable", `the cache mount ${shownCacheMountId(id)} is in use`);
+  const before = find(options.database, name.key, name.slot);
   await insert(options, { ...name, id }, workspace.layer);
   if (before !== undefined) await options.layers.remove([before]);
+}
+
+/** Moves what was brought in for ID into the new directory of its first user. */
+async function takeImported(options: CacheMountOptions, id: string, workspace: Workspace): Promise<void> {
+  const name = { key: importedMountKey(id), slot: 0 };
+  const layer = find(options.database, name.key, name.slot);
+  if (layer === undefined) return;
+  {
+    using lock = lockNow(options, name);
+    if (!lock || find(options.database, name.key, name.slot) !== layer) return;
+    await options.plane.run("refillLayer", { from: layer, to: workspace.layer });
+  }
+  await remove(options, name);
 }
 
 /** The exclusive lock of a slot; undefined while somebody has it. */
@@ -254,6 +274,7 @@ async function make({ request, slot, options }: Attempt): Promise<LayerId> {
   const workspace = await layers.create([]);
   try {
     await request.fill(workspace);
+    if (slot === 0) await takeImported(options, request.description, workspace);
     await insert(options, { key: request.key, slot, id: request.description }, workspace.layer);
     return workspace.layer;
   } catch (error) {

@@ -5,7 +5,9 @@ export {
   cacheMountKey,
   cacheMountMigrations,
   createCacheMounts,
+  importedMountKey,
   type StoredCacheMount,
+  shownCacheMountId,
 } from "./cache-mounts.js";
 
 import type { BuildHistory, BuildHistoryOptions } from "./history/history.js";

@@ -1,5 +1,6 @@
 import { Command, Option } from "commander";
 import type { BuildFlags } from "./build-flags.js";
+import { addCacheCommands } from "./cache-commands.js";
 import type { DuFlags } from "./commands/du.js";
 import type { DumpFlags } from "./commands/dump-llb.js";
 import type { EngineFlags } from "./commands/engine-flags.js";
@@ -43,6 +44,7 @@ export function createProgram(surroundings: Surroundings, done: (code: number) =
   addImageToolCommands(program, surroundings, done);
   program.commandsGroup("This machine:").helpCommand("help [command]", "show help, of a command if one is named");
   addStoreCommands(program, surroundings, done);
+  addCacheCommands(program, surroundings, done);
   addDebug(program, surroundings, done);
   program
     .command("version")

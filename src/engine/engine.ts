@@ -112,7 +112,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   const layers = scope.use(
     createLayerStore({ database, plane, owner: owner.id, bootId: boot, clock, fetch: fetchLayer }),
   );
-  const cacheMounts = createCacheMounts({ database, layers, dirs, clock });
+  const cacheMounts = createCacheMounts({ database, layers, plane, dirs, clock });
   const imageSource = createImageSource({
     images,
     references,

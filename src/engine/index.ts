@@ -20,6 +20,7 @@ export {
 } from "../cache/index.js";
 export type { StepResources, Terminal } from "../executor/index.js";
 export type { ProgressEvent } from "../progress/index.js";
+export type { CacheMountInfo, ExportMountRequest, ImportMountRequest, LocalCacheMounts } from "./cache-mount-tools.js";
 export { createEngine } from "./engine.js";
 export type { FailedContainer } from "./failed-container.js";
 export type { ImageReport, ListedManifest, ReportDetail, ReportedImage } from "./image-report.js";

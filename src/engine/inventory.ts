@@ -1,7 +1,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import { type AbortOptions, type Digest, digestOf, hexOf, systemCode } from "../base/index.js";
-import { leasedRecords, type StoredCacheMount, type UsageEntry } from "../cache/index.js";
+import { leasedRecords, type StoredCacheMount, shownCacheMountId, type UsageEntry } from "../cache/index.js";
 import { familiarReference, parseReference } from "../oci/index.js";
 import { listStepLogs } from "../ops/index.js";
 import { ownerIsAlive } from "../snapshot/index.js";
@@ -245,7 +245,7 @@ class Inventor {
       const entry = this.#entry({
         id: shortened(hexOf(digestOf(`${mount.key} ${mount.slot}`))),
         type: "exec.cachemount",
-        description: `cache mount ${mount.id}`,
+        description: `cache mount ${shownCacheMountId(mount.id)}`,
         sizeBytes: content + aroundLayer(path.join(dirs.layers, String(layer))),
         createdAt: mount.createdAt,
         lastUsedAt: mount.usedAt,

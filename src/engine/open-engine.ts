@@ -1,6 +1,7 @@
 import { canceled, EngineError, errorCode, firstError, lazy, messageOf, type Scope } from "../base/index.js";
 import type { Ownership } from "../snapshot/index.js";
 import { type BuildEngine, runBuild } from "./build.js";
+import type { LocalCacheMounts } from "./cache-mount-tools.js";
 import { coreCount } from "./ground.js";
 import { nameOfImage } from "./image-lookup.js";
 import type { LocalImages } from "./image-requests.js";
@@ -40,6 +41,7 @@ export interface EngineParts {
 /** The doors of an engine whose parts are wired: work is tracked until the engine is closed, and ends when it is. */
 export class OpenEngine implements Engine {
   readonly images: LocalImages;
+  readonly cacheMounts: LocalCacheMounts;
   readonly #parts: BuildEngine;
   readonly #pruning: PruneEngine;
   readonly #scope: Scope;
@@ -60,6 +62,7 @@ export class OpenEngine implements Engine {
     this.#ownership = ownership;
     this.#networks = networks;
     this.#sync = lazy(sync);
+    this.cacheMounts = this.#openCacheMounts();
     this.images = createLocalImages({
       parts,
       pruning: this.#pruning,
@@ -73,6 +76,20 @@ export class OpenEngine implements Engine {
         );
       },
     });
+  }
+
+  /** The doors to the cache mounts of steps, which are loaded when somebody comes. */
+  #openCacheMounts(): LocalCacheMounts {
+    const tools = lazy(() => import("./cache-mount-tools.js"));
+    const engine = this.#pruning;
+    return {
+      list: () => this.#track(tools().then(({ listCacheMounts }) => listCacheMounts(engine))),
+      remove: (ids) => this.#track(tools().then(({ removeCacheMounts }) => removeCacheMounts(engine, ids))),
+      export: (request) =>
+        this.#track(tools().then(({ exportCacheMount }) => exportCacheMount(engine, this.#closable(request)))),
+      import: (request) =>
+        this.#track(tools().then(({ importCacheMount }) => importCacheMount(engine, this.#closable(request)))),
+    };
   }
 
   async #listening<T>(listener: BuildRequest["onProgress"], work: () => Promise<T>): Promise<T> {

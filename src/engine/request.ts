@@ -3,6 +3,7 @@ import type { RecordedStep, SizeBound, UsageEntry } from "../cache/index.js";
 import type { StepResources, Terminal } from "../executor/index.js";
 import type { Outline, TargetInfo } from "../frontend/index.js";
 import type { ProgressSink, SourceExcerpt } from "../progress/index.js";
+import type { LocalCacheMounts } from "./cache-mount-tools.js";
 import type { FailedContainer } from "./failed-container.js";
 import type { LocalImages } from "./image-requests.js";
 import type { PruneRequest, PruneResult } from "./prune.js";
@@ -348,6 +349,7 @@ export interface Engine extends AsyncDisposable {
   graphs(request: BuildRequest): Promise<readonly BuildGraph[]>;
   /** The images of the local store. */
   readonly images: LocalImages;
+  readonly cacheMounts: LocalCacheMounts;
   run(request: RunRequest): Promise<number>;
   /** A shell, or another program, in an image or where a step of a build has left off. The exit code is its own. */
   shell(request: ShellRequest): Promise<number>;

@@ -2,6 +2,7 @@ import { Readable, Writable } from "node:stream";
 import type { UsageEntry } from "../../src/cache/index.js";
 import { runCli } from "../../src/cli/run-cli.js";
 import type { Output, StopSignal, Surroundings } from "../../src/cli/surroundings.js";
+import type { CacheMountInfo } from "../../src/engine/cache-mount-tools.js";
 import type {
   BuildGraph,
   BuildPlan,
@@ -32,6 +33,7 @@ interface FakeEngine {
   images?: ImageFake;
   usage?: readonly UsageEntry[];
   faults?: readonly StoreFault[];
+  mounts?: readonly CacheMountInfo[];
 }
 
 export interface World {
@@ -169,6 +171,18 @@ function fakeEngine(
     shell: async (request) => {
       asked.calls.push(request);
       return 0;
+    },
+    cacheMounts: {
+      list: async () => fake.mounts ?? [],
+      remove: async (ids) => {
+        asked.calls.push({ remove: ids });
+        return { freedBytes: 2_000_000 };
+      },
+      export: async (request) => {
+        asked.calls.push(request);
+        return { sizeBytes: 10_240 };
+      },
+      import: async (request) => void asked.calls.push(request),
     },
     images: fakeImages(fake.images ?? {}, asked.calls),
     prune: async (options) => {

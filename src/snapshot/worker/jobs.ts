@@ -17,6 +17,7 @@ import { exportTree } from "./layer-checkout.js";
 import { diffTrees } from "./layer-diff.js";
 import { exportLayer } from "./layer-export.js";
 import { type LayerSummary, measure } from "./layer-measure.js";
+import { refillLayer } from "./layer-refill.js";
 import { statOf } from "./layer-stat.js";
 import { layerDir, type MountRequest, mountTree, unmountTree } from "./mounting.js";
 import {
@@ -91,6 +92,7 @@ export const jobs = {
   removeLayers,
   placeLayer,
   measureLayer,
+  refillLayer,
   syncState,
   mount,
   unmount,
