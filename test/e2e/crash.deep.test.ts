@@ -1,6 +1,7 @@
 import fs from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import { expect, test } from "vitest";
+import { crashRounds } from "./crash-rounds.js";
 import { cgroupsNamed, eventually, owners, tracesOf, World } from "./world.js";
 
 /** How often the build is killed, each time a little later. */
@@ -36,6 +37,18 @@ test("a build killed at any moment leaves nothing that lies: the next one makes 
   }
   expect(await filesOf(world, context)).toEqual(wanted);
 });
+
+/** As many as the nightly run has time for; the seed is told when it fails. */
+const ROUNDS = { count: 500, seed: Date.now() % 1_000_000 };
+const ROUNDS_MS = 4 * 60 * 60_000;
+
+test(
+  "whatever is done, killed at any call and on failing disks: the next build is right, and a prune leaves nothing behind",
+  async () => {
+    await crashRounds(ROUNDS);
+  },
+  ROUNDS_MS,
+);
 
 /** Every file of the image with its content. */
 async function filesOf(world: World, context: string): Promise<ReadonlyMap<string, string>> {
