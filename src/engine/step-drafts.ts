@@ -140,8 +140,10 @@ function draftInput({ account, index, byContent, content }: AccountedInput, role
 
 /** The environment of a process, else the variables that an instruction names. */
 function variablesOf({ op }: OpNode, metadata: OpMetadata | undefined): readonly DraftVariable[] {
-  const args = new Set(metadata?.args);
   const entries = op.kind === "exec" ? op.meta.env : (metadata?.variables ?? []);
+  if (entries.length === 0) return [];
+  const args = new Set<string>();
+  for (let list = metadata?.args; list; list = list.previous) args.add(list.name);
   return entries.map((entry) => {
     const end = entry.indexOf("=");
     const name = end < 0 ? entry : entry.slice(0, end);

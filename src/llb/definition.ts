@@ -20,10 +20,16 @@ export interface OpMetadata {
   readonly location?: SourceRange | undefined;
   /** The stage's name or number, the platform, and the place of the step in it: the same step in another build. */
   readonly step?: { readonly stage: string; readonly ordinal: number } | undefined;
-  /** The names of the ARGs in scope. */
-  readonly args?: readonly string[] | undefined;
+  /** The ARGs in scope. */
+  readonly args?: NameList | undefined;
   /** Of what has no environment of its own: the variables (`KEY=value`) that its instruction names. */
   readonly variables?: readonly string[] | undefined;
+}
+
+/** Names, the newest first. Lists that go on from one another share what they have in common, however many steps each is told beside. */
+export interface NameList {
+  readonly name: string;
+  readonly previous: NameList | undefined;
 }
 
 /** Lines of a source file, from 1, both included. */

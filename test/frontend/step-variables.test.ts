@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { OpMetadata } from "../../src/llb/index.js";
+import type { NameList, OpMetadata } from "../../src/llb/index.js";
 import { baseImage, convert, fakeBridge } from "./convert-fixture.js";
 
 const bridge = fakeBridge({ "docker.io/library/base:latest": baseImage() });
@@ -10,9 +10,16 @@ async function steps(text: string, buildArgs: Record<string, string> = {}): Prom
   return [...definition.metadata.values()].filter(({ step }) => step !== undefined);
 }
 
+function namesOf(list: NameList | undefined): readonly string[] {
+  return list ? [list.name, ...namesOf(list.previous)] : [];
+}
+
 test("a step knows which of its variables are ARGs, at its place of the stage", async () => {
   const found = await steps("FROM base\nARG A=1\nENV B=2\nRUN one\nARG C\nRUN two\n");
-  expect(found.filter(({ name }) => name.includes("RUN")).map(({ args }) => args)).toEqual([["A"], ["A", "C"]]);
+  expect(found.filter(({ name }) => name.includes("RUN")).map(({ args }) => namesOf(args))).toEqual([
+    ["A"],
+    ["C", "A"],
+  ]);
 });
 
 test("a step that is no process knows the variables that its instruction names, with their values", async () => {
@@ -24,5 +31,19 @@ test("a step that is no process knows the variables that its instruction names, 
 test("a base image knows the variables that name it", async () => {
   const [from] = await steps("ARG NAME=base\nFROM $NAME\nRUN true\n");
   expect(from).toMatchObject({ variables: ["NAME=base"] });
-  expect(from?.args).toContain("NAME");
+  expect(namesOf(from?.args)).toContain("NAME");
+});
+
+test("a variable that is only written, quoted or escaped, is none of a step's", async () => {
+  const text = "FROM base\nARG A=1 é=2\nCOPY '$A' /z\nWORKDIR /\\$A\nCOPY <<'E' /f\n$A\nE\nWORKDIR /$é\n";
+  expect((await steps(text)).map(({ variables }) => variables)).toEqual([...Array(4).fill(undefined), ["é=2"]]);
+});
+
+test("what is told of many steps among many ARGs is told once", async () => {
+  const pairs = Array.from({ length: 3_000 }, (_, n) => `ARG A${n}\nWORKDIR /${n}\n`);
+  const found = await steps(`FROM base\n${pairs.join("")}`);
+  const lists = new Set<NameList>();
+  for (const { args } of found) for (let list = args; list && !lists.has(list); list = list.previous) lists.add(list);
+  expect(found).toHaveLength(3_001);
+  expect(lists.size).toBeLessThan(3_000 + 100);
 });

@@ -51,6 +51,7 @@ export function convertArg(build: StageBuild, instruction: ArgInstruction): void
     const ownDefault = () => (written === undefined ? globals.get(key) : expanded(build, instruction, written, range));
     const value = buildArgs.get(key) ?? ownDefault();
     if (value !== undefined && !HIDDEN_ARGS.has(key)) build.variables.set("arg", key, value);
+    if (!build.args.has(key)) build.argNames = { name: key, previous: build.argNames };
     build.args.set(key, value);
     const inherited = written === undefined && !buildArgs.has(key) && globals.has(key);
     build.facts.args.push({ instruction, key, value, inherited });

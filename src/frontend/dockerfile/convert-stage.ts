@@ -17,7 +17,7 @@ import {
 } from "./convert-settings.js";
 import { convertUser, convertWorkdir } from "./convert-workdir.js";
 import { createEnvironment } from "./environment.js";
-import { namedVariables } from "./expand.js";
+import { expandWord, settings } from "./expand.js";
 import { createStageFacts, type StageFactsDraft } from "./facts.js";
 import { plainList } from "./history.js";
 import { DEFAULT_PATH, draftOf, emptyConfig, inheritedConfig, platformOf } from "./imageconfig.js";
@@ -25,7 +25,7 @@ import type { Pace } from "./pace.js";
 import { workdir } from "./paths.js";
 import { placed, sourceRange } from "./place.js";
 import type { UsedPaths } from "./source-states.js";
-import { addHistory, argNames, type ConvertScope, type StageBuild } from "./stage-build.js";
+import { addHistory, type ConvertScope, type StageBuild } from "./stage-build.js";
 import type { Stage, Step } from "./stages.js";
 import { createVertexNames } from "./vertex-names.js";
 
@@ -62,6 +62,7 @@ export async function convertSteps(build: StageBuild, pace: Pace): Promise<void>
 const FROM_ORDINAL = 0;
 
 function convertStep(build: StageBuild, { instruction, trigger, sources }: Step, ordinal: number): void {
+  build.consulted = undefined;
   switch (instruction.kind) {
     case "run":
       convertRun(build, { instruction, trigger, sources, ordinal });
@@ -131,7 +132,7 @@ function convertSetting(build: StageBuild, instruction: SettingInstruction): voi
 function childStage(scope: ConvertScope, stage: Stage, parentStage: Stage): StageBuild {
   const parent = scope.stages.get(parentStage);
   if (parent === undefined) throw new EngineError("internal", `stage ${parentStage.label} is not converted`);
-  const { config, variables, args } = scope.isLastHeir(stage) ? takenOver(parent) : copied(parent);
+  const { config, variables, args, argNames } = scope.isLastHeir(stage) ? takenOver(parent) : copied(parent);
   const facts = createStageFacts(stageId(stage, parent.platform));
   facts.parent = parentStage.index;
   return {
@@ -143,23 +144,25 @@ function childStage(scope: ConvertScope, stage: Stage, parentStage: Stage): Stag
     facts,
     variables,
     args,
+    argNames,
+    consulted: undefined,
     config,
     state: parent.state,
     hasCommand: false,
   };
 }
 
-type Settings = Pick<StageBuild, "config" | "variables" | "args">;
+type Settings = Pick<StageBuild, "config" | "variables" | "args" | "argNames">;
 
-function copied({ config, variables, args }: StageBuild): Settings {
-  return { config: draftOf(config), variables: variables.clone(), args: new Map(args) };
+function copied({ config, variables, args, argNames }: StageBuild): Settings {
+  return { config: draftOf(config), variables: variables.clone(), args: new Map(args), argNames };
 }
 
 /** The very settings of a stage that nobody asks for them any more: so a long line of stages is converted in linear time. */
-function takenOver({ config, variables, args }: StageBuild): Settings {
+function takenOver({ config, variables, args, argNames }: StageBuild): Settings {
   // Triggers fire once: they are for the image that is built upon this one.
   config.config.OnBuild.length = 0;
-  return { config, variables, args };
+  return { config, variables, args, argNames };
 }
 
 function rootStage(scope: ConvertScope, stage: Stage): StageBuild {
@@ -181,6 +184,8 @@ function rootStage(scope: ConvertScope, stage: Stage): StageBuild {
     facts,
     variables: createEnvironment(),
     args: new Map(),
+    argNames: undefined,
+    consulted: undefined,
     config,
     state,
     hasCommand: false,
@@ -216,8 +221,8 @@ function baseFiles(
     command: stage.node.from.original,
     location: sourceRange(scope.request.dockerfile.name, stage.node.from.range),
     step: { stage: stageId(stage, platform), ordinal: FROM_ORDINAL },
-    args: argNames(scope.globals),
-    variables: namedVariables(stage.node.from.image.text, scope.globals),
+    args: scope.globalNames,
+    variables: settings(expandWord(stage.node.from.image.text, scope.globals, scope.escape).consulted, scope.globals),
   };
   return scope.sources.external(base, platform, { name, place });
 }

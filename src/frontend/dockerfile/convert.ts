@@ -1,5 +1,5 @@
 import { type AbortOptions, createPatternMatcher, EngineError, type PatternMatcher } from "../../base/index.js";
-import { definitionOf } from "../../llb/index.js";
+import { definitionOf, type NameList } from "../../llb/index.js";
 import { normalizePlatform, type Platform } from "../../oci/index.js";
 import { parseDockerignore } from "../dockerignore/index.js";
 import type { FrontendBridge, FrontendImage, FrontendRequest } from "../frontend.js";
@@ -51,6 +51,7 @@ export async function convertDockerfile(conversion: Conversion, options: AbortOp
   const scope: ConvertScope = {
     request,
     ...args,
+    globalNames: listOf(args.globals.keys()),
     escape: dockerfile.directives.escape,
     proxyEnv: proxyEnvironment(request.buildArgs),
     targetPlatform,
@@ -142,4 +143,10 @@ function finishedImage(conversion: Conversion, target: Platform, build: StageBui
   const platform = wanted.os && wanted.architecture ? normalizePlatform(platformOf(wanted)) : target;
   const finished = finishedConfig(onPlatform(wanted, platform));
   return { platform, definition: definitionOf(build.state), epoch: build.scope.epoch, config: finished };
+}
+
+function listOf(names: Iterable<string>): NameList | undefined {
+  let list: NameList | undefined;
+  for (const name of names) list = { name, previous: list };
+  return list;
 }

@@ -57,18 +57,15 @@ const WORD_MODES: Readonly<Record<EscapeCharacter, ExpanderMode>> = {
 };
 const HEREDOC_BODY: ExpanderMode = { ...WORD, quotes: "ordinary" };
 
-/** The variables that TEXT names and ENV knows, as `KEY=value`; undefined for none. */
-export function namedVariables(text: string, env: VariableSource): readonly string[] | undefined {
-  if (!text.includes("$")) return undefined;
-  const names = new Set(Array.from(text.matchAll(VARIABLE_NAME), ([, name = ""]) => name));
-  const entries = [...names].flatMap((name) => {
+/** Those of NAMES that ENV knows, as `KEY=value`; undefined for none. */
+export function settings(names: Iterable<string>, env: VariableSource): readonly string[] | undefined {
+  const entries: string[] = [];
+  for (const name of names) {
     const value = env.get(name);
-    return value === undefined ? [] : `${name}=${value}`;
-  });
+    if (value !== undefined) entries.push(`${name}=${value}`);
+  }
   return entries.length === 0 ? undefined : entries;
 }
-
-const VARIABLE_NAME = /\$\{?([A-Za-z_][A-Za-z0-9_]*)/g;
 
 /** Whether TEXT means just what it says: most words of a file do. */
 export function isLiteral(text: string): boolean {

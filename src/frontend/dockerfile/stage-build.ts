@@ -1,11 +1,11 @@
 import { EngineError } from "../../base/index.js";
-import type { OpMetadata, State } from "../../llb/index.js";
+import type { NameList, OpMetadata, State } from "../../llb/index.js";
 import type { Platform } from "../../oci/index.js";
 import type { FrontendRequest } from "../frontend.js";
 import type { Range, StageInstruction } from "./ast.js";
 import type { ResolvedBases } from "./bases.js";
 import type { Environment } from "./environment.js";
-import { type EscapeCharacter, type ExpandResult, expandHeredoc, expandWord, namedVariables } from "./expand.js";
+import { type EscapeCharacter, type ExpandResult, expandHeredoc, expandWord, settings } from "./expand.js";
 import type { StageFactsDraft } from "./facts.js";
 import { type Effect, historyEntry } from "./history.js";
 import type { DraftConfig } from "./imageconfig.js";
@@ -20,6 +20,7 @@ export interface ConvertScope {
   readonly escape: EscapeCharacter;
   /** Platform arguments and the ARGs ahead of the first FROM. */
   readonly globals: ReadonlyMap<string, string>;
+  readonly globalNames: NameList | undefined;
   /** --build-arg, but for an SOURCE_DATE_EPOCH that gives no time. */
   readonly buildArgs: ReadonlyMap<string, string>;
   readonly proxyEnv: Readonly<Record<string, string>> | undefined;
@@ -50,6 +51,9 @@ export interface StageBuild {
   readonly variables: Environment;
   /** The ARGs declared, with their values. */
   readonly args: Map<string, string | undefined>;
+  argNames: NameList | undefined;
+  /** The variables that words of the present step were expanded with. */
+  consulted: Set<string> | undefined;
   readonly config: DraftConfig;
   state: State;
   /** Whether this stage has set CMD. */
@@ -106,30 +110,15 @@ export function stepMetadata(build: StageBuild, step: StepScope, name: string, n
     ignoreCache: (noCache && ignoresCache(build)) || undefined,
     location: sourceRange(build.scope.request.dockerfile.name, step.instruction.range),
     step: { stage: build.facts.id, ordinal: step.ordinal },
-    args: argNames(build.args),
+    args: build.argNames,
     variables: variablesOf(build, step.instruction),
   };
 }
 
 /** A process has them all in its environment. */
-function variablesOf({ variables }: StageBuild, instruction: StageInstruction): readonly string[] | undefined {
-  if (instruction.kind === "run") return undefined;
-  const { original } = instruction;
-  const heredocs = "heredocs" in instruction ? instruction.heredocs : [];
-  const text = heredocs.length === 0 ? original : [original, ...heredocs.map(({ raw }) => raw)].join("\n");
-  return namedVariables(text, variables);
+function variablesOf({ variables, consulted }: StageBuild, { kind }: StageInstruction): readonly string[] | undefined {
+  return kind === "run" || consulted === undefined ? undefined : settings(consulted, variables);
 }
-
-/** The names of ARGS, in one list until there is another. */
-export function argNames(args: ReadonlyMap<string, unknown>): readonly string[] {
-  const known = ARG_NAMES.get(args);
-  if (known?.length === args.size) return known;
-  const names = [...args.keys()];
-  ARG_NAMES.set(args, names);
-  return names;
-}
-
-const ARG_NAMES = new WeakMap<ReadonlyMap<string, unknown>, readonly string[]>();
 
 /** The line that shows a step: its text with the values of variables, if it can be expanded. */
 export function stepText(build: StageBuild, instruction: StageInstruction): string {
@@ -172,6 +161,10 @@ export function within<T>(
 
 function checked(build: StageBuild, instruction: StageInstruction, result: ExpandResult, culprit?: Range): string {
   noteUndefined(build, instruction, result);
+  for (const name of result.consulted) {
+    build.consulted ??= new Set();
+    build.consulted.add(name);
+  }
   if (result.ok) return result.value;
   const place = { file: build.scope.request.dockerfile.name, range: instruction.range, culprit };
   throw mistake(result.error, place, undefined, result.hint);

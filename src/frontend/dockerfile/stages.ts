@@ -227,6 +227,7 @@ class StagePlan {
   }
 
   #meantBy(unset: readonly string[]): string {
+    if (unset.length === 0) return "";
     const names = [...this.#scope.globals.keys()];
     return unset.map((name) => didYouMean(name, names)).find((text) => text !== "") ?? "";
   }
