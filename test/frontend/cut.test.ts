@@ -14,8 +14,8 @@ RUN make \\
   all
 `;
 
-function at(place: DockerfilePlace["at"], side: DockerfilePlace["side"] = "after"): string {
-  const request = { dockerfile: { name: "Dockerfile", text: TEXT }, target: "one", buildArgs: new Map() };
+function at(place: DockerfilePlace["at"], side: DockerfilePlace["side"] = "after", text = TEXT): string {
+  const request = { dockerfile: { name: "Dockerfile", text }, target: "one", buildArgs: new Map() };
   const cut = requestAt(request as unknown as FrontendRequest, { at: place, side });
   expect(cut.target).toBeUndefined();
   return cut.dockerfile.text;
@@ -43,6 +43,14 @@ describe("a Dockerfile that ends at a place", () => {
   it("ends with a RUN itself where its place is wanted, and before anything else with a process", () => {
     expect(at({ line: 4 }, "before")).toBe(`${upTo(6)}\n`);
     expect(at({ line: 3 }, "before")).toBe(`${upTo(2)}${PROCESS}`);
+  });
+
+  it("ends where the file does, though its last line goes on", () => {
+    for (const rest of ["\\\n", "\\", "\\ \n\n # end\n"])
+      expect(at({ stage: "0" }, "after", `FROM base\nENV A=1 ${rest}`)).toBe(`FROM base\nENV A=1 ${PROCESS}`);
+    expect(at({ line: 3 }, "after", "# escape=`\nFROM base\nRUN x `\n")).toBe(
+      `# escape=\`\nFROM base\nRUN x ${PROCESS}`,
+    );
   });
 
   it("is refused where there is no such place", () => {

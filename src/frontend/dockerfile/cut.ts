@@ -1,6 +1,8 @@
 import { EngineError } from "../../base/index.js";
 import type { FrontendRequest } from "../frontend.js";
 import type { DockerfileNode, Instruction, StageNode } from "./ast.js";
+import type { EscapeCharacter } from "./expand.js";
+import { linePart } from "./lines.js";
 import { readDockerfile } from "./solve.js";
 
 /** A place between the instructions of a Dockerfile. */
@@ -23,9 +25,16 @@ export function requestAt(request: FrontendRequest, { at, side }: DockerfilePlac
   const last = side === "after" || isOwnRun ? here : inStage[index - 1];
   if (!last)
     throw new EngineError("not-found", "nothing stands before a FROM: leave --before out, or name a later step");
-  const lines = request.dockerfile.text.split("\n").slice(0, last.range.end.line);
+  const lines = ended(request.dockerfile.text.split("\n").slice(0, last.range.end.line), dockerfile.directives.escape);
   const text = [...lines, ...(isOwnRun ? [] : [PROCESS]), ""].join("\n");
   return { ...request, dockerfile: { ...request.dockerfile, text }, target: undefined };
+}
+
+/** LINES without the sign that they go on: the last instruction of a file may have it, and nothing but comments after it. */
+function ended(lines: readonly string[], escapeCharacter: EscapeCharacter): readonly string[] {
+  const end = lines.findLastIndex((line) => !/^\s*(#|$)/.test(line));
+  const { text, continues } = linePart(lines[end] ?? "", 0, escapeCharacter);
+  return continues ? [...lines.slice(0, end), text] : lines;
 }
 
 /** What it runs is of no concern; in exec form no shell has a part in it. */

@@ -152,7 +152,7 @@ function lineLength(text: string): number {
  * What LINE adds to an instruction from START on: all but the line end, or all up to the escape character that stands last, blanks
  * behind it aside; then the instruction goes on in the next line. Of two escape characters the first escapes the second.
  */
-function linePart(
+export function linePart(
   line: string,
   start: number,
   escapeCharacter: EscapeCharacter,

@@ -137,7 +137,11 @@ interface Refusal {
 
 /** Enters OPTION into DRAFT, or says why it can't. */
 function applyOption(draft: Draft, { key, value, field }: Option): string | Refusal | undefined {
-  if (value === undefined && !SWITCHES.has(key)) return `invalid field '${field}' must be a key=value pair`;
+  if (value === undefined && !SWITCHES.has(key)) {
+    const message = `invalid field '${field}' must be a key=value pair`;
+    const meant = suggest(key, KEYS);
+    return meant === undefined ? message : { ...withSuggestion(message, meant), culprit: "key" };
+  }
   const text = value ?? "true";
   switch (key) {
     case "type":
