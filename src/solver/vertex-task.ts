@@ -108,11 +108,13 @@ export class VertexTask<R extends Result> {
     return this.#saved ?? (this.account.isLost ? undefined : this.#located);
   }
 
-  readonly cacheMap = lazy(async () => {
-    const map = await this.#op.cacheMap(this.#context);
-    this.account.map = map;
-    return map;
-  });
+  readonly cacheMap = lazy(() =>
+    this.#blamed(async () => {
+      const map = await this.#op.cacheMap(this.#context);
+      this.account.map = map;
+      return map;
+    }),
+  );
 
   /** Whether anything from here down runs whatever is in the cache: then definitions say nothing of what this build has there. */
   readonly reruns: () => Promise<boolean> = lazy(async () => {
@@ -142,20 +144,24 @@ export class VertexTask<R extends Result> {
   });
 
   /** The key by content: of every input the selected content where the op selects, else the input's own content key. */
-  readonly contentKey: () => Promise<ExplainedKey> = this.#perEpoch(async () => {
-    const key = await this.#keyByContent((task) => task.#portableIdentity());
-    this.account.key = key.key;
-    return key;
-  });
+  readonly contentKey: () => Promise<ExplainedKey> = this.#perEpoch(() =>
+    this.#blamed(async () => {
+      const key = await this.#keyByContent((task) => task.#portableIdentity());
+      this.account.key = key.key;
+      return key;
+    }),
+  );
 
   /** As `contentKey`, but what ran in this build although it was in the cache counts by the contents it has now. */
-  readonly #freshKey: () => Promise<ExplainedKey> = this.#perEpoch(async () => {
-    if (!(await this.#fresh())) return this.contentKey();
-    if (!this.#ignoreCache) return this.#keyByContent(async (task) => (await task.#freshKey()).key);
-    const results = await this.results();
-    const digests = await Promise.all(results.map((result) => result.contentDigest(this.#context)));
-    return explainedKey({ v: 1, result: digestOf(digests.join()) });
-  });
+  readonly #freshKey: () => Promise<ExplainedKey> = this.#perEpoch(() =>
+    this.#blamed(async () => {
+      if (!(await this.#fresh())) return this.contentKey();
+      if (!this.#ignoreCache) return this.#keyByContent(async (task) => (await task.#freshKey()).key);
+      const results = await this.results();
+      const digests = await Promise.all(results.map((result) => result.contentDigest(this.#context)));
+      return explainedKey({ v: 1, result: digestOf(digests.join()) });
+    }),
+  );
 
   /** The record's own content key where there is a record: it needs no input to be looked at. */
   async #portableIdentity(): Promise<CacheKey> {
@@ -186,7 +192,7 @@ export class VertexTask<R extends Result> {
         if (!digest) return part(await identity(task), { index }, input);
         const wanted = { index, selector: input.selector ?? WHOLE };
         if (await task.#mustRun()) this.#startInputs();
-        return { content: await this.#blamed(() => task.contentOf(wanted, (result) => digest(result, this.#context))) };
+        return { content: await task.contentOf(wanted, (result) => digest(result, this.#context)) };
       }),
     );
     return explainedKey({ v: 1, op, inputs: parts });

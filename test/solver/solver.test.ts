@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type Toy, World } from "./world.js";
 
@@ -168,6 +169,33 @@ test("the first failure cancels what runs beside it and is the one reported", as
     compute: (all) => all.join(),
   };
   await expect(world.build(both)).rejects.toThrow("boom");
+});
+
+const consumers = fc.array(fc.constantFrom("definition" as const, "content" as const), { minLength: 1, maxLength: 4 });
+
+test("a failure is that of the vertex that it came from, however its consumers count it", async () => {
+  await fc.assert(
+    fc.asyncProperty(consumers, fc.boolean(), fc.boolean(), async (ways, inKey, ignoreCache) => {
+      const fail = () => {
+        throw new Error("boom");
+      };
+      let toy: Toy = {
+        name: "bad",
+        get key() {
+          return inKey ? fail() : "bad";
+        },
+        inputs: [],
+        by: [],
+        compute: fail,
+        kept: false,
+        ignoreCache,
+      };
+      for (const [i, by] of ways.entries()) {
+        toy = { name: `${i}`, key: `${i}`, inputs: [toy], by: [by], compute: (all) => all.join() };
+      }
+      expect(await new World().failing(toy)).toBe("bad");
+    }),
+  );
 });
 
 test("a graph of two thousand steps in a row is solved without a deep stack", async () => {

@@ -152,6 +152,13 @@ export class World {
     return (await job.solve({ vertex: vertexOf(toy, new Map()), index: 0 })).text;
   }
 
+  /** The name of the vertex that a build of TOY fails at. */
+  async failing(toy: Toy): Promise<string | undefined> {
+    await using job = this.#job({});
+    await job.solve({ vertex: vertexOf(toy, new Map()), index: 0 }).catch(() => {});
+    return job.failure?.vertex.name;
+  }
+
   /** What a build of TOY would do, by name. */
   async plan(toy: Toy): Promise<ReadonlyMap<string, string>> {
     await using job = this.#job({});
