@@ -13,8 +13,14 @@ export function parseCaches(words: readonly string[], ambient: Pick<Ambient, "en
     const fields = parseCsv(word);
     if (fields.every((field) => !field.includes("=")))
       return fields.map((ref) => ({ type: "registry", attrs: { ref } }) as const);
-    return [parseOne(word, fields, ambient)];
+    const spec = parseOne(word, fields, ambient);
+    // As with buildx, a command line for GitHub's machines works elsewhere, too.
+    return spec.type === "gha" && !isOnGitHub(spec) ? [] : [spec];
   });
+}
+
+function isOnGitHub({ attrs = {} }: CacheSpec): boolean {
+  return Boolean(attrs.token && (attrs.url || attrs.url_v2));
 }
 
 const TYPES = ["registry", "local", "inline", "s3", "gha"] as const;

@@ -12,6 +12,7 @@ import {
   type CacheTarget,
   createCacheExport,
   createRemoteCache,
+  ghaStore,
   localSource,
   localTarget,
   type OpenedCache,
@@ -200,7 +201,7 @@ export async function forgetLayer({ database, clock }: BuildEngine, blob: Digest
   });
 }
 
-function sourceOf(from: CacheImport, { outputs, web, clock }: BuildEngine): CacheSource {
+function sourceOf(from: CacheImport, { outputs, web, clock, newId }: BuildEngine): CacheSource {
   switch (from.type) {
     case "registry":
       return registrySource(outputs.registry, from);
@@ -208,6 +209,8 @@ function sourceOf(from: CacheImport, { outputs, web, clock }: BuildEngine): Cach
       return localSource(from);
     case "s3":
       return objectSource(s3Store(from.place, { client: web, clock }));
+    case "gha":
+      return objectSource(ghaStore(from.place, { client: web, newId }));
     default:
       return unreachable(from);
   }
@@ -221,6 +224,8 @@ function targetOf(to: Sent, { outputs, web, clock, newId }: BuildEngine): CacheT
       return localTarget({ ...to, clock, newId });
     case "s3":
       return objectTarget(s3Store(to.place, { client: web, clock }));
+    case "gha":
+      return objectTarget(ghaStore(to.place, { client: web, newId }));
     default:
       return unreachable(to);
   }

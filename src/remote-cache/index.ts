@@ -1,5 +1,6 @@
 export { encodeCache, openCache } from "./document.js";
 export { type CacheExport, createCacheExport } from "./export.js";
+export { ghaStore } from "./gha/gha-store.js";
 export { withInlineCache } from "./inline.js";
 export { localSource, localTarget } from "./local-place.js";
 export { objectSource, objectTarget } from "./object-place.js";

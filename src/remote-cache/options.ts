@@ -1,6 +1,7 @@
 import path from "node:path";
 import { type Digest, EngineError, parseDigest } from "../base/index.js";
 import { parseReference, type Reference, withDefaultTag } from "../oci/index.js";
+import { type GhaPlace, ghaPlace } from "./gha/gha-store.js";
 import type { ManifestForm } from "./manifest.js";
 import { s3Place } from "./s3/options.js";
 import type { S3Place } from "./s3/s3-store.js";
@@ -15,7 +16,8 @@ export interface CacheSpec {
 export type CacheImport =
   | { readonly type: "registry"; readonly reference: Reference; readonly insecure: boolean }
   | { readonly type: "local"; readonly directory: string; readonly tag: string; readonly digest?: Digest | undefined }
-  | { readonly type: "s3"; readonly place: S3Place };
+  | { readonly type: "s3"; readonly place: S3Place }
+  | { readonly type: "gha"; readonly place: GhaPlace };
 
 /** How a cache's layers are packed. */
 export interface CacheForm {
@@ -29,6 +31,7 @@ export type CacheDestination =
   | (Sent & ManifestForm & { readonly type: "registry"; readonly reference: Reference; readonly insecure: boolean })
   | (Sent & ManifestForm & { readonly type: "local"; readonly directory: string; readonly tag: string })
   | (Sent & { readonly type: "s3"; readonly place: S3Place })
+  | (Sent & { readonly type: "gha"; readonly place: GhaPlace })
   /** In the image's own config. */
   | { readonly type: "inline"; readonly ignoreError: boolean };
 
@@ -42,8 +45,8 @@ interface Sent {
 
 const COMPRESSIONS = ["gzip", "zstd", "estargz", "uncompressed"] as const;
 const MODES = ["min", "max"] as const;
-const EXPORTED = ["registry", "local", "inline", "s3"] as const;
-const IMPORTED = ["registry", "local", "s3"] as const;
+const EXPORTED = ["registry", "local", "inline", "s3", "gha"] as const;
+const IMPORTED = ["registry", "local", "s3", "gha"] as const;
 const LEVEL_MAX = 22;
 
 /** Reads a --cache-from. Throws `invalid`, and `unsupported` for a type that there isn't. */
@@ -62,6 +65,8 @@ export function parseCacheImport({ type, attrs = {} }: CacheSpec): CacheImport {
     }
     case "s3":
       return { type: "s3", place: s3Place(attrs) };
+    case "gha":
+      return { type: "gha", place: ghaPlace(attrs) };
   }
 }
 
@@ -79,6 +84,8 @@ export function parseCacheDestination({ type, attrs = {} }: CacheSpec): CacheDes
     }
     case "s3":
       return { type: "s3", place: s3Place(attrs), ...sent(attrs), ignoreError };
+    case "gha":
+      return { type: "gha", place: ghaPlace(attrs), ...sent(attrs), ignoreError };
     case "inline":
       return { type: "inline", ignoreError };
   }
