@@ -47,7 +47,9 @@ function stateText(step: PlannedStep, number: number, told: ToldCauses): string 
       return "cached";
     case "run": {
       const { causes } = step;
-      return causes === undefined ? "will run" : `will run: ${shownMiss({ causes, omitted: 0 }, number, told).text}`;
+      return causes === undefined
+        ? "will run"
+        : `will run: ${shownMiss({ causes, omitted: 0 }, { number, vertex: step.vertex }, told).text}`;
     }
     case "depends":
       return `depends on what ${step.on} gives`;

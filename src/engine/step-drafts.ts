@@ -35,7 +35,7 @@ export class StepDrafts {
   }
 
   draftOf(account: VertexAccount): StepDraft {
-    const { vertex, key, preimage, isLost, state } = account;
+    const { vertex, key, preimage, state } = account;
     const { node, metadata } = this.#find(vertex.digest);
     const roles = rolesOf(node);
     return {
@@ -49,7 +49,6 @@ export class StepDrafts {
       inputs: account.inputs.map((input, i) => draftInput(input, roles[i] ?? `input ${i}`)),
       isStep: metadata?.step !== undefined && node.op.kind !== "source",
       forced: account.ignoresCache ? this.#forcedBy(metadata) : undefined,
-      isLost,
       ran: state === "running" || state === "ran",
     };
   }

@@ -15,19 +15,27 @@ export function missText({ causes, omitted }: Miss): string {
 /** What was told by now, so that nothing is told twice: each cause with the number of the step that told it. */
 export type ToldCauses = Map<string, number>;
 
+/** A step by its number in what is shown, and its vertex. */
+export interface ShownStep {
+  readonly number: number;
+  readonly vertex: string;
+}
+
 /** A miss as it is shown below its step; `isNews`: it tells something that no step before it has told. */
 export interface ShownMiss {
   readonly text: string;
   readonly isNews: boolean;
 }
 
-/** The same for the step NUMBER, in short where steps before it have told the causes already. They are told then. */
-export function shownMiss({ causes, omitted }: Miss, number: number, told: ToldCauses): ShownMiss {
+/** The same for a step, in short where steps before it have told the causes already. They are told then. */
+export function shownMiss({ causes, omitted }: Miss, { number, vertex }: ShownStep, told: ToldCauses): ShownMiss {
   const fresh: string[] = [];
   const tellers = new Set<number>();
   const alike = new Set<number>();
   for (const each of causes) {
-    const id = canonicalJson(isOfStep(each.cause) ? each : each.cause);
+    const id = canonicalJson(
+      isOfStep(each.cause) ? [each.cause, each.step?.digest ?? each.step?.name ?? vertex] : each.cause,
+    );
     const teller = told.get(id);
     if (teller === undefined) {
       told.set(id, number);

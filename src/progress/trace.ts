@@ -60,7 +60,8 @@ class EventTrace implements Trace {
       return undefined;
     }
     const step = this.#stepOf(event);
-    if (step && event.type === "vertex-missed") step.miss = shownMiss(event.miss, step.index, this.#told);
+    if (step && event.type === "vertex-missed")
+      step.miss = shownMiss(event.miss, { number: step.index, vertex: event.vertex }, this.#told);
     return step && { step, lines: step.apply(event) };
   }
 

@@ -13,8 +13,6 @@ export interface VertexAccount {
   readonly preimage: unknown;
   /** Whether it ran whatever was in the cache. */
   readonly ignoresCache: boolean;
-  /** Whether a record of it was found that could not be loaded. */
-  readonly isLost: boolean;
   readonly inputs: readonly AccountedInput[];
 }
 
@@ -39,6 +37,7 @@ export class KeptAccount<R extends Result> implements VertexAccount {
   state: VertexState = "idle";
   key: CacheKey | undefined;
   map: CacheMap<R> | undefined;
+  /** Whether a record of it was found that could not be loaded. */
   isLost = false;
   results: readonly R[] | undefined;
   readonly #sources: readonly AccountSource<R>[];

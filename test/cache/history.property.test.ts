@@ -207,5 +207,5 @@ function draftsOf(plan: readonly Step[], state: State): readonly Drafted[] {
 function source(name: string, note: StepDraft["source"], content: string | undefined): StepDraft {
   const key = content === undefined ? undefined : digestOf(`source ${content}`);
   const nothing = { text: undefined, op: {}, variables: [], inputs: [], isStep: false, forced: undefined };
-  return { ...nothing, id: digestOf(name), name, key, source: note, isLost: false, ran: false };
+  return { ...nothing, id: digestOf(name), name, key, source: note, ran: false };
 }

@@ -60,7 +60,6 @@ export interface StepDraft {
   readonly isStep: boolean;
   /** It ran whatever was in the cache: because of an option for this stage, or for all of them. */
   readonly forced: { readonly stage?: string } | undefined;
-  readonly isLost: boolean;
   readonly ran: boolean;
 }
 

@@ -42,7 +42,6 @@ const META_PARTS: readonly (readonly [string, string])[] = [
   ["validExitCodes", "exit codes"],
 ];
 const EXEC_PARTS: readonly (readonly [string, string])[] = [
-  ["network", "--network"],
   ["security", "--security"],
   ["devices", "--device"],
   ["secretEnv", "--mount"],
@@ -55,8 +54,14 @@ function execDifference(older: StepNode, newer: StepNode): readonly InstructionC
     ...commandDifference({ older, newer }, list(oldMeta.args), list(meta.args)),
     ...META_PARTS.flatMap(([member, part]) => memberDifference(oldMeta[member], meta[member], part)),
     ...mountDifference(list(was.mounts), list(is.mounts)),
+    ...memberDifference(networkName(was.network), networkName(is.network), "--network"),
     ...EXEC_PARTS.flatMap(([member, part]) => memberDifference(was[member], is[member], part)),
   ];
+}
+
+/** As the option has it. */
+function networkName(network: unknown): unknown {
+  return network === "sandbox" ? "default" : network;
 }
 
 function commandDifference(
@@ -168,7 +173,9 @@ function changed(part: string, from: string | undefined, to: string | undefined)
 /** A value as people would write it; undefined for one that is not set. */
 function shown(value: unknown): string | undefined {
   if (value === undefined || value === "") return undefined;
-  return typeof value === "string" ? told(value).shown : cut(canonicalJson(value), VALUE_MAX_LENGTH);
+  if (typeof value === "string") return told(value).shown;
+  const isList = Array.isArray(value) && value.every((item) => typeof item === "string");
+  return cut(isList ? value.join(", ") : canonicalJson(value), VALUE_MAX_LENGTH);
 }
 
 function isEqual(a: unknown, b: unknown): boolean {

@@ -1,0 +1,122 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import type { Digest } from "../../src/base/index.js";
+import { align } from "../../src/cache/history/alignment.js";
+import { treeDifference, withIgnoreRules } from "../../src/cache/history/tree-difference.js";
+import { type ContentTree, type Traits, TreeSketch } from "../../src/snapshot/content-tree.js";
+import type { TreeEntry } from "../../src/snapshot/index.js";
+
+const FILE: Traits = ["file", "644", "0:0", "3 abc", ""];
+const DIRECTORY: Traits = ["dir", "755", "0:0", "", ""];
+const BASE: Readonly<Record<string, Traits>> = { a: FILE, d: DIRECTORY, "d/b": FILE, "d/e": DIRECTORY, "d/e/c": FILE };
+
+function treeOf(entries: Readonly<Record<string, Traits>>): ContentTree {
+  const sketch = new TreeSketch();
+  for (const [path, traits] of Object.entries(entries)) sketch.add(path, traits);
+  return sketch.finish();
+}
+
+/** How B differs from A, and how many directories were read for that. */
+function difference(a: Readonly<Record<string, Traits>>, b: Readonly<Record<string, Traits>>) {
+  const [older, newer] = [treeOf(a), treeOf(b)];
+  const parts = new Map([...older.directories, ...newer.directories].map(({ digest, text }) => [digest, text]));
+  let reads = 0;
+  const read = (digest: Digest): readonly TreeEntry[] => {
+    reads++;
+    return JSON.parse(parts.get(digest) ?? "[]");
+  };
+  return { changes: treeDifference([older.root], [newer.root], read), reads: () => reads };
+}
+
+test.each<readonly [string, Readonly<Record<string, Traits | undefined>>, object]>([
+  ["content", { "d/b": ["file", "644", "0:0", "3 abd", ""] }, { path: "d/b", change: { kind: "content" } }],
+  [
+    "owner",
+    { "d/b": ["file", "644", "1:0", "3 abc", ""] },
+    { path: "d/b", change: { kind: "owner", from: "0:0", to: "1:0" } },
+  ],
+  [
+    "mode of a directory",
+    { "d/e": ["dir", "700", "0:0", "", ""] },
+    { path: "d/e", change: { kind: "mode", from: "0755", to: "0700" } },
+  ],
+  [
+    "attributes",
+    { "d/e/c": ["file", "644", "0:0", "3 abc", "f00"] },
+    { path: "d/e/c", change: { kind: "attributes" } },
+  ],
+  [
+    "type",
+    { a: ["symlink", "", "0:0", "d", ""] },
+    { path: "a", change: { kind: "type", from: "file", to: "symlink" } },
+  ],
+  [
+    "a directory that is gone is told by what was in it",
+    { "d/e": undefined, "d/e/c": undefined },
+    { path: "d/e/c", change: { kind: "deleted" } },
+  ],
+  ["an empty directory that is new", { f: DIRECTORY }, { path: "f", change: { kind: "added" } }],
+  ["a name that is no UTF-8", { "\xff": FILE }, { path: "\ufffd", change: { kind: "added" } }],
+])("%s", (_, edit, change) => {
+  const edited = Object.fromEntries(Object.entries({ ...BASE, ...edit }).filter(([, traits]) => traits !== undefined));
+  expect(difference(BASE, edited as Record<string, Traits>).changes).toEqual([change]);
+});
+
+test("a file that went and one of the same traits that came are one that was renamed", () => {
+  const { "d/b": moved = FILE, ...rest } = BASE;
+  const unlike: Traits = ["file", "600", "0:0", "9 def", ""];
+  const { changes } = difference({ ...rest, "d/b": unlike }, { ...rest, "x/y": unlike });
+  expect(changes).toEqual([{ path: "x/y", change: { kind: "renamed", from: "d/b" } }]);
+  expect(moved).toBe(FILE);
+});
+
+test("only directories that differ are read", () => {
+  const many = Object.fromEntries(Array.from({ length: 500 }, (_, n) => [`d${n}/f`, FILE] as const));
+  const { changes, reads } = difference(many, { ...many, "d7/f": ["file", "644", "0:0", "4 abc", ""] });
+  expect(changes).toEqual([{ path: "d7/f", change: { kind: "content" } }]);
+  expect(reads()).toBe(4);
+});
+
+test("directories that are not known any more say nothing", () => {
+  const [older, newer] = [treeOf(BASE), treeOf({ a: FILE })];
+  expect(treeDifference([older.root], [newer.root], () => undefined)).toEqual([]);
+});
+
+test("a file that rules leave out was not deleted, and the rule is named", () => {
+  const deleted = [{ path: "d/x.md", change: { kind: "deleted" } }] as const;
+  const ignored = [{ path: "d/x.md", change: { kind: "ignored", rule: "**/*.md" } }];
+  expect(withIgnoreRules(deleted, ["*.tmp"], ["*.tmp", "**/*.md"])).toEqual(ignored);
+  expect(withIgnoreRules(deleted, ["*.tmp"], ["*.tmp", "*.log"])).toEqual(deleted);
+});
+
+test("stages are aligned by their texts, in order, whatever was added, removed or changed", () => {
+  const step = (text: string) => ({ mark: text, keyword: text.split(" ")[0] ?? "" });
+  const pairs = (newer: readonly string[], older: readonly string[]) =>
+    [...align(newer.map(step), older.map(step))].sort(([a], [b]) => a - b);
+  expect(pairs(["RUN new", "RUN a", "RUN b"], ["RUN a", "RUN b"])).toEqual([
+    [1, 0],
+    [2, 1],
+  ]);
+  expect(pairs(["RUN b"], ["RUN a", "RUN b"])).toEqual([[0, 1]]);
+  expect(pairs(["RUN a", "RUN x", "RUN c"], ["RUN a", "RUN b", "RUN c"])).toEqual([
+    [0, 0],
+    [1, 1],
+    [2, 2],
+  ]);
+  expect(pairs(["COPY x", "RUN y"], ["RUN a", "COPY b"])).toEqual([[0, 1]]);
+});
+
+test("an alignment pairs no step twice and keeps their order", () => {
+  const texts = fc.array(fc.constantFrom("RUN a", "RUN b", "COPY a", "COPY b", "WORKDIR a"), { maxLength: 12 });
+  const step = (text: string) => ({ mark: text, keyword: text.split(" ")[0] ?? "" });
+  fc.assert(
+    fc.property(texts, texts, (newer, older) => {
+      const pairs = [...align(newer.map(step), older.map(step))].sort(([a], [b]) => a - b);
+      for (const [n, [, at]] of pairs.entries()) {
+        expect(at).toBeLessThan(older.length);
+        if (n > 0) expect(at).toBeGreaterThan(pairs[n - 1]?.[1] ?? -1);
+      }
+      if (newer.join() === older.join()) expect(pairs).toHaveLength(newer.length);
+    }),
+  );
+});
