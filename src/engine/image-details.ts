@@ -1,5 +1,6 @@
-import { formatPlatform, type Layer } from "../oci/index.js";
+import { formatPlatform, type Layer, parseReference, repositoryName } from "../oci/index.js";
 import { selectImage } from "../sources/index.js";
+import type { StoredEntry } from "../store/index.js";
 import { findImage, platformImage, wantedPlatform } from "./image-lookup.js";
 import type { ImageDetails } from "./image-requests.js";
 import type { ImageShelf } from "./images.js";
@@ -17,6 +18,7 @@ export async function imageDetails(
   return {
     imageId,
     names: entries.flatMap(({ name }) => name ?? []),
+    repositoryDigests: [...new Set(entries.flatMap(repositoryDigest))],
     digest,
     descriptor: { mediaType, digest, size },
     platform: formatPlatform(manifest.platform ?? wantedPlatform(platform)),
@@ -25,6 +27,11 @@ export async function imageDetails(
     sizeBytes: layers.reduce((sum, { descriptor }) => sum + descriptor.size, 0),
     taggedAt: entry.updatedAt,
   };
+}
+
+/** Each name has a digest of its own: the same image may have been packed for one of them only. */
+function repositoryDigest({ name, target }: StoredEntry): readonly string[] {
+  return name === undefined ? [] : [`${repositoryName(parseReference(name))}@${target.digest}`];
 }
 
 function layerFacts({ descriptor, diffId }: Layer): ImageDetails["layers"][number] {

@@ -67,6 +67,8 @@ export interface ImageDetails {
   readonly imageId: string;
   /** In full. */
   readonly names: readonly string[];
+  /** By what digests its names' repositories can be asked for it: `docker.io/library/app@sha256:…`. */
+  readonly repositoryDigests: readonly string[];
   readonly digest: string;
   readonly descriptor: { readonly mediaType: string; readonly digest: string; readonly size: number };
   readonly platform: string;

@@ -31,6 +31,7 @@ const short = (text: string) => digestOf(text).slice("sha256:".length, "sha256:"
 const details: ImageDetails = {
   imageId: digestOf("app"),
   names: ["docker.io/library/app:1", "docker.io/library/app:latest"],
+  repositoryDigests: [`docker.io/library/app@${digestOf("m")}`, `localhost:5000/team/app@${digestOf("packed")}`],
   digest: digestOf("m"),
   descriptor: { mediaType: "application/vnd.oci.image.manifest.v1+json", digest: digestOf("m"), size: 500 },
   platform: "linux/amd64",
@@ -68,6 +69,7 @@ describe("ashlar images", () => {
     [["-q"], `${short("app")}\n${short("tool")}\n${short("old")}\n`],
     [["--format", "{{.Repository}}:{{.Tag}}"], "app:latest\nreg.example:5000/team/tool:1.2\n<none>:<none>\n"],
     [["--format", "{{.ID}} {{.Size}}", "-q"], `${short("app")} 7.50MB\n${short("tool")} 900B\n${short("old")} 900B\n`],
+    [["--format", "{{.CreatedAt}}"], "2023-12-30 03:04:05 +0000 UTC\nN/A\n2024-01-02 03:04:04 +0000 UTC\n"],
     [["--format", "table {{.Tag}}\\t{{.Size}}"], "TAG      SIZE\nlatest   7.50MB\n1.2      900B\n<none>   900B\n"],
   ])("shows with %j what docker shows", async (words, out) => {
     expect(await finished(["images", ...words], { engine })).toMatchObject({ code: 0, out });
@@ -121,7 +123,7 @@ describe("ashlar inspect and history", () => {
       {
         Id: digestOf("app"),
         RepoTags: ["app:1", "app:latest"],
-        RepoDigests: [`app@${digestOf("m")}`],
+        RepoDigests: [`app@${digestOf("m")}`, `localhost:5000/team/app@${digestOf("packed")}`],
         Config: { Env: ["A=b", "C=d"], Labels: { who: "me" }, Cmd: null },
         Os: "linux",
         Architecture: "amd64",
@@ -131,6 +133,22 @@ describe("ashlar inspect and history", () => {
     const format = '{{.Id}} {{index .Config.Labels "who"}} {{.Config.Labels.none}} {{json .Config.Env}}';
     const formatted = await finished(["image", "inspect", "-f", format, "app"], { engine: described });
     expect(formatted.out).toBe(`${digestOf("app")} me <no value> ["A=b","C=d"]\n`);
+  });
+
+  it.each([
+    ["{{range $p, $c := .Config.ExposedPorts}}{{$p}}{{end}}", ""],
+    ["{{if .Config.Healthcheck}}yes{{else}}no{{end}}", "no"],
+    ["{{.Config.Healthcheck}} {{.Config.Volumes}} {{.Config.Entrypoint}}", "<nil> map[] []"],
+    ["{{json .Config.Volumes}} {{json .Config.Entrypoint}}", "null null"],
+    ["[{{.Parent}}{{.DockerVersion}}{{.Config.Hostname}}] {{.VirtualSize}} {{.GraphDriver.Name}}", "[] 1002048 "],
+  ])("fills in %s as docker does where an image says nothing of it", async (format, out) => {
+    const ended = await finished(["inspect", "-f", format, "app"], { engine: described });
+    expect(ended).toMatchObject({ code: 0, out: `${out}\n` });
+  });
+
+  it("shows no member that docker leaves out", async () => {
+    const { out } = await finished(["inspect", "app"], { engine: described });
+    expect(out).not.toMatch(/Healthcheck|ExposedPorts|Hostname|Parent|VirtualSize/);
   });
 
   it("shows the images that there are, and tells of the others", async () => {

@@ -58,7 +58,7 @@ function historyRows(
   const rows = config.history.map((entry, i): ListedRow => {
     const { created, created_by: createdBy = "", comment = "" } = entry;
     const words = createdBy.replaceAll("\t", " ");
-    const createdAt = created ?? "";
+    const createdAt = created === undefined ? "" : secondsOf(created);
     const since = created === undefined ? "N/A" : formatAge(Date.parse(created), now);
     const size = sizes[i] ?? 0;
     return {
@@ -71,6 +71,12 @@ function historyRows(
     };
   });
   return rows.reverse();
+}
+
+/** TIME (RFC 3339) without parts of seconds, in UTC; as it is where it can't be read. */
+function secondsOf(time: string): string {
+  const milliseconds = Date.parse(time);
+  return Number.isNaN(milliseconds) ? time : new Date(milliseconds).toISOString().replace(/\.\d+Z$/, "Z");
 }
 
 function shortened(text: string): string {

@@ -46,6 +46,12 @@ export async function imagesCommand(
   return 0;
 }
 
+/** Milliseconds since the epoch as Go's `Time.String` shows whole seconds. */
+function goTime(milliseconds: number): string {
+  const [date = "", time = ""] = new Date(milliseconds).toISOString().split(/[T.]/);
+  return `${date} ${time} +0000 UTC`;
+}
+
 const HEADINGS = {
   Repository: "REPOSITORY",
   Tag: "TAG",
@@ -80,7 +86,7 @@ function rowOf(image: StoredImage, flags: ImagesFlags, now: number): ListedRow {
     Digest: digest,
     ID: shownId(image, flags),
     CreatedSince: createdAt === undefined ? "N/A" : formatAge(createdAt, now),
-    CreatedAt: createdAt === undefined ? "N/A" : new Date(createdAt).toISOString(),
+    CreatedAt: createdAt === undefined ? "N/A" : goTime(createdAt),
     Size: size,
     Platforms: platforms,
     Containers: "N/A",

@@ -1,6 +1,13 @@
-/** VALUE as Go prints it with %v: `[a b]`, `map[k:v]`, `{1 2}` for what is no map, `<no value>` for nothing. */
+/** A map and a slice of Go's that nobody made: as text they are empty ones, in JSON null. */
+export const NIL_MAP: ReadonlyMap<string, unknown> = new Map();
+export const NIL_SLICE: readonly unknown[] = Object.freeze([]);
+
+/**
+ * VALUE as Go prints it with %v: `[a b]`, `map[k:v]`, `{1 2}` for what is no map, `<no value>` for nothing; null is a pointer to nothing
+ * (`<nil>`).
+ */
 export function goText(value: unknown): string {
-  if (value === undefined || value === null) return "<no value>";
+  if (value === undefined) return "<no value>";
   return inner(value);
 }
 
@@ -22,6 +29,7 @@ export function goValueJson(value: unknown, indent?: number): string {
 }
 
 function plain(value: unknown): unknown {
+  if (value === NIL_MAP || value === NIL_SLICE) return null;
   if (Array.isArray(value)) return value.map(plain);
   if (value instanceof Map) return Object.fromEntries(sorted(value).map(([key, each]) => [key, plain(each)]));
   if (typeof value === "object" && value !== null)
