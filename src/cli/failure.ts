@@ -1,9 +1,10 @@
-import { EngineError, errorCode, messageOf } from "../base/index.js";
+import { EngineError, errorCode, firstError, messageOf } from "../base/index.js";
 import type { BuildDiagnostic, BuildFailure, SourceText } from "../engine/index.js";
 import type { FurtherMistake, SourceExcerpt, Summary } from "../progress/index.js";
 
 /** How a thrown value is told to the user: its sentence, its place in the Dockerfile, and with DEBUG what caused it. */
-export function failureOf(error: unknown, debug: boolean): Extract<Summary, { kind: "failed" | "canceled" }> {
+export function failureOf(thrown: unknown, debug: boolean): Extract<Summary, { kind: "failed" | "canceled" }> {
+  const error = firstError(thrown);
   if (errorCode(error) === "canceled") return { kind: "canceled", message: messageOf(error) };
   return {
     kind: "failed",

@@ -45,6 +45,7 @@ import { chooseOwnership, namespacePlane } from "./ownership.js";
 import type { PruneEngine } from "./prune.js";
 import { openRegistry } from "./registries.js";
 import type { Engine, EngineOptions } from "./request.js";
+import { keepReserve, withReserve } from "./reserve.js";
 import { createStepNetworks, sweepStepNetworks } from "./step-networks.js";
 import { sweepDeadOwners } from "./sweep.js";
 
@@ -193,9 +194,12 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     lent,
     newId,
   };
-  await sweepDeadOwners({ dirs, layers, store, owner: owner.id, clock });
-  await sweepStepNetworks({ plane, searchPath });
-  await forgetUnsynced({ database, plane, clock, bootId: boot });
+  await withReserve(dirs, async () => {
+    await sweepDeadOwners({ dirs, layers, store, owner: owner.id, clock });
+    await sweepStepNetworks({ plane, searchPath });
+    await forgetUnsynced({ database, plane, clock, bootId: boot });
+  });
+  keepReserve(dirs);
   return new OpenEngine({
     parts,
     pruning,

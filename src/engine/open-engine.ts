@@ -21,6 +21,7 @@ import {
   type TargetsReport,
 } from "./request.js";
 import { checkRequest } from "./request-check.js";
+import { withReserve } from "./reserve.js";
 import { runImage } from "./run.js";
 import type { ShellRequest } from "./shell.js";
 import type { StepNetworks } from "./step-networks.js";
@@ -171,7 +172,8 @@ export class OpenEngine implements Engine {
   }
 
   prune(request: Parameters<Engine["prune"]>[0]): ReturnType<Engine["prune"]> {
-    return this.#track(import("./prune.js").then(({ prune }) => prune(this.#pruning, request)));
+    const pruned = async () => (await import("./prune.js")).prune(this.#pruning, request);
+    return this.#track(withReserve(this.#parts.dirs, pruned));
   }
 
   diskUsage(): ReturnType<Engine["diskUsage"]> {
