@@ -1,0 +1,47 @@
+import { expect, test } from "vitest";
+import { parseCacheDestination, parseCacheImport } from "../../src/remote-cache/index.js";
+
+const registry = (attrs: Readonly<Record<string, string>> = {}) =>
+  parseCacheDestination({ type: "registry", attrs: { ref: "user/app", ...attrs } });
+
+test("a cache is by default the image's layers, as gzip, listed as an image", () => {
+  expect(registry()).toMatchObject({
+    reference: { registry: "docker.io", repository: "user/app", tag: "latest" },
+    mode: "min",
+    imageManifest: true,
+    mediaTypes: "oci",
+    ignoreError: false,
+    form: { compression: "gzip", level: undefined, forceCompression: false },
+  });
+});
+
+test("all of it can be said otherwise", () => {
+  const attrs = {
+    mode: "max",
+    "oci-mediatypes": "false",
+    "ignore-error": "1",
+    compression: "zstd",
+    "compression-level": "19",
+    "force-compression": "t",
+  };
+  expect(registry(attrs)).toMatchObject({
+    mode: "max",
+    imageManifest: false,
+    mediaTypes: "docker",
+    ignoreError: true,
+    form: { compression: "zstd", level: 19, forceCompression: true },
+  });
+});
+
+test("what won't do is refused before anything is built", () => {
+  expect(() => registry({ mode: "all" })).toThrow("invalid mode");
+  expect(() => registry({ "oci-mediatypes": "false", "image-manifest": "true" })).toThrow(
+    "OCI mediatypes are required",
+  );
+  expect(() => registry({ "compression-level": "x" })).toThrow("invalid compression-level");
+  expect(() => registry({ "ignore-error": "maybe" })).toThrow("failed to parse ignore-error");
+  expect(() => parseCacheDestination({ type: "registry" })).toThrow("ref=NAME");
+  expect(() => parseCacheImport({ type: "local" })).toThrow("src=DIR");
+  expect(() => parseCacheImport({ type: "inline" })).toThrow("there are registry, local, s3, gha");
+  expect(() => parseCacheDestination({ type: "azblob" })).toThrow("there are registry, local, inline, s3, gha");
+});
