@@ -153,8 +153,8 @@ function logName({ buildId }: OpEnvironment, { vertex }: OpContext): string {
 
 /** Of the build's id and of the vertex's digest: enough to tell a few hundred logs apart. */
 const LOG_NAME_DIGITS = 8;
-/** Renderers show so many lines when a step fails. */
-const LINES_SHOWN = 30;
+/** Renderers show at least so much of what a step has said when it fails, if there is that much. */
+const SHOWN = { lines: 30, bytes: 16 << 10 };
 
 /** Why it may have ended so, and where all that it said is. */
 async function adviceOn(
@@ -164,7 +164,7 @@ async function adviceOn(
 ): Promise<{ readonly hint?: string }> {
   const { emulationHint } = await import("../executor/index.js");
   const memory = exit.kind === "exited" && exit.outOfMemory ? MEMORY_HINT : undefined;
-  const whole = log.isLongerThan(LINES_SHOWN) ? `all that the step has said: ${log.path}` : undefined;
+  const whole = log.isLongerThan(SHOWN) ? `all that the step has said: ${log.path}` : undefined;
   const hints = [memory ?? diskHint(dirs.root) ?? emulationHint(emulation), whole].filter((hint) => hint !== undefined);
   return hints.length === 0 ? {} : { hint: hints.join("\n") };
 }

@@ -10,6 +10,7 @@ export class StepLog implements Disposable {
   readonly path: string;
   #fd: number | undefined;
   #lines = 0;
+  #bytes = 0;
   #broken = false;
 
   /** A log of that NAME in DIRECTORY; its file is made by the first output. */
@@ -20,6 +21,7 @@ export class StepLog implements Disposable {
   /** Adds output. Where the disk has no room for it the log ends; the step goes on. */
   write(chunk: Uint8Array): void {
     if (this.#lines <= LINES_COUNTED) this.#lines += lineEnds(chunk);
+    this.#bytes += chunk.length;
     if (this.#broken) return;
     try {
       this.#fd ??= create(this.path);
@@ -30,9 +32,9 @@ export class StepLog implements Disposable {
     }
   }
 
-  /** Whether it holds more than LINES lines (fewer than a thousand), whole and readable. */
-  isLongerThan(lines: number): boolean {
-    return !this.#broken && this.#lines > lines;
+  /** Whether it holds more than LINES lines (fewer than a thousand) or more than BYTES, whole and readable. */
+  isLongerThan({ lines, bytes }: { readonly lines: number; readonly bytes: number }): boolean {
+    return !this.#broken && (this.#lines > lines || this.#bytes > bytes);
   }
 
   [Symbol.dispose](): void {

@@ -5,7 +5,7 @@ import { formatBytes } from "./format.js";
 import type { BuiltImage, FurtherMistake, Place, RendererOptions, Summary } from "./renderer.js";
 import { paint } from "./style.js";
 import { printable } from "./text-width.js";
-import type { Step, Trace } from "./trace.js";
+import type { StampedLine, Step, Trace } from "./trace.js";
 
 /** The text after the last step: what was built or why not, and the warnings. Ends in a newline unless it is empty. */
 export function endingText(trace: Trace, summary: Summary, options: RendererOptions): string {
@@ -54,8 +54,29 @@ export function failedSteps(trace: Trace): string {
 }
 
 function failedStep(step: Step): string {
-  const tail = step.tail.map(({ stamp, text }) => `${stamp} ${text}\n`).join("");
-  return `------\n > ${printable(step.info.name)}:\n${tail}------\n`;
+  const tail = lastOf(step.tail).map(({ stamp, text }) => `${stamp} ${text}\n`);
+  return `------\n > ${printable(step.info.name)}:\n${tail.join("")}------\n`;
+}
+
+/** How much of a failed step's last lines is shown, in UTF-16 units. */
+const MAX_TAIL_LENGTH = 16 * 1024;
+
+/** The second unit of a character whose first one was cut off. */
+const LATTER_HALF = /^[\udc00-\udfff]/;
+
+/** The last of LINES, as far as they may be shown; of one that is too long, its end. */
+function lastOf(lines: readonly StampedLine[]): readonly StampedLine[] {
+  const shown: StampedLine[] = [];
+  let room = MAX_TAIL_LENGTH;
+  for (const line of lines.toReversed()) {
+    if (line.text.length > room) {
+      if (room > 0) shown.push({ ...line, text: `…${line.text.slice(-room).replace(LATTER_HALF, "")}` });
+      break;
+    }
+    shown.push(line);
+    room -= line.text.length;
+  }
+  return shown.reverse();
 }
 
 function warningsBlock(warnings: readonly Warning[], options: RendererOptions): string {

@@ -51,6 +51,30 @@ test("a step that fails shows its last lines and its exit code", async () => {
   expectSentence(quiet, /exit code: 3/);
 });
 
+test("a step that fails after a line too long to be shown names the log that has all of it", async () => {
+  const context = world.files({ Dockerfile: 'FROM base\nRUN head -c 400000 /dev/zero | tr "\\0" y; false\n' });
+  const ended = await world.build(["-q", context]);
+  expectSentence(ended, /exit code: 1/);
+  expect(ended.stderr.length).toBeLessThan(20_000);
+  expect(ended.stderr).toContain(" …yyy");
+  const [, log = ""] = /all that the step has said: (\S+)/.exec(ended.stderr) ?? [];
+  expect(fs.statSync(log).size).toBe(400_000);
+});
+
+test("an ADD from the network that fails is shown at its line, and not at that of what stands on it", async () => {
+  const lines = [
+    "FROM base AS a",
+    "ADD git://127.0.0.1:9/r.git#nosuch /x",
+    "RUN id",
+    "FROM base",
+    "COPY --from=a /x /x",
+  ];
+  for (const last of ["COPY --from=a /x /x", "RUN --mount=from=a,target=/a true", "RUN pwd"]) {
+    const context = world.files({ Dockerfile: `${lines.join("\n")}\n${last}\n` }, `context ${last.length}`);
+    expectSentence(await world.build([context]), /^ +2 \| >>> ADD git:/m);
+  }
+});
+
 test("a failed step is not cached, and what came before it is", async () => {
   const context = world.files({ Dockerfile: "FROM base\nRUN echo before\nRUN exit 3\n" });
   await world.build([context]);

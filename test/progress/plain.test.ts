@@ -183,6 +183,17 @@ describe("plain progress", () => {
     expect(paper.text).toContain("line 999\n------");
   });
 
+  it("shows of long lines of a failed step only the end, and says that their beginning is missing", () => {
+    const { paper, renderer, start, end, log } = stage();
+    start(RUN);
+    log(RUN, `${"first ".repeat(9_000)}\n${"🚀".repeat(20_000)}\nlast\n`);
+    end(RUN, { kind: "error", message: "no" });
+    paper.take();
+    renderer.finish({ kind: "failed", message: "no" });
+    const rockets = "🚀".repeat((16 * 1024 - "last".length) / 2);
+    expect(paper.text).toBe(`------\n > ${RUN}:\n0.000 …${rockets}\n0.000 last\n------\nERROR: no\n`);
+  });
+
   it("lists warnings, briefly unless asked for more", () => {
     const warning = {
       rule: "JSONArgsRecommended",
