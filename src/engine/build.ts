@@ -35,7 +35,8 @@ import type { CacheKeeper } from "./keeper.js";
 import { type BuiltImage, checkOutputs, type Outputs, writeOutputs } from "./outputs.js";
 import { type Preparation, prepare } from "./preparation.js";
 import { BuildReport } from "./report.js";
-import type { BuildRequest, BuildResult } from "./request.js";
+import type { BuildRequest } from "./request.js";
+import type { BuildResult } from "./result.js";
 import { openSigningKey } from "./signing.js";
 import type { RequestSolver } from "./solver.js";
 

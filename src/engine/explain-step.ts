@@ -7,7 +7,7 @@ import { buildPlace } from "./build-place.js";
 import { located } from "./failure.js";
 import { frontendRequest } from "./frontend-request.js";
 import { prepareInspection } from "./preparation.js";
-import type { ExplainRequest, StepExplanation } from "./request.js";
+import type { ExplainRequest, StepExplanation } from "./result.js";
 import { placeOf } from "./step-address.js";
 import { StepDrafts } from "./step-drafts.js";
 

@@ -4,7 +4,7 @@ import type { SourceRange } from "../llb/index.js";
 import { StepFailure } from "../ops/index.js";
 import { diagnosticOf } from "./diagnostics.js";
 import type { BuildInputs } from "./inputs.js";
-import { type BuildDiagnostic, BuildFailure, type FailedStep } from "./request.js";
+import { type BuildDiagnostic, BuildFailure, type FailedStep } from "./result.js";
 
 /** An error with its place in the Dockerfile, where it has one. */
 export function located(error: unknown, { dockerfile }: BuildInputs): unknown {

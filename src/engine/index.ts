@@ -1,5 +1,6 @@
 import { createEngine } from "./engine.js";
-import type { BuildRequest, BuildResult, EngineOptions } from "./request.js";
+import type { BuildRequest, EngineOptions } from "./request.js";
+import type { BuildResult } from "./result.js";
 
 export {
   type AttributedCause,
@@ -44,6 +45,7 @@ export {
 export type { PruneRequest, PruneResult } from "./prune.js";
 export { type LoginRequest, login, logout } from "./registries.js";
 export * from "./request.js";
+export * from "./result.js";
 export type { ShellPlaceName, ShellRequest } from "./shell.js";
 export { type SignRequest, type SignResult, signImages } from "./signing.js";
 export type { StoreFault } from "./verify.js";

@@ -13,7 +13,8 @@ import { located } from "./failure.js";
 import { frontendRequest } from "./frontend-request.js";
 import { prepareInspection } from "./preparation.js";
 import { BuildReport } from "./report.js";
-import type { BuildRequest, CheckReport, OutlineReport, TargetsReport } from "./request.js";
+import type { BuildRequest } from "./request.js";
+import type { CheckReport, OutlineReport, TargetsReport } from "./result.js";
 
 /** Runs the build checks; nothing is built. What would stop a build is part of the report. */
 export function checkBuild(engine: BuildEngine, request: BuildRequest): Promise<CheckReport> {

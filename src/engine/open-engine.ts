@@ -9,19 +9,17 @@ import { createLocalImages } from "./local-images.js";
 import type { Notices } from "./notices.js";
 import { namespaceFact } from "./ownership.js";
 import type { PruneEngine } from "./prune.js";
-import {
-  BuildFailure,
-  type BuildRequest,
-  type BuildResult,
-  type CheckReport,
-  type Engine,
-  type ExplainRequest,
-  type OutlineReport,
-  type RunRequest,
-  type TargetsReport,
-} from "./request.js";
+import type { BuildRequest, Engine, RunRequest } from "./request.js";
 import { checkRequest } from "./request-check.js";
 import { withReserve } from "./reserve.js";
+import {
+  BuildFailure,
+  type BuildResult,
+  type CheckReport,
+  type ExplainRequest,
+  type OutlineReport,
+  type TargetsReport,
+} from "./result.js";
 import { runImage } from "./run.js";
 import type { ShellRequest } from "./shell.js";
 import type { StepNetworks } from "./step-networks.js";

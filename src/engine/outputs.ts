@@ -26,7 +26,8 @@ import { checkAttestations } from "./attestations.js";
 import { isPassingOrigin } from "./catalog.js";
 import { exporting } from "./exporting.js";
 import { checkStoreOutput, pushOutput, storeOutput } from "./image-output.js";
-import type { BuildRequest, BuildResult, OutputSpec } from "./request.js";
+import type { BuildRequest, OutputSpec } from "./request.js";
+import type { BuildResult } from "./result.js";
 import { checkSigning, signPushed } from "./signing.js";
 import { squashOwn } from "./squash.js";
 

@@ -12,7 +12,8 @@ import { frontendRequest } from "./frontend-request.js";
 import { rootOf } from "./graph.js";
 import { type Preparation, prepare } from "./preparation.js";
 import { BuildReport } from "./report.js";
-import type { BuildPlan, BuildRequest, PlannedPull, PlannedStep } from "./request.js";
+import type { BuildRequest } from "./request.js";
+import type { BuildPlan, PlannedPull, PlannedStep } from "./result.js";
 import type { RequestSolver } from "./solver.js";
 
 /**

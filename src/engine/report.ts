@@ -2,7 +2,7 @@ import type { Clock, Digest } from "../base/index.js";
 import type { Diagnostic } from "../frontend/index.js";
 import type { ProgressEvent, ProgressSink, VertexInfo, Warning } from "../progress/index.js";
 import { definitionVertex } from "./bridge.js";
-import type { BuildWarning, StepMiss, StepResult } from "./request.js";
+import type { BuildWarning, StepMiss, StepResult } from "./result.js";
 
 /** What one build tells of itself: events to whoever listens, and from them the times and warnings of the result. */
 export class BuildReport implements ProgressSink {

@@ -6,7 +6,8 @@ import { mergedEnv, openShell, runThere, type ShellPlace } from "../ops/index.js
 import type { DataPlane, LayerStore } from "../snapshot/index.js";
 import type { ImageSource } from "../sources/index.js";
 import { createCatalog } from "./catalog.js";
-import { type RunRequest, StartFailure } from "./request.js";
+import type { RunRequest } from "./request.js";
+import { StartFailure } from "./result.js";
 
 export interface RunEngine {
   readonly plane: DataPlane;

@@ -3,12 +3,7 @@ import os from "node:os";
 import path from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { tabulated } from "../../src/cli/aligned-columns.js";
-import {
-  type BuildDiagnostic,
-  BuildFailure,
-  type OutlineReport,
-  type TargetsReport,
-} from "../../src/engine/request.js";
+import { type BuildDiagnostic, BuildFailure, type OutlineReport, type TargetsReport } from "../../src/engine/result.js";
 import { finished } from "./world.js";
 
 const directory = fs.mkdtempSync(path.join(os.tmpdir(), "ashlar-call-"));

@@ -3,7 +3,8 @@ import os from "node:os";
 import path from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { digestOf, EngineError } from "../../src/base/index.js";
-import { type BuildDiagnostic, BuildFailure, type BuildRequest, type BuildResult } from "../../src/engine/request.js";
+import type { BuildRequest } from "../../src/engine/request.js";
+import { type BuildDiagnostic, BuildFailure, type BuildResult } from "../../src/engine/result.js";
 import { ashlar, EMPTY, finished, streamOf } from "./world.js";
 
 const directory = fs.mkdtempSync(path.join(os.tmpdir(), "ashlar-cli-"));

@@ -3,19 +3,15 @@ import type { UsageEntry } from "../../src/cache/index.js";
 import { runCli } from "../../src/cli/run-cli.js";
 import type { Output, StopSignal, Surroundings } from "../../src/cli/surroundings.js";
 import type { CacheMountInfo } from "../../src/engine/cache-mount-tools.js";
+import type { BuildGraph, BuildRequest, Engine, EngineOptions, RunRequest } from "../../src/engine/request.js";
 import type {
-  BuildGraph,
   BuildPlan,
-  BuildRequest,
   BuildResult,
   CheckReport,
-  Engine,
-  EngineOptions,
   OutlineReport,
-  RunRequest,
   StepExplanation,
   TargetsReport,
-} from "../../src/engine/request.js";
+} from "../../src/engine/result.js";
 import type { StoreFault } from "../../src/engine/verify.js";
 import { ManualClock } from "../progress/stage.js";
 import { fakeImages, type ImageFake } from "./images-fake.js";

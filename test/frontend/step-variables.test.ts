@@ -23,6 +23,7 @@ test("a step knows which of its variables are ARGs, at its place of the stage", 
 });
 
 test("a step that is no process knows the variables that its instruction names, with their values", async () => {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: a Dockerfile's
   const text = 'FROM base\nARG A=1\nENV B=2 C=3\nCOPY $A "${B:-x}/$UNSET" /\nWORKDIR /plain\nCOPY <<EOF /f\n$C\nEOF\n';
   const found = await steps(text, { A: "given" });
   expect(found.map(({ variables }) => variables)).toEqual([undefined, ["A=given", "B=2"], undefined, ["C=3"]]);
