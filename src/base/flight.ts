@@ -1,4 +1,5 @@
 import type { AbortOptions } from "./errors.js";
+import { heardByMany } from "./signals.js";
 
 /** How a value is handed to several: `share` makes each caller's own, `release` is called when all have theirs. */
 export interface Sharing<V> {
@@ -55,7 +56,7 @@ export class Flight<K, V> {
         }
       };
       call.waiters.add(waiter);
-      signal?.addEventListener("abort", leave, { once: true });
+      if (signal) heardByMany(signal).addEventListener("abort", leave, { once: true });
     });
   }
 
@@ -65,7 +66,7 @@ export class Flight<K, V> {
     const forget = () => {
       if (this.#calls.get(key) === call) this.#calls.delete(key);
     };
-    work(call.controller.signal).then(
+    work(heardByMany(call.controller.signal)).then(
       (value) => {
         forget();
         const sharing = this.#sharing;

@@ -1,4 +1,5 @@
 import { type AbortOptions, canceled } from "./errors.js";
+import { heardByMany } from "./signals.js";
 
 /**
  * Does WORK for all ITEMS at once; results stand in the items' order. The first failure aborts the others and is thrown when all have
@@ -10,7 +11,7 @@ export async function forAll<T, R>(
   { signal }: AbortOptions,
 ): Promise<readonly R[]> {
   const failing = new AbortController();
-  const both = signal ? AbortSignal.any([signal, failing.signal]) : failing.signal;
+  const both = heardByMany(signal ? AbortSignal.any([signal, failing.signal]) : failing.signal);
   const running = items.map(async (item) => {
     try {
       return await work(item, both);

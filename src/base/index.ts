@@ -20,4 +20,5 @@ export * from "./pseudo-terminal.js";
 export * from "./quantities.js";
 export * from "./regular-file.js";
 export * from "./scope.js";
+export { heardByMany } from "./signals.js";
 export * from "./syscalls.js";

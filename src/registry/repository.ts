@@ -1,4 +1,13 @@
-import { type AbortOptions, canceled, type Digest, digestOf, EngineError, errorCode, isDigest } from "../base/index.js";
+import {
+  type AbortOptions,
+  canceled,
+  type Digest,
+  digestOf,
+  EngineError,
+  errorCode,
+  heardByMany,
+  isDigest,
+} from "../base/index.js";
 import {
   type Bytes,
   checked,
@@ -277,7 +286,7 @@ async function* skipping(body: Bytes, count: number): Bytes {
 function take(client: RegistryClient, kind: Connection, { signal }: AbortOptions): Promise<() => void> {
   return new Promise((resolve, reject) => {
     const abort = (): void => reject(signal && canceled(signal));
-    signal?.addEventListener("abort", abort, { once: true });
+    if (signal) heardByMany(signal).addEventListener("abort", abort, { once: true });
     const held = (): Promise<void> =>
       new Promise((release) => {
         signal?.removeEventListener("abort", abort);

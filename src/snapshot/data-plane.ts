@@ -1,5 +1,5 @@
 import PQueue from "p-queue";
-import { type AbortOptions, canceled, EngineError, errorCode, lazy } from "../base/index.js";
+import { type AbortOptions, canceled, EngineError, errorCode, heardByMany, lazy } from "../base/index.js";
 import { glance, isGlance } from "./glance.js";
 import { createOutpost, type Outpost } from "./outpost/outpost.js";
 import type { Attendants, AttendOptions, ProcessExit, Spawned, Spawner, SpawnRequest } from "./spawn.js";
@@ -234,7 +234,7 @@ class Thread {
     if (signal?.aborted) throw canceled(signal);
     const id = this.#nextId++;
     const abort = () => this.#channel.post({ type: "cancel", id });
-    signal?.addEventListener("abort", abort, { once: true });
+    if (signal) heardByMany(signal).addEventListener("abort", abort, { once: true });
     try {
       return await this.#asked(id, { type: "job", name, args }, onProgress);
     } catch (error) {

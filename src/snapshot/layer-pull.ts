@@ -1,4 +1,4 @@
-import { EngineError, Flight } from "../base/index.js";
+import { EngineError, Flight, heardByMany } from "../base/index.js";
 import type { JobResult } from "./data-plane.js";
 import type { EnsureOptions, LayerStore, LayerStoreOptions } from "./layer-store.js";
 import type { LayerId, Tree } from "./tree.js";
@@ -39,7 +39,7 @@ export class LayerPuller {
     const lazy = tree.filter((id) => this.#layers.info(id).state === "lazy");
     const made = new Map<LayerId, Promise<Unpacked>>();
     const scope = new AbortController();
-    const signal = options.signal ? AbortSignal.any([options.signal, scope.signal]) : scope.signal;
+    const signal = heardByMany(options.signal ? AbortSignal.any([options.signal, scope.signal]) : scope.signal);
     try {
       for (const id of lazy) {
         const work = this.#fetchAndUnpack(id, { ...options, signal });
