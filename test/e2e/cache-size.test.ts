@@ -1,0 +1,168 @@
+import { execFileSync } from "node:child_process";
+import fs from "node:fs";
+import path from "node:path";
+import { beforeEach, expect, test } from "vitest";
+import { type Ended, World } from "./world.js";
+
+let world: World;
+
+beforeEach(() => {
+  world = new World();
+  return () => world[Symbol.asyncDispose]();
+});
+
+const succeeded = (ended: Ended): Ended => {
+  expect(ended, ended.stderr + ended.stdout).toMatchObject({ code: 0 });
+  return ended;
+};
+
+const ashlar = async (...words: readonly string[]): Promise<string> => succeeded(await world.ashlar(words)).stdout;
+
+/** What du(1) says of the state directory. Bytes. */
+const diskUsage = (): number =>
+  Number(execFileSync("du", ["-s", "-B1", world.root], { encoding: "utf8" }).split("\t")[0]);
+
+interface Row {
+  readonly ID: string;
+  readonly Type: string;
+  readonly Size: string;
+  readonly Description: string;
+  readonly Reclaimable: boolean;
+  readonly Shared: boolean;
+}
+
+const rows = async (...words: readonly string[]): Promise<Row[]> =>
+  (await ashlar("du", "--format=json", ...words))
+    .split("\n")
+    .flatMap((line) => (line ? [JSON.parse(line) as Row] : []));
+
+const sum = (some: readonly Row[]): number => some.reduce((total, { Size }) => total + Number(Size), 0);
+
+const build = async (lines: readonly string[], ...words: readonly string[]): Promise<Ended> => {
+  const directory = world.files({ Dockerfile: ["FROM base", ...lines].join("\n"), file: "content\n" });
+  return succeeded(await world.build([...words, directory]));
+};
+
+const RANDOM_MEGABYTES = (name: string, count: number) =>
+  `RUN dd if=/dev/urandom of=/${name} bs=1M count=${count} 2>/dev/null`;
+
+test("du counts what du -s counts, with sparse and linked files, images, mounts and logs, and prune what du says", async () => {
+  await build(
+    [
+      "COPY file /file",
+      "RUN --mount=type=cache,id=kept,target=/c truncate -s 1G /sparse; echo x > /a; ln /a /b; mkdir /d; seq 300 | while read i; do echo $i > /d/$i; done; dd if=/dev/zero of=/c/x bs=1M count=3; echo said",
+    ],
+    "-t",
+    "one",
+  );
+  await build([RANDOM_MEGABYTES("x", 2)], "-o", `type=oci,dest=${world.path("out.tar")}`);
+  const listed = await rows();
+  expect(Math.abs(sum(listed) - diskUsage()) / diskUsage()).toBeLessThan(0.02);
+  const types = listed.map(({ Type }) => Type);
+  expect(types).toEqual(expect.arrayContaining(["regular", "image", "exec.cachemount", "source.local", "internal"]));
+  const free = sum(listed.filter(({ Reclaimable, Shared }) => Reclaimable && !Shared));
+  const before = diskUsage();
+  await ashlar("prune", "--all", "--force");
+  expect(Math.abs(before - diskUsage() - free) / before).toBeLessThan(0.02);
+  expect(await ashlar("prune", "--check")).toBe("Everything is in order.\n");
+  expect(succeeded(await world.ashlar(["run", "one", "cat", "/file"])).stdout).toBe("content\n");
+});
+
+test("prune removes what its conditions hold of, the longest unused first, and says before what it will be", async () => {
+  for (const name of ["a", "b", "c"]) await build([RANDOM_MEGABYTES(name, 2)], "-o", "type=cacheonly");
+  await build(["RUN --mount=type=cache,id=m,target=/m touch /m/x"], "-o", "type=cacheonly");
+  const bound = String(diskUsage() - 3_000_000);
+  const told = await ashlar("prune", "--dry-run", "--max-used-space", bound);
+  expect(told).toContain("Would remove 2 records\n");
+  expect(diskUsage()).toBeGreaterThan(Number(bound));
+  expect(await ashlar("prune", "--force", "--max-used-space", bound)).toContain("Removed 2 records\n");
+  expect(diskUsage()).toBeLessThan(Number(bound) + 200_000);
+  const kept = (await rows("--filter", "description~=RUN dd")).map(
+    ({ Description }) => /of=\/(\w)/.exec(Description)?.[1],
+  );
+  expect(kept).toEqual(["c"]);
+  expect(await ashlar("prune", "--force", "--filter", "until=1h")).toContain("Removed 0 records\n");
+  await ashlar("prune", "--force", "--filter", "type=exec.cachemount");
+  expect(await rows("--filter", "type=exec.cachemount")).toEqual([]);
+  expect(await rows("--filter", "description~=RUN dd")).toHaveLength(1);
+});
+
+test("a bound holds while builds go on, for all that no image needs", async () => {
+  const bounded = (name: string, ...words: readonly string[]) =>
+    build([RANDOM_MEGABYTES(`${name}1`, 2), RANDOM_MEGABYTES(`${name}2`, 2)], "--cache-max-size=14mb", ...words);
+  await bounded("kept", "-t", "kept");
+  for (const name of ["a", "b", "c"]) {
+    await bounded(name, "-o", "type=cacheonly");
+    expect(diskUsage()).toBeLessThan(14 * 2 ** 20);
+  }
+  expect((await bounded("c", "-o", "type=cacheonly")).stderr).toMatch(/(RUN dd.*\n#\d+ CACHED\n[\s\S]*){2}/);
+  expect(succeeded(await world.ashlar(["run", "kept", "ls", "/kept2"])).stdout).toBe("/kept2\n");
+  const tight = await build([RANDOM_MEGABYTES("d", 1)], "--cache-max-size=1mb", "-t", "other");
+  expect(tight.stderr).toMatch(/more than the 1\.05MB it may have: what is left belongs to images or is in use/);
+  expect(await ashlar("prune", "--check")).toBe("Everything is in order.\n");
+});
+
+test("what a running build of another process has is not removed under it", async () => {
+  const directory = world.files({
+    Dockerfile: ["FROM base", RANDOM_MEGABYTES("x", 1), "RUN echo waiting; sleep 2; ls /x"].join("\n"),
+  });
+  const running = world.start(world.buildWords(["-o", "type=cacheonly", directory]));
+  await running.says("waiting\n");
+  await ashlar("prune", "--all", "--force");
+  expect(succeeded(await running.ended).stderr).toMatch(/ \/x$/m);
+  const again = succeeded(await world.build(["-o", "type=cacheonly", directory]));
+  expect(again.stderr).toMatch(/(RUN .*\n#\d+ CACHED\n[\s\S]*){2}/);
+});
+
+test("prune --check finds what is lost and what is left over", async () => {
+  await build([RANDOM_MEGABYTES("x", 1)], "-t", "one");
+  const blobs = path.join(world.root, "blobs/sha256");
+  const layers = path.join(world.root, "layers");
+  const newest = Math.max(...fs.readdirSync(layers).flatMap((name) => (/^\d+$/.test(name) ? [Number(name)] : [])));
+  fs.rmSync(path.join(layers, String(newest)), { recursive: true });
+  fs.writeFileSync(path.join(blobs, "0".repeat(64)), "nobody's");
+  fs.mkdirSync(path.join(layers, "99999"));
+  const id = (await ashlar("image", "inspect", "one", "--format", "{{.Id}}")).trim();
+  fs.rmSync(path.join(blobs, id.replace("sha256:", "")));
+  const { code, stdout } = await world.ashlar(["prune", "--check"]);
+  expect(code).toBe(1);
+  expect(stdout).toContain(`lost layer: layer ${newest} has no files\n`);
+  expect(stdout).toContain(`unreferenced blob: sha256:${"0".repeat(64)}\n`);
+  expect(stdout).toContain("unreferenced layer: the directory 99999\n");
+  expect(stdout).toContain("damaged image: one:latest: ");
+});
+
+test("cache mounts are known by id: listed, exported, brought elsewhere, removed, and left alone by --no-cache", async () => {
+  const lines = [
+    "RUN --mount=type=cache,target=/plain --mount=type=cache,id=owned,target=/o,uid=7,mode=0700 cat /plain/* || true; echo a >> /plain/f; stat -c '%u %a' /o; touch /o/x; chown 5:6 /o/x",
+  ];
+  await build(lines, "-o", "type=cacheonly");
+  expect((await build(lines, "-o", "type=cacheonly", "--no-cache")).stderr).toMatch(/ a$/m);
+  expect(await ashlar("cache", "mounts", "ls", "-q")).toBe("/plain\nowned\n");
+  for (const id of ["/plain", "owned"]) {
+    const archive = world.path(`${path.basename(id)}.tar`);
+    await ashlar("cache", "mounts", "export", id, "-o", archive);
+    await ashlar("--root", world.path("second"), "cache", "mounts", "import", id, "-i", archive);
+  }
+  const owners = execFileSync("tar", ["--numeric-owner", "-tvf", world.path("owned.tar")], { encoding: "utf8" });
+  expect(owners).toMatch(/ 5\/6 .* cache\/x\n/);
+  const second = await build(lines, "--root", world.path("second"), "-o", "type=cacheonly");
+  expect(second.stderr).toMatch(/ a\n.* a$/m);
+  expect(second.stderr).toMatch(/ 7 700$/m);
+  const holding = world.start(
+    world.buildWords([
+      "-o",
+      "type=cacheonly",
+      world.files({ Dockerfile: "FROM base\nRUN --mount=type=cache,target=/plain echo here; sleep 2\n" }, "holding"),
+    ]),
+  );
+  await holding.says(" here\n");
+  expect(await world.ashlar(["cache", "mounts", "rm", "/plain"])).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining("in use by a running step"),
+  });
+  await ashlar("cache", "mounts", "rm", "owned");
+  succeeded(await holding.ended);
+  expect(await ashlar("cache", "mounts", "ls", "-q")).toBe("/plain\n");
+  expect(await world.ashlar(["cache", "mounts", "export", "owned"])).toMatchObject({ code: 1 });
+});
