@@ -1,4 +1,4 @@
-export { type ContentTree, MARK_DIGITS, type TreeDirectory, type TreeEntry } from "./content-tree.js";
+export type { ContentTree, TreeDirectory, TreeEntry } from "./content-tree.js";
 export * from "./data-plane.js";
 export * from "./file-action.js";
 export * from "./layer-store.js";
