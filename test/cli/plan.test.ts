@@ -1,0 +1,60 @@
+import { expect, test } from "vitest";
+import type { BuildPlan } from "../../src/engine/index.js";
+import { finished } from "./world.js";
+
+const PLAN: BuildPlan = {
+  steps: [
+    { name: "[1/3] WORKDIR /w", vertex: "sha256:1", state: "cached" },
+    {
+      name: "[2/3] COPY a /",
+      vertex: "sha256:2",
+      state: "run",
+      causes: [{ cause: { kind: "file", path: "a", change: { kind: "content" } } }],
+    },
+    { name: "[3/3] RUN make", vertex: "sha256:3", state: "depends", on: "[2/3] COPY a /" },
+  ],
+  pulls: [{ image: "docker.io/library/alpine:3", platform: "linux/amd64", layers: 1, sizeBytes: 3_400_000 }],
+  isCached: false,
+};
+
+test("--plan tells on standard output what would run and why, and ends with 3", async () => {
+  const { code, out } = await finished(["build", "--plan", "/"], { engine: { plan: PLAN } });
+  expect(code).toBe(3);
+  expect(out).toBe(`#1 [1/3] WORKDIR /w
+   cached
+#2 [2/3] COPY a /
+   will run: a changed (content)
+#3 [3/3] RUN make
+   depends on what [2/3] COPY a / gives
+would pull docker.io/library/alpine:3 (linux/amd64): 3.40MB in 1 layer
+1 of 3 steps are cached, 1 would run, 1 depends on what they give
+`);
+});
+
+test("--plan=json is for programs, and ends with 0 where all is cached", async () => {
+  const plan = { steps: PLAN.steps.slice(0, 1), pulls: [], isCached: true };
+  const { code, out, requests } = await finished(["build", "/", "--plan=json"], { engine: { plan } });
+  expect(code).toBe(0);
+  expect(JSON.parse(out)).toEqual({
+    version: 1,
+    cached: true,
+    steps: [{ name: "[1/3] WORKDIR /w", vertex: "sha256:1", state: "cached" }],
+    pulls: [],
+  });
+  expect(requests).toMatchObject([{ context: "/" }]);
+});
+
+test.each([
+  [["--plan=yaml", "/"], "--plan"],
+  [["--plan", "--check", "/"], "cannot be used together"],
+])("%j is refused", async (words, sentence) => {
+  const { code, err } = await finished(["build", ...words], {});
+  expect(code).toBe(125);
+  expect(err).toContain(sentence);
+});
+
+test("--plan=false builds", async () => {
+  const { code, requests } = await finished(["build", "--plan=false", "/"], { engine: { plan: PLAN } });
+  expect(code).toBe(0);
+  expect(requests).toHaveLength(1);
+});
