@@ -247,7 +247,7 @@ describe("repositories", () => {
 
   test("what was fetched is shown by du and removed by prune", async () => {
     expect(await build(remote())).toMatchObject({ code: 0 });
-    expect((await world.ashlar(["du"])).stdout).toMatch(/\bgit\b/);
+    expect((await world.ashlar(["du", "-v"])).stdout).toMatch(/source\.git\.checkout/);
     expect(await world.ashlar(["prune", "--all", "--force"])).toMatchObject({ code: 0 });
     expect(fs.readdirSync(world.path("root/git"))).toEqual([]);
   });
