@@ -134,6 +134,7 @@ function deedsOf({ world, context, archive, repository }: Deeds): readonly (read
     build("-o", `type=oci,dest=${world.path("out.tar")}`),
     build("-o", `type=docker,dest=${world.path("out.tar")}`),
     build("-o", world.path("files")),
+    build("--cache-to", `type=local,dest=${world.path("cache")},mode=max`, "-t", "app"),
     ["load", "-i", archive],
     ["save", "-o", world.path("saved.tar"), "loaded"],
     ["tag", "loaded", "other"],
@@ -161,15 +162,13 @@ async function suffer(world: World, words: readonly string[], fault: Fault): Pro
 const GONE_WITHIN_MS = 3000;
 const LOOKS_EVERY = 4;
 
-async function expectSound({
-  world,
-  context,
-  round,
-}: {
+interface Round {
   readonly world: World;
   readonly context: string;
   readonly round: number;
-}) {
+}
+
+async function expectSound({ world, context, round }: Round): Promise<void> {
   const dead = owners(world.root);
   const out = world.path("out");
   fs.rmSync(out, { recursive: true, force: true });
@@ -182,7 +181,18 @@ async function expectSound({
   // What the engine finds itself is asked less often: it takes a process more.
   if (round % LOOKS_EVERY > 0) return;
   expect(await world.ashlar(["prune", "--check"])).toMatchObject({ code: 0 });
+  await expectSoundCache(world, { context, round });
   expect(await world.ashlar(["run", "loaded", "cat", "/tree/c"])).toMatchObject({ code: 0, stdout: "c" });
+}
+
+/** Builds elsewhere from what has been kept for others, as far as it came. */
+async function expectSoundCache(world: World, { context, round }: Pick<Round, "context" | "round">): Promise<void> {
+  const cache = world.path("cache");
+  if (!fs.existsSync(path.join(cache, "index.json"))) return;
+  await using other = new World();
+  const out = other.path("out");
+  await expectSuccess(other, other.buildWords(["--cache-from", `type=local,src=${cache}`, "-o", out, context]));
+  expect(filesBelow(out)).toEqual(wantedFiles(round));
 }
 
 /** Engines leave what takes long to remove to the next one: it gets the chance. */
