@@ -14,6 +14,9 @@ export interface Provider {
   read(target: Descriptor, options?: ReadOptions): Bytes;
 }
 
+/** The bytes that were given are wrong, but who reads the content once more gets it from another place. */
+export class SpoiledError extends EngineError {}
+
 export interface ReadOptions extends AbortOptions {
   /** Bytes to leave out at the start. */
   readonly offset?: number;

@@ -4,7 +4,7 @@ import { type AbortOptions, type Clock, EngineError, Flight, lazy, unreachable }
 import { parseDocument } from "../oci/index.js";
 import { type Challenge, parseChallenges } from "./challenge.js";
 import { statusError } from "./errors.js";
-import type { HttpClient, HttpRequest, HttpResponse } from "./http.js";
+import { type HttpClient, type HttpRequest, type HttpResponse, shownOrigin } from "./http.js";
 
 /** Who we are to a registry, as the caller of a build knows it. */
 export interface CredentialSource {
@@ -159,7 +159,7 @@ function tokenRequests(
 ): readonly TokenRequest[] {
   const url = URL.canParse(challenge.realm) ? new URL(challenge.realm) : undefined;
   if (url === undefined || !(url.protocol === "https:" || (url.protocol === "http:" && protocol === "http:"))) {
-    throw new EngineError("denied", `${registry}: refusing to ask ${url?.origin ?? "what is no URL"} for a token`);
+    throw new EngineError("denied", `${registry}: refusing to ask ${shownOrigin(url)} for a token`);
   }
   const service: Pair[] = challenge.service === undefined ? [] : [["service", challenge.service]];
   const posted = new URL(url);

@@ -106,22 +106,39 @@ export function retryAfter(response: HttpResponse): number | undefined {
   return Number.isNaN(pauseMs) ? undefined : Math.min(Math.max(pauseMs, 0), RETRY_AFTER_MS_MAX);
 }
 
-/** The words of the server's errors (distribution-spec, error codes), on one line and fit for a terminal. */
+/** The words of the server's errors (distribution-spec, error codes), on one line, fit for a terminal, and without what we told it. */
 async function serverMessage(response: HttpResponse): Promise<string> {
   const body = await response.text(ERROR_BODY_BYTES_MAX).catch(() => "");
-  try {
-    const { errors } = JSON.parse(body) as { errors?: { code?: unknown; message?: unknown }[] };
-    const words = (errors ?? []).slice(0, 5).map(({ code, message }) => {
-      return [code, message]
-        .filter((part) => typeof part === "string" && part !== "")
-        .join(": ")
-        .replace(/^TOOMANYREQUESTS/, "toomanyrequests");
-    });
-    return printable(words.join("; "));
-  } catch {
-    return /^\s*</.test(body) ? "" : printable(body);
-  }
+  return printable(response.masked(wordsOf(body)));
 }
+
+function wordsOf(body: string): string {
+  let document: unknown;
+  try {
+    document = JSON.parse(body);
+  } catch {
+    // A page, or a document that ends too early, is nothing to read in an error.
+    return /^\s*[<{[]/.test(body) ? "" : body;
+  }
+  const { errors, ...others } = (document ?? {}) as Readonly<Record<string, unknown>>;
+  if (!Array.isArray(errors)) {
+    return (
+      (OTHER_MEMBERS.map((name) => others[name]).find((value) => typeof value === "string") as string | undefined) ?? ""
+    );
+  }
+  const words = errors.slice(0, ERRORS_MAX).map((error: { code?: unknown; message?: unknown } | null) =>
+    [error?.code, error?.message]
+      .filter((part) => typeof part === "string" && part !== "")
+      .join(": ")
+      .replace(/^TOOMANYREQUESTS/, "toomanyrequests"),
+  );
+  return words.join("; ");
+}
+
+/** Errors of one answer that are shown. */
+const ERRORS_MAX = 5;
+/** Where token servers and proxies say what is wrong, in place of `errors`. */
+const OTHER_MEMBERS = ["message", "details", "error_description", "error"];
 
 function printable(text: string): string {
   const oneLine = text.replace(/[\s\p{C}]+/gu, " ").trim();

@@ -3,6 +3,7 @@ import type { SecureContextOptions } from "node:tls";
 import type { Dispatcher } from "undici";
 import { type AbortOptions, EngineError } from "../base/index.js";
 import type { Bytes } from "../oci/index.js";
+import { masking } from "./confidence.js";
 import { transportError } from "./errors.js";
 import type { HostOptions } from "./host.js";
 
@@ -33,6 +34,8 @@ export interface HttpResponse {
   readonly body: Bytes;
   /** The whole body as text; `invalid` if it has more bytes than MAX_BYTES. */
   text(maxBytes: number): Promise<string>;
+  /** TEXT of the server's without what the request said in confidence. */
+  masked(text: string): string;
   /** Gives the connection back without the body. */
   discard(): void;
 }
@@ -168,11 +171,18 @@ function redirected(
   const isClear = target?.protocol === "http:" && (policy === "any" || url.protocol === "http:");
   const isSafe = target?.protocol === "https:" || isClear;
   if (target === undefined || !isSafe) {
-    throw new EngineError("failed", `${url.host}: refusing a redirect to ${target?.origin ?? "what is no URL"}`);
+    throw new EngineError("failed", `${url.host}: refusing a redirect to ${shownOrigin(target)}`);
   }
   if (target.origin === url.origin) return { url: target, headers };
   const { authorization: _, ...rest } = headers;
   return { url: target, headers: rest };
+}
+
+/** Where URL leads, for errors; undefined is what is no URL at all. */
+export function shownOrigin(url: URL | undefined): string {
+  if (url === undefined) return "what is no URL";
+  // Only the schemes of the web have origins.
+  return url.origin === "null" ? `${url.protocol}//${url.host}` : url.origin;
 }
 
 async function sendOnce({ request: send, dispatcher }: Undici, request: HttpRequest): Promise<HttpResponse> {
@@ -207,6 +217,7 @@ async function sendOnce({ request: send, dispatcher }: Undici, request: HttpRequ
       return Array.isArray(value) ? value.join(", ") : value;
     },
     body: stream,
+    masked: masking(request),
     text: (maxBytes) => readText(stream, host, maxBytes),
     discard: () => void answer.body.dump({ limit: DISCARDED_BYTES_MAX }).catch(() => undefined),
   };

@@ -1,7 +1,7 @@
 import { type AbortOptions, EngineError, errorCode } from "../base/index.js";
 import type { Bytes, Descriptor, Provider } from "../oci/index.js";
 import { statusError, TransientError } from "./errors.js";
-import type { HttpResponse } from "./http.js";
+import { type HttpResponse, shownOrigin } from "./http.js";
 import type { RegistryClient, RegistryRequest } from "./registry-client.js";
 import { pause, retrying } from "./retries.js";
 
@@ -264,7 +264,7 @@ function locationOf({ what }: Upload, response: HttpResponse): string {
   if (url === undefined || !isSafe || url.username !== "" || url.password !== "") {
     throw new EngineError(
       "failed",
-      `${what}: refusing to upload to ${url?.origin ?? "where the registry doesn't say"}`,
+      `${what}: refusing to upload to ${location === undefined ? "where the registry doesn't say" : shownOrigin(url)}`,
     );
   }
   return url.href;

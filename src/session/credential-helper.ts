@@ -11,7 +11,7 @@ import type { Credential } from "./credentials.js";
 
 /** A program that keeps credentials, by Docker's protocol: `docker-credential-NAME get|store|erase`. */
 export interface CredentialHelper {
-  /** What it keeps for SERVER, undefined if that is nothing. Errors: `unavailable` with what the program says, `canceled`. */
+  /** What it keeps for SERVER, undefined if that is nothing. Errors: `unavailable` if the program fails, whose own words may hold secrets and aren't told, `canceled`. */
   get(server: string, options?: AbortOptions): Promise<Credential | undefined>;
   store(server: string, credential: Credential, options?: AbortOptions): Promise<void>;
   /** Nothing happens if it keeps nothing for SERVER. */
@@ -64,8 +64,6 @@ const TOKEN_USER = "<token>";
 const OUTPUT_BYTES_MAX = 64 * 1024;
 /** How long a helper may take: it may ask its user to unlock something. Milliseconds. */
 const HELPER_TIMEOUT_MS = 60_000;
-/** Characters of what a helper complains of that are shown. */
-const SHOWN_LENGTH_MAX = 400;
 /** What the helpers say if they have nothing (docker-credential-helpers, `credentials/error.go`). */
 const NOTHING_KEPT = /credentials not found in native keychain|no credentials (?:server URL|username)/;
 
@@ -126,14 +124,17 @@ function parseAnswer(name: string, output: string): Credential | undefined {
   return username === "" ? undefined : { kind: "password", username, password: secret };
 }
 
+/** Standard output is where secrets stand: of what a helper says there, only the known complaints are told. */
 function failure(name: string, doing: string, { code, output }: Answer): EngineError {
-  const said = output
-    .replace(/[\s\p{C}]+/gu, " ")
-    .trim()
-    .slice(0, SHOWN_LENGTH_MAX);
+  const complaint = COMPLAINTS.exec(output)?.[0];
   const ended = code === null ? "was killed" : `ended with ${code}`;
   return new EngineError(
     "unavailable",
-    `error ${doing} credentials: docker-credential-${name} ${ended}${said === "" ? "" : `: ${said}`}`,
+    `error ${doing} credentials: docker-credential-${name} ${ended}${complaint === undefined ? "" : `: ${complaint}`}`,
+    { hint: `run docker-credential-${name} by hand to see what it says` },
   );
 }
+
+/** What the helpers of docker say where something is missing that isn't a credential. */
+const COMPLAINTS =
+  /pass not initialized|The name org\.freedesktop\.secrets was not provided|Cannot autolaunch D-Bus|[Uu]ser interaction is not allowed/;

@@ -15,7 +15,7 @@ import {
   messageOf,
   streamRegularFile,
 } from "../base/index.js";
-import { type Bytes, checked, type Descriptor, type Provider, type ReadOptions } from "../oci/index.js";
+import { type Bytes, checked, type Descriptor, type Provider, type ReadOptions, SpoiledError } from "../oci/index.js";
 
 /** A place that content can be put into. */
 export interface Ingester {
@@ -163,7 +163,9 @@ class DiskStore implements ContentStore {
         const size = await writeNew(file, from.read(target, { signal }), { signal });
         return { digest: target.digest, size };
       };
-      await this.#put(write, target, { signal });
+      for (let isThere = false; !isThere; ) {
+        isThere = await this.#put(write, target, { signal }).then(() => true, unlessSpoiled);
+      }
     };
     await this.#fetches.do(target.digest, fetch, options);
   }
@@ -226,6 +228,12 @@ class DiskStore implements ContentStore {
       },
     );
   }
+}
+
+/** False where it is worth another try: each place is spoiled but once. */
+function unlessSpoiled(error: unknown): false {
+  if (error instanceof SpoiledError) return false;
+  throw error;
 }
 
 interface Written {

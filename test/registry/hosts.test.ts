@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { digestOf, systemClock } from "../../src/base/index.js";
 import { MediaType, parseReference, readAll } from "../../src/oci/index.js";
 import { createRegistry, hostsOfFiles, type Registry } from "../../src/registry/index.js";
+import { createContentStore } from "../../src/store/index.js";
 import { hasDockerRegistry, rootOf, startRegistry, testImage } from "./docker-registry.js";
 
 const image = testImage(["layer"], { os: "linux", architecture: "amd64" });
@@ -185,6 +186,13 @@ describe("mirrors", () => {
     return `127.0.0.1:${(server.address() as AddressInfo).port}`;
   }
   const layer = { mediaType: "x", digest: digestOf("layer"), size: 5 };
+  /** A registry that has the same for all questions. */
+  async function give(bytes: Buffer) {
+    const server = createServer((_, response) => response.end(bytes));
+    servers.push(server);
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    return `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  }
 
   it("are read first, and told for whom they stand", async () => {
     const [atMirror, atOrigin]: [string[], string[]] = [[], []];
@@ -214,6 +222,22 @@ describe("mirrors", () => {
       expect((await readAll(repository, layer, 10)).toString()).toBe("layer");
       expect(atOrigin).toHaveLength(2);
     }
+  });
+
+  it.each([
+    { name: "a small one, which nobody sees", size: 5 },
+    { name: "a large one, which is read again", size: 3 * 1024 * 1024 },
+  ])("that give wrong bytes leave $name to the next", async ({ size }) => {
+    const bytes = Buffer.alloc(size, "layer");
+    const wrong = Buffer.from(bytes);
+    wrong[size - 1] = (wrong[size - 1] ?? 0) ^ 1;
+    const [mirror, origin] = [await give(wrong), await give(bytes)];
+    await using registry = registryOf(await config(`[registry."${origin}"]\nmirrors = ["${mirror}"]\n`));
+    const repository = registry.repository(parseReference(`${origin}/app`));
+    const store = createContentStore(path.join(dir, "store"), systemClock);
+    const target = { mediaType: "x", digest: digestOf(bytes), size };
+    await store.ensure(target, repository);
+    expect((await readAll(store, target, size)).equals(bytes)).toBe(true);
   });
 
   it("that lie are found out", async () => {

@@ -196,6 +196,17 @@ describe("a credential helper", () => {
     });
   });
 
+  it("that fails isn't quoted, as secrets stand where it speaks, but for what is known to be none", async () => {
+    await helper("bad", "echo boom s3cr3t-PW; exit 1");
+    await helper("new", "echo pass not initialized: s3cr3t-PW; exit 1");
+    const bad = credentialsIn(await config({ credsStore: "bad" }));
+    await expect(bad.get("x.example")).rejects.toMatchObject({ message: expect.stringMatching(/-bad ended with 1$/) });
+    const unready = credentialsIn(await config({ credsStore: "new" }));
+    await expect(unready.get("x.example")).rejects.toMatchObject({
+      message: expect.stringMatching(/-new ended with 1: pass not initialized$/),
+    });
+  });
+
   it("that is missing, no name, too loud or wrong is an error that quotes no secret", async () => {
     await helper("loud", "cat /dev/zero");
     await helper("wrong", `echo '{"Secret": "hunter2"'`);
