@@ -69,30 +69,39 @@ export interface BuildEngine {
  * cache has lost a layer, everything is looked at once more: what had been made is found in the cache.
  */
 export async function runBuild(engine: BuildEngine, request: BuildRequest): Promise<BuildResult> {
+  const lost = new Set<string>();
   for (let changed = false; ; ) {
     try {
-      return await runOnce(engine, request);
+      return await runOnce(engine, request, lost);
     } catch (error) {
-      if (typeof request.context !== "string") throw error;
+      if (typeof request.context !== "string" || request.signal?.aborted) throw error;
       if (!changed && errorCode(firstError(error)) === "changed") changed = true;
-      else if (!(await forgetLost(engine, request, error))) throw error;
+      else if (!(await forgetLost(engine, error, { request, lost }))) throw error;
     }
   }
 }
 
-/** Forgets what stands on a layer that ERROR says a cache has lost; false if it says no such thing. */
-async function forgetLost(engine: BuildEngine, request: BuildRequest, error: unknown): Promise<boolean> {
-  const lost = lostLayer(error);
-  if (!lost || request.signal?.aborted) return false;
-  const { forgetLayer } = await import("./cache-transfer.js");
-  const forgotten = await forgetLayer(engine, lost.blob);
-  const message = `a cached step is made again: ${lost.message}`;
-  if (forgotten) request.onProgress?.({ type: "warning", vertex: undefined, warning: { message } });
-  return forgotten;
+/** Forgets what stands on layers of a cache that ERROR says is not to be relied on, and adds its places to LOST; false if it says no such thing. */
+async function forgetLost(
+  engine: BuildEngine,
+  error: unknown,
+  { request, lost }: { readonly request: BuildRequest; readonly lost: Set<string> },
+): Promise<boolean> {
+  const layer = lostLayer(error);
+  if (!layer) return false;
+  const { origins } = layer.image;
+  const { forgetPlaces } = await import("./cache-transfer.js");
+  const count = await forgetPlaces(engine, origins);
+  if (count === 0 && origins.every((origin) => lost.has(origin))) return false;
+  for (const origin of origins) lost.add(origin);
+  const message = `a cached step is made again: ${layer.message}`;
+  request.onProgress?.({ type: "warning", vertex: undefined, warning: { message } });
+  return true;
 }
 
-async function runOnce(engine: BuildEngine, request: BuildRequest): Promise<BuildResult> {
-  await using build = new Build(engine, request);
+/** LOST: places of layers that are not looked at. */
+async function runOnce(engine: BuildEngine, request: BuildRequest, lost: ReadonlySet<string>): Promise<BuildResult> {
+  await using build = new Build(engine, request, lost);
   return await build.run();
 }
 
@@ -105,14 +114,16 @@ class Build implements AsyncDisposable {
   readonly #catalog: Catalog;
   readonly #report: BuildReport;
   readonly #startedAt: number;
+  readonly #lost: ReadonlySet<string>;
   #packing: EarlyPacking | undefined;
   #explainer: Explainer | undefined;
   #signingKey: SigningKey | undefined;
   #transfer: CacheTransfer | undefined;
   #images: readonly FrontendImage[] = [];
 
-  constructor(engine: BuildEngine, request: BuildRequest) {
+  constructor(engine: BuildEngine, request: BuildRequest, lost: ReadonlySet<string>) {
     this.#engine = engine;
+    this.#lost = lost;
     this.#startedAt = engine.clock.now();
     this.#request = request;
     this.#id = engine.newId();
@@ -149,7 +160,7 @@ class Build implements AsyncDisposable {
     if (cacheFrom.length === 0 && cacheTo.length === 0) return;
     const { openCacheTransfer } = await import("./cache-transfer.js");
     const parts = { engine: this.#engine, request: this.#request, id: this.#id, progress: this.#report };
-    this.#transfer = this.#scope.use(openCacheTransfer({ ...parts, signal: this.#signal }));
+    this.#transfer = this.#scope.use(openCacheTransfer({ ...parts, lost: this.#lost, signal: this.#signal }));
   }
 
   #prepare(): Promise<Preparation> {

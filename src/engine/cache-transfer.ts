@@ -1,4 +1,4 @@
-import { type AbortOptions, type Digest, digestOf, errorCode, messageOf, Scope, unreachable } from "../base/index.js";
+import { type AbortOptions, digestOf, errorCode, messageOf, Scope, unreachable } from "../base/index.js";
 import { buryRecords, readRecords, type StoredRecord } from "../cache/index.js";
 import type { OpNode } from "../llb/index.js";
 import type { Descriptor } from "../oci/index.js";
@@ -51,6 +51,8 @@ export interface TransferScope {
   readonly request: BuildRequest;
   /** The build that layers are leased to. */
   readonly id: string;
+  /** Places of layers that are not looked at. */
+  readonly lost: ReadonlySet<string>;
   readonly progress: ProgressSink;
   readonly signal: AbortSignal;
 }
@@ -115,7 +117,8 @@ class Transfer implements CacheTransfer {
     const vertex = { digest: digestOf(name), name, inputs: [] };
     try {
       const opened = await shownAs(vertex, { progress, clock: engine.clock }, () => source.open(options));
-      return opened.map((each) => ({ ...each, origin: this.#lend(each) }));
+      const placed = opened.map((each) => ({ ...each, origin: this.#lend(each) }));
+      return placed.filter(({ origin }) => !this.#parts.lost.has(origin));
     } catch (error) {
       if (errorCode(error) === "canceled") throw error;
       this.#warn(`failed to import the cache ${source.name}: ${messageOf(error)}`);
@@ -184,20 +187,21 @@ class Transfer implements CacheTransfer {
   }
 }
 
-/** Forgets every record that stands on a layer whose BLOB can't be had, so that its steps run again; false if there was none. */
-export async function forgetLayer({ database, clock }: BuildEngine, blob: Digest): Promise<boolean> {
+/** Forgets every record that stands on layers that can only be had from ORIGINS, so that its steps run again; how many there were. */
+export async function forgetPlaces(
+  { database, clock }: Pick<BuildEngine, "database" | "clock">,
+  origins: readonly string[],
+): Promise<number> {
   const burial = { at: clock.now(), reason: "damaged" } as const;
-  const lost = "SELECT id FROM layer WHERE state = 'lazy' AND json_extract(blob, '$.digest') = ?";
+  const elsewhere = "SELECT 1 FROM json_each(layer.origin) WHERE value NOT IN (SELECT value FROM json_each(?))";
+  const isLost = `state = 'lazy' AND origin IS NOT NULL AND NOT EXISTS (${elsewhere})`;
+  const places = JSON.stringify(origins);
   return database.transaction(() => {
-    const count = buryRecords(
-      database,
-      `id IN (SELECT record FROM record_layer WHERE layer IN (${lost}))`,
-      [blob],
-      burial,
-    );
-    // Who hears of the same layer from another place shall not be sent to this one.
-    database.run("UPDATE layer SET chain_id = NULL WHERE state = 'lazy' AND json_extract(blob, '$.digest') = ?", blob);
-    return count > 0;
+    const standing = `SELECT record FROM record_layer WHERE layer IN (SELECT id FROM layer WHERE ${isLost})`;
+    const count = buryRecords(database, `id IN (${standing})`, [places], burial);
+    // Who hears of the same layers from another place shall not be sent to this one.
+    database.run(`UPDATE layer SET chain_id = NULL WHERE ${isLost}`, places);
+    return count;
   });
 }
 

@@ -1,4 +1,4 @@
-import { type Digest, EngineError, errorCode, firstError, messageOf } from "../base/index.js";
+import { EngineError, errorCode, firstError, messageOf } from "../base/index.js";
 import type { ResolvedImage } from "../frontend/index.js";
 import {
   formatPlatform,
@@ -12,7 +12,7 @@ import {
 } from "../oci/index.js";
 import type { ImageResolver, ResolvedLayers } from "../ops/index.js";
 import type { Registry } from "../registry/index.js";
-import type { FetchLayer, KnownLayer } from "../snapshot/index.js";
+import { DamagedLayer, type FetchLayer, type KnownLayer } from "../snapshot/index.js";
 import { type ImageSource, parseLayoutIdentifier, resolveLayoutImage, type SourceImage } from "../sources/index.js";
 import type { ContentStore } from "../store/index.js";
 
@@ -86,7 +86,7 @@ export function placeOf(origin: string): string {
 }
 
 /** Whether only caches know where a layer is: whoever can't have it makes it. */
-export function isOfCache(origins: readonly string[]): boolean {
+function isOfCache(origins: readonly string[]): boolean {
   return origins.length > 0 && origins.every((origin) => origin.startsWith(CACHE_PREFIX));
 }
 
@@ -134,33 +134,33 @@ export function createLayerFetcher(fetching: LayerFetching): FetchLayer {
 }
 
 /** That a layer can't be had which only a cache has: whoever needs it has to make it. */
-export class LostLayer extends EngineError {
-  readonly blob: Digest;
+class LostLayer extends EngineError {
+  readonly image: KnownLayer;
 
-  constructor(blob: Digest, message: string, cause: unknown) {
+  constructor(image: KnownLayer, message: string, cause: unknown) {
     super("not-found", message, { cause });
-    this.blob = blob;
+    this.image = image;
   }
 }
 
 /** Causes of causes that are looked at. */
 const CAUSES_MAX = 16;
 
-/** The lost layer that an error, or what caused it, tells of. */
-export function lostLayer(error: unknown): LostLayer | undefined {
+/** The layer of a cache that is gone, or not what it should be, if that is what an error or one of its causes tells of. */
+export function lostLayer(error: unknown): { readonly image: KnownLayer; readonly message: string } | undefined {
   let cause = firstError(error);
   for (let depth = 0; depth < CAUSES_MAX && cause instanceof Error; depth++) {
     if (cause instanceof LostLayer) return cause;
+    if (cause instanceof DamagedLayer && isOfCache(cause.image.origins)) return cause;
     cause = cause.cause;
   }
   return undefined;
 }
 
-function told(cause: unknown, { descriptor, origins }: KnownLayer, place: string): EngineError {
-  const { digest } = descriptor;
-  const message = `fetching layer ${digest} of ${place.replace(IMAGE_SCHEME, "")}: ${withoutPlace(cause)}`;
-  return isOfCache(origins)
-    ? new LostLayer(digest, message, cause)
+function told(cause: unknown, layer: KnownLayer, place: string): EngineError {
+  const message = `fetching layer ${layer.descriptor.digest} of ${place.replace(IMAGE_SCHEME, "")}: ${withoutPlace(cause)}`;
+  return isOfCache(layer.origins)
+    ? new LostLayer(layer, message, cause)
     : new EngineError(errorCode(cause), message, { cause });
 }
 

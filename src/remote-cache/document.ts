@@ -17,7 +17,9 @@ const PART_TEXT_BYTES_MAX = 32 * 1024 * 1024;
 const INLINE_RECORDS_MAX = 128;
 const PART_RECORDS = 128;
 /** Bits of a key that choose a part. */
-const PART_BITS_MAX = 10;
+const PART_BITS_MAX = 8;
+/** So many parts at most: a manifest lists them beside the layers. */
+export const RECORD_PARTS_MAX = 2 ** PART_BITS_MAX;
 
 /** A layer of a cached result. */
 export interface CacheLayer extends Layer {

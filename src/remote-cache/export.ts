@@ -4,7 +4,7 @@ import { type Descriptor, LAYERS_MAX, type Layer, layerCompression, MediaType, t
 import type { FetchLayer, LayerId, LayerStore, Tree } from "../snapshot/index.js";
 import type { ContentStore } from "../store/index.js";
 import { composeCache } from "./compose.js";
-import { type CacheDocument, type CacheLayer, encodeCache } from "./document.js";
+import { type CacheDocument, type CacheLayer, encodeCache, RECORD_PARTS_MAX } from "./document.js";
 import type { CacheTarget } from "./place.js";
 
 /** What layers are packed and read with. */
@@ -51,7 +51,7 @@ class Export implements CacheExport {
   readonly #options: CacheExportOptions;
   readonly #limiter: Limiter = createLimiter(CONCURRENCY);
   readonly #closing = new AbortController();
-  readonly #sent = new Map<LayerId, Promise<CacheLayer>>();
+  readonly #sent = new Map<LayerId, Promise<void>>();
   readonly #blobs = new Map<string, Promise<void>>();
 
   constructor(options: CacheExportOptions) {
@@ -71,18 +71,16 @@ class Export implements CacheExport {
   ): Promise<Descriptor | undefined> {
     const { target, mode } = this.#options;
     const wanted = mode === "max" ? records.flatMap(({ results }) => results.flat()) : images.flat();
-    const ids = [...new Set(wanted)].slice(0, LAYERS_MAX / 2);
-    const sent = await forAll(
-      ids,
-      async (id, signal) => [id, await this.#send(id, { ...options, signal })] as const,
-      options,
-    );
-    const encoded = await step("preparing build cache for export", options, async () => {
-      const document = composeCache(records, new Map(sent));
-      return { document, ...encodeCache(document) };
+    const ids = [...new Set(wanted)].slice(0, LAYERS_MAX - RECORD_PARTS_MAX);
+    const cache = await step("preparing build cache for export", options, async () => {
+      const pack = async (id: LayerId, signal: AbortSignal) => [id, await this.#packed(id, { signal })] as const;
+      const document = composeCache(records, new Map(await forAll(ids, pack, options)));
+      return { ...encodeCache(document), layers: layersOf(document) };
     });
-    const layers = layersOf(encoded.document);
-    return step("writing cache manifest", options, () => target.publish({ ...encoded, layers }, options));
+    const published = this.#sent.size === 0 ? await target.published?.(cache, options) : undefined;
+    if (published) return published;
+    await forAll(ids, (id, signal) => this.#send(id, { ...options, signal }), options);
+    return step("writing cache manifest", options, () => target.publish(cache, options));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -91,26 +89,33 @@ class Export implements CacheExport {
   }
 
   /** Packs a layer and sees to it that it is there; once. */
-  #send(id: LayerId, options: FinishOptions): Promise<CacheLayer> {
+  #send(id: LayerId, options: FinishOptions): Promise<void> {
     const known = this.#sent.get(id);
     if (known) return known;
-    const both = [this.#options.signal, this.#closing.signal, options.signal].filter((each) => each !== undefined);
-    const sending = this.#limiter.run(() => this.#put(id, { ...options, signal: AbortSignal.any(both) }));
+    const sending = this.#limiter.run(() => this.#put(id, { ...options, signal: this.#signalOf(options) }));
     this.#sent.set(id, sending);
     return sending;
   }
 
-  async #put(id: LayerId, options: FinishOptions): Promise<CacheLayer> {
+  #signalOf({ signal }: AbortOptions): AbortSignal {
+    const all = [this.#options.signal, this.#closing.signal, signal];
+    return AbortSignal.any(all.filter((each) => each !== undefined));
+  }
+
+  async #packed(id: LayerId, options: AbortOptions): Promise<CacheLayer> {
     const { layers, pack, mediaTypes } = this.#options;
-    const { descriptor, diffId } = await pack(id, abortOf(options));
-    const { createdAt } = layers.info(id);
+    const { descriptor, diffId } = await pack(id, { signal: this.#signalOf(options) });
     const { digest, size } = descriptor;
-    const plain = { mediaType: typeOf(descriptor, mediaTypes), digest, size };
+    const { createdAt } = layers.info(id);
+    return { descriptor: { mediaType: typeOf(descriptor, mediaTypes), digest, size }, diffId, createdAt };
+  }
+
+  async #put(id: LayerId, options: FinishOptions): Promise<void> {
+    const { descriptor } = await this.#packed(id, options);
     // Layers of other numbers may have the same blob.
-    const sending = this.#blobs.get(digest) ?? this.#putBlob(id, plain, options);
-    this.#blobs.set(digest, sending);
+    const sending = this.#blobs.get(descriptor.digest) ?? this.#putBlob(id, descriptor, options);
+    this.#blobs.set(descriptor.digest, sending);
     await sending;
-    return { descriptor: plain, diffId, createdAt };
   }
 
   async #putBlob(id: LayerId, blob: Descriptor, options: FinishOptions): Promise<void> {

@@ -1,4 +1,4 @@
-import type { AbortOptions } from "../base/index.js";
+import { type AbortOptions, errorCode } from "../base/index.js";
 import {
   type Descriptor,
   familiarReference,
@@ -41,11 +41,23 @@ export interface RegistryTargetOptions extends ManifestForm {
 /** Puts a cache beside images. Blobs that are there are not sent, and a name that stands for the very same is left alone. */
 export function registryTarget(registry: Registry, target: RegistryTargetOptions): CacheTarget {
   const { reference, insecure } = target;
-  const repository = registry.repository(reference, { insecure });
+  const repository = registry.repository(reference, { insecure, direct: true });
   return {
     title: "exporting cache to registry",
     async putBlob(blob, source, { origins, ...options }) {
       await repository.putBlob(blob, source, { ...options, origins: origins.flatMap(referenceOf) });
+    },
+    async published(cache, options) {
+      const { descriptor } = cacheManifest(cache, target);
+      const { tag } = reference;
+      if (tag === undefined) return undefined;
+      try {
+        const { digest } = await repository.resolve({ tag }, options);
+        return digest === descriptor.digest ? descriptor : undefined;
+      } catch (error) {
+        if (errorCode(error) === "canceled") throw error;
+        return undefined; // whoever writes it hears what is wrong
+      }
     },
     async publish(cache, options) {
       const { descriptor, bytes, blobs } = cacheManifest(cache, target);

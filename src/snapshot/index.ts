@@ -1,6 +1,7 @@
 export type { ContentTree, TreeDirectory, TreeEntry } from "./content-tree.js";
 export * from "./data-plane.js";
 export * from "./file-action.js";
+export { DamagedLayer } from "./layer-pull.js";
 export * from "./layer-store.js";
 export * from "./owner.js";
 export * from "./schema.js";

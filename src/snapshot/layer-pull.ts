@@ -1,6 +1,6 @@
-import { EngineError, Flight, heardByMany } from "../base/index.js";
+import { EngineError, errorCode, Flight, heardByMany, messageOf } from "../base/index.js";
 import type { JobResult } from "./data-plane.js";
-import type { EnsureOptions, LayerStore, LayerStoreOptions } from "./layer-store.js";
+import type { EnsureOptions, KnownLayer, LayerStore, LayerStoreOptions } from "./layer-store.js";
 import type { LayerId, Tree } from "./tree.js";
 import type { JobProgress } from "./worker/context.js";
 
@@ -15,6 +15,16 @@ interface Unpacking {
   readonly tree: Tree;
   readonly made: ReadonlyMap<LayerId, Promise<Unpacked>>;
   readonly signal: AbortSignal;
+}
+
+/** That a layer's blob does not hold what it was said to. */
+export class DamagedLayer extends EngineError {
+  readonly image: KnownLayer;
+
+  constructor(image: KnownLayer, cause: unknown) {
+    super(errorCode(cause), messageOf(cause), { cause });
+    this.image = image;
+  }
 }
 
 /** Brings image layers onto this disk: fetched and unpacked side by side, then fitted together from the bottom up. */
@@ -75,7 +85,8 @@ export class LayerPuller {
       return { layer: workspace.layer, fixups, placed: false };
     } catch (error) {
       await this.#layers.abandon(workspace);
-      throw error;
+      const code = errorCode(error);
+      throw code === "data-loss" || code === "invalid" ? new DamagedLayer(image, error) : error;
     }
   }
 
