@@ -64,7 +64,7 @@ class Keeper implements CacheKeeper {
     this.#hasAdded = true;
     return this.#queue(async () => {
       const now = this.#options.engine.clock.now();
-      if (now - this.#lookedAt < LOOK_MS) return;
+      if (Math.abs(now - this.#lookedAt) < LOOK_MS) return;
       this.#lookedAt = now;
       await this.#keepBounds(true);
     });
@@ -127,7 +127,7 @@ class Keeper implements CacheKeeper {
     const layers = database.get<{ bytes: number; count: number }>(
       "SELECT coalesce(sum(size_bytes), 0) AS bytes, count(*) AS count FROM layer WHERE state <> 'lazy'",
     );
-    if (clock.now() - this.#slow.at >= SLOW_LOOK_MS) {
+    if (Math.abs(clock.now() - this.#slow.at) >= SLOW_LOOK_MS) {
       const parts = [dirs.blobs, dirs.git, dirs.logs, dirs.contexts];
       this.#slow = { at: clock.now(), bytes: parts.reduce((sum, directory) => sum + bytesOnDiskBelow(directory), 0) };
     }

@@ -1,4 +1,4 @@
-import type { AbortOptions, Clock } from "../base/index.js";
+import { type AbortOptions, type Clock, errorCode } from "../base/index.js";
 import type { CacheMounts, CachePolicy, UsageEntry, UsageFilter } from "../cache/index.js";
 import type { DataPlane, LayerStore, StateDirs } from "../snapshot/index.js";
 import type { GitSource, HttpEntities } from "../sources/index.js";
@@ -61,12 +61,25 @@ export async function prune(engine: PruneEngine, request: PruneRequest): Promise
   const entries = items.map(({ entry }) => entry);
   if (dryRun) return { freedBytes: bytes, records: items.filter(isRecord).length, entries };
   const records = await removeItems(engine, items, options);
-  if (all && !isConditional(request)) await engine.entities.clear(options);
+  if (all && !isConditional(request)) {
+    await engine.entities.clear(options);
+    shrink(engine);
+  }
   const alone = () => isAlone(engine.dirs, engine.owner) && engine.isBusy?.() !== true;
   await engine.store.sweep({ ...options, isAlone: alone });
   sweepTemporary(engine.dirs, engine.owner);
   const after = await takeInventory(engine, options);
   return { freedBytes: Math.max(before.totalBytes - after.totalBytes, 0), records, entries };
+}
+
+/** Gives back what the database has no use for any more; where another process is at work on it, it stays as it is. */
+function shrink({ database }: PruneEngine): void {
+  try {
+    database.run("VACUUM");
+    database.get("PRAGMA wal_checkpoint(TRUNCATE)");
+  } catch (error) {
+    if (!["unavailable", "no-space"].includes(errorCode(error))) throw error;
+  }
 }
 
 /** What takes room in the state directory, each part once; what there is many of is summed under one id. */
