@@ -74,13 +74,32 @@ export function ranOutOfMemory({ version, mounts: [mount] }: Cgroups, name: stri
 
 /** Removes the cgroup NAME (`/a/b`) of every hierarchy; it has no process any more, though the kernel may need a moment to know. */
 export async function removeCgroup({ mounts }: Cgroups, name: string): Promise<void> {
-  const left = new Set(mounts.map((mount) => inside(mount, name)));
+  const left = new Set(cgroupDirectories({ mounts }, name));
   const attempts = REMOVAL_LIMIT_MS / REMOVAL_PAUSE_MS;
   for (let attempt = 0; attempt < attempts; attempt++) {
     for (const directory of left) if (removeDirectories(directory)) left.delete(directory);
     if (left.size === 0) return;
     await new Promise((resolve) => setTimeout(resolve, REMOVAL_PAUSE_MS));
   }
+}
+
+/**
+ * Removes the empty cgroups of steps whose engine is gone and has left nothing that names them, as where its state directory was removed.
+ * IS_RUNNING tells of a process's number; cgroups of engines that it can't know have processes, which keep them.
+ */
+export function removeAbandonedCgroups({ mounts }: Pick<Cgroups, "mounts">, isRunning: (pid: number) => boolean): void {
+  for (const directory of mounts.flatMap(children)) {
+    const pid = ABANDONED.exec(path.basename(directory))?.[1];
+    if (pid !== undefined && !isRunning(Number(pid))) removeDirectories(directory);
+  }
+}
+
+/** Of a step whose owner's id is a process and a UUID. */
+const ABANDONED = new RegExp(`^${OWN_PREFIX}([1-9][0-9]*)-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}-[0-9]+$`);
+
+/** Where the cgroup NAME is in each hierarchy. */
+export function cgroupDirectories({ mounts }: Pick<Cgroups, "mounts">, name: string): string[] {
+  return mounts.map((mount) => inside(mount, name));
 }
 
 /** Where the cgroup NAME of version 2 is. */
@@ -91,7 +110,7 @@ export function cgroupDirectory({ mounts: [mount] }: Cgroups, name: string): str
 
 /** Kills every process in the cgroup NAME and below. */
 export function killCgroup({ mounts }: Cgroups, name: string): void {
-  const pids = new Set(mounts.flatMap((mount) => processesIn(inside(mount, name))));
+  const pids = new Set(cgroupDirectories({ mounts }, name).flatMap(processesIn));
   for (const pid of pids) {
     try {
       process.kill(pid, "SIGKILL");

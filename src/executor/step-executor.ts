@@ -3,6 +3,7 @@ import path from "node:path";
 import { type AbortOptions, EngineError, lazy, type TerminalSize } from "../base/index.js";
 import type { Attendants, ProcessExit, Spawner, StateDirs } from "../snapshot/index.js";
 import { parseCapabilityMask } from "./capabilities.js";
+import { CgroupParents } from "./cgroup-parents.js";
 import { missingControllers, ranOutOfMemory, removeCgroup, type StepCgroup, stepCgroup } from "./cgroups.js";
 import { guardDevices } from "./device-guard.js";
 import type { Executor, Exit, RunOptions, StepProcess, StepResources } from "./executor.js";
@@ -53,6 +54,7 @@ class StepExecutor implements Executor {
   readonly #directory: ReturnType<typeof stepDirectories>;
   readonly #networks: Networks | undefined;
   readonly #attendants: Attendants | undefined;
+  readonly #parents: CgroupParents | undefined;
   readonly #host: () => SpecHost;
 
   constructor(options: StepExecutorOptions) {
@@ -61,6 +63,7 @@ class StepExecutor implements Executor {
     this.#spawner = spawner;
     this.#runner = runner;
     this.#userNamespace = userNamespace;
+    this.#parents = runner.cgroups && new CgroupParents(runner.cgroups);
     this.#lifeLine = findLifeLine(searchPath);
     this.#directory = stepDirectories(dirs, owner);
     this.#networks = networks;
@@ -73,6 +76,7 @@ class StepExecutor implements Executor {
     await using connection = await connectStep(process, this.#networks, options);
     const step = this.#directory(connection.files);
     const cgroup = this.#cgroup(process, step);
+    using _parent = cgroup && this.#parents?.enter(process.cgroupParent ?? "");
     try {
       const terminal = isTerminal(options.stdio) ? options.stdio.size() : undefined;
       await using _ = this.#attendants && (await this.#supervise(this.#attendants, step, process, options));

@@ -67,10 +67,8 @@ function leftovers({ owner, marker }: Engine): string[] {
 }
 
 function cgroupsOf(owner: string): string[] {
-  return readCgroups().mounts.flatMap((mount) => {
-    const parent = path.join(mount, "ashlar");
-    return fs.existsSync(parent) ? fs.readdirSync(parent).filter((name) => name.startsWith(`${owner}-`)) : [];
-  });
+  const { mounts } = readCgroups();
+  return mounts.flatMap((mount) => fs.readdirSync(mount).filter((name) => name.startsWith(`ashlar-${owner}-`)));
 }
 
 describe.each(["runc", "crun", "sandbox"])("an engine on %s that is killed while a step runs", (kind) => {

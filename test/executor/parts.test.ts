@@ -3,11 +3,13 @@ import os from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { capabilityMask, DEFAULT_CAPABILITIES, parseCapabilityMask } from "../../src/executor/capabilities.js";
+import { CgroupParents } from "../../src/executor/cgroup-parents.js";
 import {
   missingControllers,
   ownCgroup,
   parseCgroups,
   ranOutOfMemory,
+  removeAbandonedCgroups,
   removeCgroup,
   stepCgroup,
 } from "../../src/executor/cgroups.js";
@@ -65,6 +67,49 @@ describe("control groups", () => {
     await removeCgroup({ version: 2, mounts: [directory] }, "/ashlar/../../../ashlar/a");
     expect(fs.readdirSync(path.join(directory, "ashlar"))).toEqual([]);
     await expect(removeCgroup({ version: 2, mounts: [directory] }, "/..")).rejects.toMatchObject({ code: "internal" });
+  });
+  it("of steps whose engine is gone are removed where they are empty, and no others", () => {
+    const uuid = "e5f92816-f003-4f3d-ba1d-c9c65a6031b4";
+    const names = [
+      `ashlar-5-${uuid}-2`,
+      `ashlar-6-${uuid}-1/step`,
+      `ashlar-7-${uuid}-1`,
+      "ashlar-5-x-1",
+      `my-5-${uuid}-1`,
+    ];
+    const mounts = ["cpu", "memory"].map((name) => path.join(directory, name));
+    for (const mount of mounts) for (const name of names) fs.mkdirSync(path.join(mount, name), { recursive: true });
+    fs.mkdirSync(path.join(directory, "cpu", `ashlar-8-${uuid}-1`, "step"), { recursive: true });
+    removeAbandonedCgroups({ mounts }, (pid) => pid === 7);
+    const left = [`ashlar-5-x-1`, `ashlar-7-${uuid}-1`, `my-5-${uuid}-1`];
+    expect(mounts.map((mount) => fs.readdirSync(mount).sort())).toEqual([left, left]);
+  });
+});
+
+describe("the control groups that steps are put below", () => {
+  const shared = () => path.join(directory, "cpu", "jobs", "ci");
+
+  it("are removed when the last step has ended, if they were missing and are empty", () => {
+    const mounts = ["cpu", "memory"].map((name) => path.join(directory, name));
+    fs.mkdirSync(path.join(directory, "cpu", "jobs"), { recursive: true });
+    const parents = new CgroupParents({ version: 1, mounts });
+    const first = parents.enter("/jobs/ci");
+    for (const mount of mounts) fs.mkdirSync(path.join(mount, "jobs", "ci"), { recursive: true });
+    const second = parents.enter("jobs/../jobs/ci");
+    first[Symbol.dispose]();
+    expect(fs.existsSync(shared())).toBe(true);
+    second[Symbol.dispose]();
+    expect(fs.readdirSync(path.join(directory, "cpu"))).toEqual(["jobs"]);
+    expect(fs.readdirSync(path.join(directory, "cpu", "jobs"))).toEqual([]);
+    expect(fs.readdirSync(path.join(directory, "memory"))).toEqual([]);
+  });
+  it("stay where somebody else uses them", () => {
+    const parents = new CgroupParents({ version: 1, mounts: [path.join(directory, "cpu")] });
+    const step = parents.enter("jobs/ci");
+    fs.mkdirSync(path.join(shared(), "theirs"), { recursive: true });
+    step[Symbol.dispose]();
+    expect(fs.readdirSync(shared())).toEqual(["theirs"]);
+    parents.enter("")[Symbol.dispose]();
   });
 });
 

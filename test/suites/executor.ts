@@ -1,7 +1,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import type { Executor, StepProcess } from "../../src/executor/index.js";
+import { type Executor, readCgroups, type StepProcess } from "../../src/executor/index.js";
 import { type Ground, makeGround, type Ran, removeGround, run, shell } from "../executor/ground.js";
 
 /** What every executor promises. CREATE makes one on a ground; `cgroups`: whether device access is a matter of cgroups. */
@@ -340,7 +340,7 @@ export function executorSuite(
       });
       it("have their hooks run, or are refused where nobody runs hooks", async () => {
         const log = path.join(ground.dirs.root, "hook");
-        const args = ["sh", "-c", `echo ran > ${log}`];
+        const args = ["sh", "-c", `cat > /dev/null; echo ran > ${log}`];
         const hook = { hookName: "createContainer" as const, path: "/bin/sh", args, env: [] };
         const running = script("true", { devices: { nodes, hooks: [hook] } });
         if (traits.cgroups) {
@@ -364,6 +364,11 @@ export function executorSuite(
       it.runIf(traits.cgroups && canBound)("of memory kill what wants more, and the step fails", async () => {
         const { exit } = await script("tail /dev/zero; exit $?", { resources: { memoryBytes: 16 << 20 } });
         expect(exit).toMatchObject({ kind: "exited", code: 137 });
+      });
+      it.runIf(traits.cgroups)("leave no control group behind that the step was to be put below", async () => {
+        await out("true", { cgroupParent: `/suite-${process.pid}/inner` });
+        const { mounts } = readCgroups();
+        expect(mounts.filter((mount) => fs.existsSync(path.join(mount, `suite-${process.pid}`)))).toEqual([]);
       });
       it.runIf(!traits.cgroups)("are refused where there is no control group to keep them", async () => {
         await expect(script("true", { resources })).rejects.toMatchObject({
