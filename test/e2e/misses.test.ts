@@ -253,6 +253,18 @@ test("the causes of a context that lies elsewhere are the place and what differs
   ]);
 });
 
+test("a step that was made from the same and gave something else is named with why it ran again", async () => {
+  const dockerfileText =
+    "FROM base AS random\nRUN cat /proc/sys/kernel/random/uuid > /id\nFROM base\nCOPY --from=random /id /\nRUN cat /id\n";
+  const random = { ...request, dockerfileText, dockerfile: "random" };
+  await engine.build(random);
+  for (const noCache of [["random"], ["random"]]) {
+    const { misses } = await engine.build({ ...random, noCache });
+    expect(misses).toHaveLength(3);
+    for (const { causes } of misses) expect(causes).toMatchObject([{ cause: { kind: "no-cache", stage: "random" } }]);
+  }
+});
+
 test("a plan says what a build then does, and does nothing", async () => {
   const made = () => fs.readdirSync(path.join(world.root, "layers")).toSorted();
   const edit = { buildArgs: { TAG: "planned" } };

@@ -136,7 +136,10 @@ export class Differences {
   #input({ input, current }: CurrentInput, before: NodeInput, depth: number): readonly AttributedCause[] {
     if (!input.byContent || !before.byContent) return this.#upstream(current, before.node, depth);
     const { content } = input;
-    if (content === undefined || before.content === undefined || content === before.content) return [];
+    if (content === before.content && content !== undefined) return [];
+    // Of what was found in the cache by its definition the content was never asked for.
+    if (content === undefined || before.content === undefined)
+      return current.node.source ? [] : this.#upstream(current, before.node, depth);
     const older = this.#parts.node(before.node);
     if (older === undefined) return [];
     const sources = current.node.source || older.source ? sourceDifference(older, current.node) : [];

@@ -139,9 +139,12 @@ class History implements BuildHistory {
     for (const node of past.counterparts(step.id)) {
       if (node === undefined) continue;
       const causes = this.#differences.between(step, node);
+      // Too little was known of it to tell the difference.
+      if (causes.length === 0 && this.#parts.node(node)?.key !== step.node.key) continue;
       if (nearest === undefined || causes.length < nearest.length) nearest = causes;
     }
-    if (nearest === undefined) return [{ cause: { kind: "step", change: "added" } }];
+    const isNew = past.counterparts(step.id).every((node) => node === undefined);
+    if (nearest === undefined) return [{ cause: isNew ? { kind: "step", change: "added" } : { kind: "result" } }];
     return nearest.length > 0 ? nearest : [{ cause: this.#loss(step) }];
   }
 
