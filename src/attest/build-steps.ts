@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import { type Digest, unreachable } from "../base/index.js";
 import type { Edge, FileAction, Op, WireGraph, WireOp } from "../llb/index.js";
 
@@ -54,8 +55,8 @@ function readable(op: Op, redact: Redact): { readonly kind: string } & Readonly<
   switch (op.kind) {
     case "exec": {
       // The address of a proxy is not part of what the step is.
-      const { proxyEnv: _, ...meta } = op.meta;
-      return { ...op, meta };
+      const { proxyEnv: _, args, env, ...meta } = op.meta;
+      return { ...op, meta: { ...meta, args: args.map(redact), env: env.map(redact) } };
     }
     case "source": {
       const { identifier, attrs } = op;
@@ -63,7 +64,7 @@ function readable(op: Op, redact: Redact): { readonly kind: string } & Readonly<
       return { ...op, identifier: redact(identifier), attrs: Object.fromEntries(redacted) };
     }
     case "file":
-      return { kind: "file", actions: op.actions.map(readableAction) };
+      return { kind: "file", actions: op.actions.map((action) => readableAction(action, redact)) };
     case "merge":
     case "diff":
       return { ...op };
@@ -72,8 +73,13 @@ function readable(op: Op, redact: Redact): { readonly kind: string } & Readonly<
   }
 }
 
-function readableAction(entry: FileAction): object {
+/** What is no text stays. */
+function masked(data: Buffer, redact: Redact): Buffer {
+  return isUtf8(data) ? Buffer.from(redact(data.toString())) : data;
+}
+
+function readableAction(entry: FileAction, redact: Redact): object {
   const { action } = entry;
   if (action.kind !== "mkfile") return entry;
-  return { ...entry, action: { ...action, data: Buffer.from(action.data).toString("base64") } };
+  return { ...entry, action: { ...action, data: masked(Buffer.from(action.data), redact).toString("base64") } };
 }

@@ -40,7 +40,7 @@ export interface BuildRecord {
   /** `linux/amd64` */
   readonly builderPlatform: string;
   readonly graph: RecordedGraph;
-  /** Masks what of the graph may hold a credential. */
+  /** Masks what of the graph and of the Dockerfile may hold a credential. */
   readonly redact: Redact;
   readonly invocationId: string;
   /** Milliseconds since the epoch. */
@@ -161,12 +161,12 @@ export function commitDigest(commit: string): Readonly<Record<string, string>> {
   return { [commit.length === SHA256_DIGITS ? "sha256" : "sha1"]: commit };
 }
 
-function metadataOf({ dockerfile, graph }: BuildRecord, steps: BuildSteps, layers: readonly Layer[]): object {
+function metadataOf({ dockerfile, graph, redact }: BuildRecord, steps: BuildSteps, layers: readonly Layer[]): object {
   const root = graph.root && steps.ids.get(graph.root.digest);
   const info = {
     filename: dockerfile.name,
     language: "Dockerfile",
-    data: Buffer.from(dockerfile.text).toString("base64"),
+    data: Buffer.from(redact(dockerfile.text)).toString("base64"),
   };
   return {
     source: { locations: steps.locations, infos: [info] },

@@ -18,6 +18,7 @@ export * from "./patterns.js";
 export { findExecutable, searchDirectories } from "./programs.js";
 export * from "./pseudo-terminal.js";
 export * from "./quantities.js";
+export { redactCredentials } from "./redact.js";
 export * from "./regular-file.js";
 export * from "./scope.js";
 export { heardByMany } from "./signals.js";

@@ -11,13 +11,13 @@ import {
   sbom,
   sbomPatterns,
 } from "../attest/index.js";
-import { type Digest, EngineError, isDigest } from "../base/index.js";
+import { type Digest, EngineError, isDigest, redactCredentials } from "../base/index.js";
 import type { FrontendImage } from "../frontend/index.js";
 import { type OpNode, type SourceOp, wireGraph } from "../llb/index.js";
 import { formatPlatform, formatReference, hostPlatform, parseReference } from "../oci/index.js";
 import { gitWanted, type OpEnvironment } from "../ops/index.js";
 import type { Tree } from "../snapshot/index.js";
-import { parseLayoutIdentifier, redactCredentials } from "../sources/index.js";
+import { parseLayoutIdentifier } from "../sources/index.js";
 import type { BuildInputs } from "./inputs.js";
 import type { AttestationSpec, BuildRequest } from "./request.js";
 

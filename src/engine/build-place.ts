@@ -1,8 +1,7 @@
 import fs from "node:fs";
 import path from "node:path";
-import { digestOf } from "../base/index.js";
+import { digestOf, redactCredentials } from "../base/index.js";
 import type { BuildPlace } from "../cache/index.js";
-import { redactCredentials } from "../sources/index.js";
 import type { BuildInputs } from "./inputs.js";
 import type { BuildRequest } from "./request.js";
 

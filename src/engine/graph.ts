@@ -1,7 +1,6 @@
-import { type Digest, EngineError } from "../base/index.js";
+import { type Digest, EngineError, redactCredentials } from "../base/index.js";
 import type { Definition, Edge, OpNode } from "../llb/index.js";
 import type { Vertex, VertexEdge } from "../solver/index.js";
-import { redactCredentials } from "../sources/index.js";
 
 /** A definition as the solver's vertices; KNOWN makes vertices that several definitions hold one. Undefined for an empty file system. */
 export function rootOf(definition: Definition, known: Map<Digest, Vertex<OpNode>>): VertexEdge<OpNode> | undefined {

@@ -1,8 +1,7 @@
-import { type Digest, EngineError } from "../base/index.js";
+import { type Digest, EngineError, redactCredentials } from "../base/index.js";
 import type { DraftInput, DraftVariable, SourceNote, StageOutline, StepDraft } from "../cache/index.js";
 import type { OpMetadata, OpNode, SourceOp } from "../llb/index.js";
 import type { AccountedInput, VertexAccount } from "../solver/index.js";
-import { redactCredentials } from "../sources/index.js";
 import { realPath } from "./build-place.js";
 import type { Explained } from "./explainer.js";
 

@@ -1,4 +1,4 @@
-import { EngineError } from "../base/index.js";
+import { EngineError, redactCredentials } from "../base/index.js";
 import type { Exit } from "./executor.js";
 
 /** What a runtime says when the command, not the machine, is at fault: there is nothing but text to tell it by. */
@@ -34,7 +34,7 @@ export function startFailure(runtime: string, words: string): Exit {
 
 /** The sentence of a step that did not end well. */
 export function exitMessage(args: readonly string[], exit: Exit): string {
-  const what = `process ${JSON.stringify(args.join(" "))} did not complete successfully`;
+  const what = `process ${JSON.stringify(redactCredentials(args.join(" ")))} did not complete successfully`;
   if (exit.kind === "signaled") return `${what}: killed by ${exit.signal}`;
   return exit.outOfMemory ? `${what}: cannot allocate memory` : `${what}: exit code: ${exit.code}`;
 }

@@ -1,7 +1,7 @@
-import { canonicalJson, type Digest, digestOf, EngineError, isDigest } from "../base/index.js";
+import { canonicalJson, type Digest, digestOf, EngineError, isDigest, redactCredentials } from "../base/index.js";
 import type { SourceOp } from "../llb/index.js";
 import type { CacheMap, Op } from "../solver/index.js";
-import { type DownloadOptions, type HttpBody, redactCredentials, safeFileName } from "../sources/index.js";
+import { type DownloadOptions, type HttpBody, safeFileName } from "../sources/index.js";
 import type { OpEnvironment } from "./environment.js";
 import { createResult, type FileResult } from "./result.js";
 import { enquiry, transfer } from "./transfer.js";

@@ -1,7 +1,6 @@
-import { canonicalJson, digestOf, EngineError } from "../base/index.js";
+import { canonicalJson, digestOf, EngineError, redactCredentials } from "../base/index.js";
 import type { SourceOp } from "../llb/index.js";
 import type { CacheMap, Op, OpContext } from "../solver/index.js";
-import { redactCredentials } from "../sources/index.js";
 import type { ImagePlatform, OpEnvironment } from "./environment.js";
 import { createResult, type FileResult } from "./result.js";
 import { createGitOp } from "./source-git.js";

@@ -1,3 +1,4 @@
+import { redactCredentials } from "../base/index.js";
 import type { SourceExcerpt } from "./renderer.js";
 import { printable, textWidth } from "./text-width.js";
 
@@ -44,7 +45,12 @@ interface LineLook {
 function shownLine(line: string, number: number, { isMarked, culprit }: LineLook): string {
   const carets = culprit?.start.line === number ? caretLine(line, culprit) : "";
   const text = line.length > MAX_LINE_CHARACTERS ? `${line.slice(0, MAX_LINE_CHARACTERS)}…` : line;
-  return ` ${String(number).padStart(3)} | ${isMarked ? ">>>" : "   "} ${printable(text)}\n${carets}`;
+  return ` ${String(number).padStart(3)} | ${isMarked ? ">>>" : "   "} ${shownText(text)}\n${carets}`;
+}
+
+/** Without the credentials of addresses: what is shown ends up in logs that others read. */
+function shownText(text: string): string {
+  return printable(redactCredentials(text));
 }
 
 const RULE = "--------------------";
@@ -73,8 +79,8 @@ function shownNumbers(from: number, to: number, culprit: number): readonly numbe
 /** Empty where there is nothing to point at. */
 function caretLine(line: string, { start, end }: NonNullable<SourceExcerpt["culprit"]>): string {
   const ending = end.line === start.line ? end.character : line.trimEnd().length;
-  const column = textWidth(printable(line.slice(0, start.character)));
-  const width = textWidth(printable(line.slice(start.character, ending)));
-  if (width === 0 || column + width > MAX_CARET_COLUMN) return "";
+  const column = textWidth(shownText(line.slice(0, start.character)));
+  const width = textWidth(shownText(line.slice(0, ending))) - column;
+  if (width <= 0 || column + width > MAX_CARET_COLUMN) return "";
   return `     |     ${" ".repeat(column)}${"^".repeat(width)}\n`;
 }

@@ -1,6 +1,5 @@
-import { type AbortOptions, canceled, EngineError } from "../base/index.js";
+import { type AbortOptions, canceled, EngineError, redactCredentials } from "../base/index.js";
 import type { Spawned, Spawner } from "../snapshot/index.js";
-import { redactCredentials } from "./redact.js";
 
 /** The programs that git runs with, as files of the host. */
 export interface GitPrograms {

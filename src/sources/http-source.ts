@@ -12,12 +12,12 @@ import {
   EngineError,
   errorCode,
   messageOf,
+  redactCredentials,
 } from "../base/index.js";
 import { type HttpClient, type HttpResponse, retryAfter, retrying, TransientError } from "../registry/index.js";
 import type { Secrets } from "../session/index.js";
 import { httpAuthorization } from "./http-auth.js";
 import type { HttpEntities, HttpEntity } from "./http-entities.js";
-import { redactCredentials } from "./redact.js";
 
 /** What an address holds. */
 export interface HttpBody {

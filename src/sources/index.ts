@@ -13,5 +13,4 @@ export {
 } from "./http-source.js";
 export { createImageSource, type ImageSource, type ImageSourceOptions, type ResolveOptions } from "./image.js";
 export { type LayoutIdentifier, parseLayoutIdentifier, resolveLayoutImage } from "./oci-layout.js";
-export { redactCredentials } from "./redact.js";
 export { type SourceImage, selectImage } from "./source-image.js";

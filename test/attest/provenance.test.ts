@@ -7,8 +7,8 @@ import {
   provenance,
   statementOf,
 } from "../../src/attest/index.js";
-import { digestOf } from "../../src/base/index.js";
-import { wireGraph } from "../../src/llb/index.js";
+import { digestOf, redactCredentials } from "../../src/base/index.js";
+import { definitionOf, execState, scratch, wireGraph } from "../../src/llb/index.js";
 
 const DIGEST = digestOf("base");
 const AMD64 = { os: "linux", architecture: "amd64" };
@@ -65,6 +65,25 @@ describe("provenance", () => {
       buildkit_metadata: {},
       buildkit_completeness: { request: false, resolvedDependencies: false },
     });
+  });
+
+  it("masks in its long form the credentials of addresses in the Dockerfile and its steps", () => {
+    const address = "https://usr:pa55w0rd@host/x";
+    const meta = { args: ["/bin/sh", "-c", `curl ${address}`], env: [], cwd: "/", user: "" };
+    const spec = { meta, mounts: [], network: "sandbox", security: "sandbox" } as const;
+    const options = { metadata: { name: "run", location: undefined, ignoreCache: false }, platform: undefined };
+    const definition = definitionOf(execState(scratch, spec, options));
+    const text = `FROM alpine\nRUN curl ${address}\n`;
+    const all = predicate(
+      {},
+      { dockerfile: { name: "D", text }, graph: wireGraph(definition), redact: redactCredentials },
+    );
+    const { infos } = all.runDetails.metadata.buildkit_metadata.source;
+    const kept = Buffer.from(infos[0].data, "base64").toString();
+    expect(kept).toBe("FROM alpine\nRUN curl https://xxxxx@host/x\n");
+    const steps = JSON.stringify(all.buildDefinition.internalParameters);
+    expect(steps).toContain("curl https://xxxxx@host/x");
+    expect(steps).not.toContain("pa55w0rd");
   });
 
   it("tells all in its long form, which is what it has unless another is asked for", () => {

@@ -28,6 +28,15 @@ describe("an excerpt", () => {
     ]);
   });
 
+  it("masks credentials of addresses, and points right behind them", () => {
+    const line = "ADD http://usr:pa55w0rd@host/x --y /z";
+    const at = line.indexOf("--y");
+    expect(shown(line, [1, 1], [1, at, 1, at + 3])).toEqual([
+      "   1 | >>> ADD http://xxxxx@host/x --y /z",
+      `     |     ${" ".repeat("ADD http://xxxxx@host/x ".length)}^^^`,
+    ]);
+  });
+
   it("points up to the end of the line where the words go on in the next", () => {
     expect(shown("CMD [1,\\ \n2]", [1, 2], [1, 4, 2, 2])).toEqual([
       "   1 | >>> CMD [1,\\ ",

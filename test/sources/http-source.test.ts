@@ -7,7 +7,7 @@ import os from "node:os";
 import path from "node:path";
 import { gzipSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { digestOf, EngineError, errorCode, systemClock } from "../../src/base/index.js";
+import { digestOf, EngineError, errorCode, redactCredentials, systemClock } from "../../src/base/index.js";
 import type { HttpClient, ProxyOptions } from "../../src/registry/index.js";
 import { openSecrets } from "../../src/session/index.js";
 import {
@@ -17,7 +17,6 @@ import {
   type HttpDownloads,
   type HttpEntities,
   httpEntityMigrations,
-  redactCredentials,
   safeFileName,
   type TrustOptions,
 } from "../../src/sources/index.js";
