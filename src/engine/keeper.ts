@@ -1,6 +1,6 @@
 import fs from "node:fs";
 import path from "node:path";
-import { lazy } from "../base/index.js";
+import { lazy, messageOf } from "../base/index.js";
 import { type CachePolicy, type SizeBound, targetBytes } from "../cache/index.js";
 import { formatBytes } from "../progress/index.js";
 import { loadCachePolicies } from "./cache-config.js";
@@ -57,7 +57,14 @@ class Keeper implements CacheKeeper {
   constructor(options: KeeperOptions) {
     this.#options = options;
     const { engine, files, maxUsed } = options;
-    this.#policies = lazy(async () => loadCachePolicies({ files, maxUsed, disk: diskOf(engine) }));
+    this.#policies = lazy(async () => {
+      try {
+        return loadCachePolicies({ files, maxUsed, disk: diskOf(engine) });
+      } catch (error) {
+        options.onNotice(`nothing is removed to keep the cache small: ${messageOf(error)}`);
+        return [];
+      }
+    });
   }
 
   added(): Promise<void> {
