@@ -285,6 +285,17 @@ describe("what is missing", () => {
     }).toEqual({ code: 0, lines: [expect.any(String)] });
   });
 
+  test("an id that an owner has: the build names the owner and where to have more granted", async (context) => {
+    needsUser(context, MAPPED.grant);
+    const directory = world.files({ Dockerfile: "FROM base\nCOPY --chown=700000:5 Dockerfile /x\n" });
+    const { code, stderr } = await buildAs(world, [directory], MAPPED);
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: expect.stringContaining("the owner 700000:5 of a file is beyond"),
+    });
+    expect(stderr).toContain("/etc/subuid");
+  });
+
   test("newuidmap: the build says which package to install", async (context) => {
     const { code, stderr } = await built(context, "no newuidmap");
     expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining("apt-get install uidmap") });

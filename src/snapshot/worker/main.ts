@@ -114,15 +114,7 @@ function joinNamespace({ tid, snapshotter: usable }: Ground): void {
 }
 
 function plain(error: unknown): PlainError {
-  const hint = error instanceof EngineError ? error.hint : ownerHint(error);
+  const hint = error instanceof EngineError ? error.hint : undefined;
   const stack = error instanceof Error ? error.stack : undefined;
   return { code: errorCode(error), message: messageOf(error), hint, stack, system: systemCode(error) };
-}
-
-/** An owner that has no id in this namespace is refused as invalid (chown(2)). */
-function ownerHint(error: unknown): string | undefined {
-  const { syscall } = error as { readonly syscall?: unknown };
-  const refused = ownership === "subordinate" && systemCode(error) === "EINVAL";
-  if (!refused || typeof syscall !== "string" || !/^f?l?chown$/.test(syscall)) return undefined;
-  return "the owner has none of this user's ids: have more granted in /etc/subuid and /etc/subgid";
 }

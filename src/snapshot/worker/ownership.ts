@@ -36,10 +36,17 @@ export function setOwnership(ownership: Ownership["kind"]): void {
   kind = ownership;
 }
 
-/** Gives FILE an owner, never following a link. As the kernel does, takes the right to run as its owner from it. Throws like lchown(2). */
+/**
+ * Gives FILE an owner, never following a link. As the kernel does, takes the right to run as its owner from it. Throws like lchown(2), but
+ * EngineError `invalid` for an owner beyond the ids that the user was granted.
+ */
 export function chown(file: Path, uid: number, gid: number): void {
-  if (kind !== "single") {
+  if (kind === "machine") {
     fs.lchownSync(file, uid, gid);
+    return;
+  }
+  if (kind === "subordinate") {
+    chownMapped(file, uid, gid);
     return;
   }
   fs.lchownSync(file, 0, 0);
@@ -48,6 +55,19 @@ export function chown(file: Path, uid: number, gid: number): void {
   if (!hasAttributes(Number(stat.mode))) noteInTime(file, note, stat);
   else if (!saysNothing(note)) setXattr(file, NOTE_XATTR, formatNote(note));
   else if (listXattrs(file).includes(NOTE_XATTR)) removeXattr(file, NOTE_XATTR);
+}
+
+/** An owner that has no id in this namespace is refused as invalid (chown(2)). */
+function chownMapped(file: Path, uid: number, gid: number): void {
+  try {
+    fs.lchownSync(file, uid, gid);
+  } catch (error) {
+    if (systemCode(error) !== "EINVAL") throw error;
+    throw new EngineError("invalid", `the owner ${uid}:${gid} of a file is beyond the ids that this user was granted`, {
+      cause: error,
+      hint: "have more granted in /etc/subuid and /etc/subgid",
+    });
+  }
 }
 
 /** Gives FILE, which no layer holds, to a user of a step. Where owners are noted all of them may use it, noted or not. */
