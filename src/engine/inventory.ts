@@ -365,7 +365,7 @@ function aroundLayer(home: string): number {
 }
 
 /** What is neither a layer nor a blob nor anything else that is listed. */
-function ownBytes({ dirs }: PruneEngine): number {
+export function ownBytes({ dirs }: PruneEngine): number {
   const { root, database, layers, blobs, contexts, logs, git, cacheMounts, mounts, ...others } = dirs;
   const listed = [root, layers, blobs, path.join(blobs, "sha256"), contexts, logs, git].map((directory) =>
     bytesOnDisk(directory),

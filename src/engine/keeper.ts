@@ -5,6 +5,7 @@ import { type CachePolicy, type SizeBound, targetBytes } from "../cache/index.js
 import { formatBytes } from "../progress/index.js";
 import { loadCachePolicies } from "./cache-config.js";
 import { collect, diskOf } from "./collection.js";
+import { ownBytes } from "./inventory.js";
 import type { PruneEngine } from "./prune.js";
 import { bytesOnDisk, bytesOnDiskBelow } from "./room.js";
 
@@ -136,7 +137,8 @@ class Keeper implements CacheKeeper {
     );
     if (Math.abs(clock.now() - this.#slow.at) >= SLOW_LOOK_MS) {
       const parts = [dirs.blobs, dirs.git, dirs.logs, dirs.contexts];
-      this.#slow = { at: clock.now(), bytes: parts.reduce((sum, directory) => sum + bytesOnDiskBelow(directory), 0) };
+      const bytes = parts.reduce((sum, part) => sum + bytesOnDiskBelow(part), ownBytes(this.#options.engine));
+      this.#slow = { at: clock.now(), bytes };
     }
     const metadata = ["", "-wal", "-shm"].reduce((sum, suffix) => sum + bytesOnDisk(dirs.database + suffix), 0);
     return (layers?.bytes ?? 0) + (layers?.count ?? 0) * LAYER_DIRECTORIES_BYTES + this.#slow.bytes + metadata;
