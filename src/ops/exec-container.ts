@@ -22,13 +22,17 @@ type StepScope = Pick<Step, "environment" | "context">;
  * given. Nothing is left of it when it is disposed of but what was committed.
  */
 export class StepContainer implements AsyncDisposable {
-  readonly process: StepProcess;
   readonly #parts: Parts;
+  #process: StepProcess;
   #kept = false;
 
   private constructor(parts: Parts, process: StepProcess) {
     this.#parts = parts;
-    this.process = process;
+    this.#process = process;
+  }
+
+  get process(): StepProcess {
+    return this.#process;
   }
 
   /** Makes ready what OP asks for on its INPUTS; waits for cache mounts that others have locked. */
@@ -66,14 +70,16 @@ export class StepContainer implements AsyncDisposable {
     const { environment, workspace } = this.#parts;
     const { plane } = environment;
     const rootfs = await plane.control("mount", { tree: workspace.parents, upper: workspace.layer });
+    const mounted = [rootfs];
     try {
       const root = { kind: "mounted", path: rootfs } as const;
       const made = await this.#makeMountpoints(root);
+      if (environment.inspection) await this.#shareTemporary(mounted);
       const done = await act(rootfs);
       await plane.control("removeMountpoints", { root, made });
       return done;
     } finally {
-      await plane.control("unmount", { path: rootfs });
+      for (const path of mounted.reverse()) await plane.control("unmount", { path });
     }
   }
 
@@ -96,6 +102,22 @@ export class StepContainer implements AsyncDisposable {
     } finally {
       if (!this.#kept) await environment.layers.abandon(workspace);
     }
+  }
+
+  /** Makes the temporary file systems here, below MOUNTED, its first the root: else each process in the container got empty ones. */
+  async #shareTemporary(mounted: string[]): Promise<void> {
+    const [root = ""] = mounted;
+    const mounts: StepMount[] = [];
+    for (const mount of this.#process.mounts) {
+      if (mount.kind === "tmpfs") {
+        const { destination, sizeBytes, readonly = false, flags = [] } = mount;
+        const wanted = { root, path: destination, sizeBytes };
+        const source = await this.#parts.environment.plane.control("mountTemporary", wanted);
+        mounted.push(source);
+        mounts.push({ kind: "bind", source, destination, readonly, flags });
+      } else mounts.push(mount);
+    }
+    this.#process = { ...this.#process, mounts };
   }
 
   async #makeMountpoints(root: { readonly kind: "mounted"; readonly path: string }): Promise<readonly string[]> {

@@ -23,8 +23,8 @@ RUN --mount=type=cache,target=/cache,uid=1000,sharing=locked --mount=type=secret
   echo partial > /tmp/left; echo warm > /cache/c; echo x > /t/x; exit 3
 `;
 /** The answer is not in what is typed. */
-const LOOK = `echo "[$( (cat /tmp/left /cache/c /run/secrets/s; grep -c " /t " /proc/mounts) | tr '\\n' ' ')] $KNOWN $GIVEN $(id -u) $PWD" $((40+2))\r`;
-const SEEN = "[partial warm hush 1 ] env arg 1000 /home/app 42";
+const LOOK = `echo "[$( (cat /tmp/left /cache/c /run/secrets/s /t/x; grep -c " /t " /proc/mounts) | tr '\\n' ' ')] $KNOWN $GIVEN $(id -u) $PWD" $((40+2))\r`;
+const SEEN = "[partial warm hush x 1 ] env arg 1000 /home/app 42";
 const OPEN = "cache mounts is kept";
 
 function failingBuild(dockerfile = FAILING): readonly string[] {

@@ -4,6 +4,7 @@ import {
   closeDescriptor,
   EngineError,
   MS_BIND,
+  MS_NOSUID,
   MS_RDONLY,
   MS_REMOUNT,
   mount,
@@ -50,6 +51,36 @@ export const bindSelected: Job<{ readonly root: string; readonly path: string; r
     fs.closeSync(root);
   }
 };
+
+export interface TemporaryRequest {
+  readonly root: string;
+  /** The directory that it is going to hide: it gets the mode of that, as from runtimes. */
+  readonly path: string;
+  /** Absent: half of the memory. */
+  readonly sizeBytes?: number | undefined;
+}
+
+/** Mounts a temporary file system, to be bound by more than one container; gives its path, which `unmount` takes away with all in it. */
+export const mountTemporary: Job<TemporaryRequest, string> = ({ root, path: hidden, sizeBytes = 0 }, { dirs }) => {
+  const fd = fs.openSync(root, "r");
+  try {
+    const over = openSelected(fd, hidden);
+    try {
+      const mode = fs.fstatSync(over).mode & MODE_BITS;
+      const target = path.join(dirs.mounts, `temporary-${counter++}`);
+      fs.mkdirSync(target, { mode: 0o700 });
+      const size = sizeBytes === 0 ? "" : `,size=${sizeBytes}`;
+      mount("tmpfs", target, "tmpfs", MS_NOSUID, `mode=${mode.toString(8)}${size}`);
+      return target;
+    } finally {
+      closeDescriptor(over);
+    }
+  } finally {
+    fs.closeSync(fd);
+  }
+};
+
+const MODE_BITS = 0o7777;
 
 function openSelected(root: number, selector: string): number {
   try {

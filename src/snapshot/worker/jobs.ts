@@ -2,7 +2,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { EngineError, syncFileSystem, systemCode } from "../../base/index.js";
 import type { LayerId, Tree } from "../tree.js";
-import { bindSelected, giveFile, removeSecret, writeSecret } from "./bind.js";
+import { bindSelected, giveFile, mountTemporary, removeSecret, writeSecret } from "./bind.js";
 import { fromText } from "./bytes.js";
 import { commitLayer } from "./commit.js";
 import { contentDigest } from "./content-digest.js";
@@ -97,6 +97,7 @@ export const jobs = {
   mount,
   unmount,
   bindSelected,
+  mountTemporary,
   giveFile,
   writeSecret,
   removeSecret,
