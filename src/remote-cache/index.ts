@@ -1,4 +1,3 @@
-export { encodeCache, openCache } from "./document.js";
 export { type CacheExport, createCacheExport } from "./export.js";
 export { ghaStore } from "./gha/gha-store.js";
 export { withInlineCache } from "./inline.js";
