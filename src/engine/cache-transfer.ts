@@ -117,6 +117,7 @@ class Transfer implements CacheTransfer {
     const vertex = { digest: digestOf(name), name, inputs: [] };
     try {
       const opened = await shownAs(vertex, { progress, clock: engine.clock }, () => source.open(options));
+      for (const each of opened) await this.#fillMounts(each, options);
       const placed = opened.map((each) => ({ ...each, origin: this.#lend(each) }));
       return placed.filter(({ origin }) => !this.#parts.lost.has(origin));
     } catch (error) {
@@ -124,6 +125,13 @@ class Transfer implements CacheTransfer {
       this.#warn(`failed to import the cache ${source.name}: ${messageOf(error)}`);
       return undefined;
     }
+  }
+
+  /** Cache mounts that nothing here is called like get what the cache has of them, before a step runs that may use them. */
+  async #fillMounts({ index, provider }: OpenedCache, options: AbortOptions): Promise<void> {
+    if (index.mounts.length === 0) return;
+    const { bringMounts } = await import("./cache-mount-transfer.js");
+    await bringMounts(this.#parts.engine, index.mounts, provider, options);
   }
 
   /** The place of a cache's layers, which can be read as long as the build runs, or longer. */
@@ -168,9 +176,12 @@ class Transfer implements CacheTransfer {
   ): Promise<Descriptor | undefined> {
     const { progress, signal, engine } = this.#parts;
     try {
-      return await exporting(target.title, { progress, signal, clock: engine.clock }, (options) =>
-        work.finish(records, images, options),
-      );
+      return await exporting(target.title, { progress, signal, clock: engine.clock }, async (options) => {
+        if (destination.mounts.length === 0) return work.finish(records, images, options);
+        const { packMounts } = await import("./cache-mount-transfer.js");
+        await using packed = await packMounts(engine, destination.mounts, options);
+        return await work.finish(records, images, { ...options, mounts: packed.mounts });
+      });
     } catch (error) {
       if (errorCode(error) === "canceled" || !destination.ignoreError) throw error;
       this.#warn(`${target.title} failed: ${messageOf(error)}`);

@@ -24,18 +24,26 @@ export interface CachePart {
   readonly size: number;
 }
 
+/** A cache mount that goes along: a tar archive, packed with gzip. */
+export interface CachedMount extends CachePart {
+  readonly id: string;
+}
+
 /** A config as it is written: its records, or where they are. */
 export interface WireConfig<P> {
   readonly layers: readonly CacheLayer[];
   readonly chains: readonly (readonly [below: number, layer: number])[];
   readonly records?: readonly RecordEntry[] | undefined;
   readonly parts?: readonly P[] | undefined;
+  readonly mounts?: readonly CachedMount[] | undefined;
 }
 
 /** Records of one document, chains, parts. */
 export const RECORDS_MAX = 20_000;
 export const CHAINS_MAX = 20_000;
 const PARTS_MAX = 1024;
+/** Cache mounts of a document. */
+export const MOUNTS_MAX = 64;
 /** Keys of a record, its outputs, and what is known of their contents. */
 export const KEYS_MAX = 16;
 export const OUTPUTS_MAX = 256;
@@ -94,7 +102,10 @@ const layer = v.object({
   }),
 });
 
+const mount = v.object({ id: v.pipe(v.string(), v.minLength(1), v.maxLength(NAME_MAX)), digest, size: number });
+
 const config = v.object({
+  mounts: v.optional(v.pipe(v.array(mount), v.maxLength(MOUNTS_MAX))),
   layers: v.pipe(v.array(layer), v.maxLength(LAYERS_MAX)),
   chains: v.pipe(v.array(v.tuple([chainNumber, number])), v.maxLength(CHAINS_MAX)),
   records: v.optional(records),

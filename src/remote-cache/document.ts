@@ -2,7 +2,14 @@ import { gunzipSync, gzipSync } from "node:zlib";
 import { type AbortOptions, type Digest, digestOf, EngineError, hexOf } from "../base/index.js";
 import { type Descriptor, type Layer, type Provider, readAll } from "../oci/index.js";
 import { type CacheKey, explainedKey } from "../solver/index.js";
-import { type CachePart, parseConfig, parsePart, type RecordEntry, type WireConfig } from "./document-schema.js";
+import {
+  type CachedMount,
+  type CachePart,
+  parseConfig,
+  parsePart,
+  type RecordEntry,
+  type WireConfig,
+} from "./document-schema.js";
 
 /** The media type of a cache's config: its own scheme, of version 1. */
 export const CACHE_CONFIG_TYPE = "application/vnd.ashlar.cache.config.v1+json";
@@ -33,6 +40,7 @@ export interface CacheDocument {
   /** Stacks of layers: what lies below (an earlier chain, or -1), and the layer on top. */
   readonly chains: CacheConfig["chains"];
   readonly records: readonly RecordEntry[];
+  readonly mounts?: readonly CachedMount[] | undefined;
 }
 
 type CacheConfig = WireConfig<CachePart>;
@@ -44,8 +52,8 @@ export interface EncodedCache {
 }
 
 /** The bytes of a cache: equal caches are equal bytes. */
-export function encodeCache({ layers, chains, records }: CacheDocument): EncodedCache {
-  const head = { v: 1, layers, chains } as const;
+export function encodeCache({ layers, chains, records, mounts = [] }: CacheDocument): EncodedCache {
+  const head = { v: 1, layers, chains, ...(mounts.length > 0 ? { mounts } : {}) } as const;
   if (records.length <= INLINE_RECORDS_MAX) return { config: json({ ...head, records }), parts: [] };
   const bits = Math.min(PART_BITS_MAX, Math.ceil(Math.log2(records.length / PART_RECORDS)));
   const divided = Array.from({ length: 2 ** bits }, (): RecordEntry[] => []);
@@ -74,6 +82,8 @@ export interface FoundRecord extends Omit<RecordEntry, "results"> {
 
 /** A cache that is looked into. */
 export interface CacheIndex {
+  /** The cache mounts that go along, as blobs. */
+  readonly mounts: readonly CachedMount[];
   /** The record that KEY names, if there is one. Errors: those of the provider, `invalid` for a malformed part. */
   find(key: CacheKey, options: AbortOptions): Promise<FoundRecord | undefined>;
 }
@@ -101,6 +111,10 @@ class Index implements CacheIndex {
     this.#config = config;
     this.#provider = provider;
     this.#layers = layers;
+  }
+
+  get mounts(): readonly CachedMount[] {
+    return this.#config.mounts ?? [];
   }
 
   async find(key: CacheKey, options: AbortOptions): Promise<FoundRecord | undefined> {

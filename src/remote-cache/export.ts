@@ -24,7 +24,15 @@ export interface CacheExportOptions extends CachePacking {
   readonly signal: AbortSignal;
 }
 
+/** A cache mount to send along: a file, packed as a layer is. */
+export interface MountFile {
+  readonly id: string;
+  readonly blob: Descriptor;
+  readonly provider: Provider;
+}
+
 export interface FinishOptions extends AbortOptions {
+  readonly mounts?: readonly MountFile[] | undefined;
   readonly onProgress?: ((status: { readonly id: string; readonly done: boolean }) => void) | undefined;
 }
 
@@ -70,16 +78,22 @@ class Export implements CacheExport {
     options: FinishOptions,
   ): Promise<Descriptor | undefined> {
     const { target, mode } = this.#options;
+    const { mounts = [] } = options;
     const wanted = mode === "max" ? records.flatMap(({ results }) => results.flat()) : images.flat();
     const ids = [...new Set(wanted)].slice(0, LAYERS_MAX - RECORD_PARTS_MAX);
     const cache = await step("preparing build cache for export", options, async () => {
       const pack = async (id: LayerId, signal: AbortSignal) => [id, await this.#packed(id, { signal })] as const;
       const document = composeCache(records, new Map(await forAll(ids, pack, options)));
-      return { ...encodeCache(document), layers: layersOf(document) };
+      const listed = mounts.map(({ id, blob: { digest, size } }) => ({ id, digest, size }));
+      const blobs = mounts.map(({ blob }) => blob);
+      return { ...encodeCache({ ...document, mounts: listed }), layers: [...layersOf(document), ...blobs] };
     });
     const published = this.#sent.size === 0 ? await target.published?.(cache, options) : undefined;
     if (published) return published;
     await forAll(ids, (id, signal) => this.#send(id, { ...options, signal }), options);
+    const put = ({ blob, provider }: MountFile, signal: AbortSignal) =>
+      step(`writing layer ${blob.digest}`, options, () => target.putBlob(blob, provider, { signal, origins: [] }));
+    await forAll(mounts, put, options);
     return step("writing cache manifest", options, () => target.publish(cache, options));
   }
 

@@ -1,4 +1,4 @@
-export { type CacheExport, createCacheExport } from "./export.js";
+export { type CacheExport, createCacheExport, type MountFile } from "./export.js";
 export { ghaStore } from "./gha/gha-store.js";
 export { withInlineCache } from "./inline.js";
 export { localSource, localTarget } from "./local-place.js";

@@ -63,7 +63,7 @@ export async function openManifest(
   if (document.kind === "manifest") return found(await ofManifest(document.manifest, { provider, origin }, options));
   const { manifests } = document.index;
   const config = manifests.find(({ mediaType }) => mediaType === CACHE_CONFIG_TYPE);
-  if (config) return [{ index: openCache(await readConfig(config, provider, options), provider), origin }];
+  if (config) return [{ index: openCache(await readConfig(config, provider, options), provider), origin, provider }];
   const images = manifests.filter(({ mediaType }) => isManifestType(mediaType) || isIndexType(mediaType));
   const opened = await Promise.all(
     images.slice(0, PLATFORMS_MAX).map(async (image) => {
@@ -81,11 +81,11 @@ async function ofManifest(
 ): Promise<readonly OpenedCache[]> {
   const { config } = manifest;
   if (config.mediaType === CACHE_CONFIG_TYPE)
-    return [{ index: openCache(await readConfig(config, provider, options), provider), origin }];
+    return [{ index: openCache(await readConfig(config, provider, options), provider), origin, provider }];
   if (!isConfigType(config.mediaType)) return [];
   const image = parseImageConfig(await readAll(provider, config, IMAGE_CONFIG_BYTES_MAX, options));
   const index = openInline(image, manifest, provider);
-  return index ? [{ index, origin }] : [];
+  return index ? [{ index, origin, provider }] : [];
 }
 
 function readConfig(config: Descriptor, provider: Provider, options: AbortOptions): Promise<Buffer> {

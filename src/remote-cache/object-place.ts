@@ -34,7 +34,7 @@ export function objectSource(store: ObjectStore): CacheSource {
       const config = await retrying(() => store.readConfig(options), RETRY_DELAYS_MS, options);
       if (!config) throw new EngineError("not-found", "there is no cache yet");
       const has = (blob: Descriptor, asking: AbortOptions) => store.has(blob, asking);
-      return [{ index: openCache(config, provider), origin: store.origin, lends: provider, has }];
+      return [{ index: openCache(config, provider), origin: store.origin, provider, lends: provider, has }];
     },
   };
 }

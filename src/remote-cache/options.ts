@@ -39,6 +39,8 @@ interface Sent {
   /** `min`: what the image consists of; `max`: every step. */
   readonly mode: "min" | "max";
   readonly form: CacheForm;
+  /** Cache mounts that go along, by their ids. */
+  readonly mounts: readonly string[];
   /** Whether the build goes on without it. */
   readonly ignoreError: boolean;
 }
@@ -111,6 +113,7 @@ function sent(attrs: Attrs): Omit<Sent, "ignoreError"> {
     );
   return {
     mode: choice(mode, MODES, "mode"),
+    mounts: attrs.mounts ? attrs.mounts.split(";").filter((id) => id !== "") : [],
     form: {
       compression: choice(compression, COMPRESSIONS, "compression"),
       level: number,

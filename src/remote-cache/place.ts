@@ -18,6 +18,8 @@ export interface OpenedCache {
   readonly index: CacheIndex;
   /** The place of its layers, as the fetcher of layers understands it. */
   readonly origin: string;
+  /** Gives the bytes of cache mounts. */
+  readonly provider: Provider;
   /** Gives the layers' bytes, where that takes what only this build was lent. */
   readonly lends?: Provider | undefined;
   /** Whether the layer is still there, where a place may lose single ones. */

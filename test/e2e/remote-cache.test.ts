@@ -270,3 +270,19 @@ test("a cache in S3, and one in the service of GitHub Actions, are found by anot
   const run = await world.ashlar(["run", "app", "cat", "/out"], { env: { ASHLAR_ROOT: world.path("three") } });
   expect(run).toMatchObject({ code: 0, stdout: "app\ndeps\n" });
 });
+
+test("cache mounts go along where they are asked for, to machines that have none of that id", async () => {
+  const run = (n: number) =>
+    `RUN --mount=type=cache,id=deps,target=/deps echo ${n} >> /deps/log && cat /deps/log > /log\n`;
+  const place = world.path("cache");
+  const made = await on("one", [
+    "--cache-to",
+    `type=local,dest=${place},mounts=deps`,
+    world.files({ Dockerfile: `FROM base\n${run(1)}` }),
+  ]);
+  expect(made).toMatchObject({ code: 0 });
+  const directory = world.files({ Dockerfile: `FROM base\n${run(2)}` });
+  const again = await on("two", ["--cache-from", `type=local,src=${place}`, "-o", world.path("out"), directory]);
+  expect(again).toMatchObject({ code: 0 });
+  expect(world.read("out", "log")).toBe("1\n2\n");
+});
