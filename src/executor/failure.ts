@@ -19,15 +19,20 @@ const RUNC_PREFIXES = [
   "container_linux.go:380: starting container process caused: ",
 ];
 
+/** Where the engine keeps what is mounted says nothing to anybody. */
+const MOUNT_OF_OURS = /^error mounting "[^"]*" to rootfs at /;
+
 /**
  * What a runtime's dying words mean: a command that cannot be started exits with 1, as BuildKit has it. Throws EngineError `failed` where
- * the words blame something else.
+ * the words blame something else. Paths below ROOTFS are told as the step would see them.
  */
-export function startFailure(runtime: string, words: string): Exit {
+export function startFailure(runtime: string, words: string, rootfs: string): Exit {
   const reason = RUNC_PREFIXES.reduce(
     (text, prefix) => (text.startsWith(prefix) ? text.slice(prefix.length) : text),
     words,
-  );
+  )
+    .replace(MOUNT_OF_OURS, "mounting on ")
+    .replaceAll(`${rootfs}/`, "/");
   if (FAULTS_OF_THE_COMMAND.some((fault) => fault.test(reason))) return { kind: "exited", code: 1, reason };
   throw new EngineError("failed", `${runtime} could not run the step: ${reason}`);
 }

@@ -83,7 +83,7 @@ class StepExecutor implements Executor {
       const spec = this.#spec(process, step, { rootfs, etc: step.etc, cgroupsPath: cgroup?.path }, terminal);
       fs.writeFileSync(step.config, JSON.stringify(this.#forRunner(spec)), { flag: "wx", mode: 0o600 });
       if (cgroup) this.#guard(cgroup, spec);
-      const exit = await this.#spawn(step, process, { ...options, network: connection.entry });
+      const exit = await this.#spawn(step, process, { ...options, rootfs, network: connection.entry });
       return cgroup ? this.#explained(exit, cgroup) : exit;
     } finally {
       if (this.#runner.cgroups && cgroup) await removeCgroup(this.#runner.cgroups, cgroup.own);
@@ -117,7 +117,11 @@ class StepExecutor implements Executor {
     return superviseStep(attendants, { directory, groups: [...new Set([gid, ...groups])] }, options);
   }
 
-  async #spawn(step: StepDirectory, process: StepProcess, { network, ...options }: SpawnOptions): Promise<Exit> {
+  async #spawn(
+    step: StepDirectory,
+    process: StepProcess,
+    { network, rootfs, ...options }: SpawnOptions,
+  ): Promise<Exit> {
     const log = new RuntimeLog(step.log, options.onOutput);
     const command = { ...this.#runner.command(step, process), directory: step.path, user: process.user, network };
     const exit = await spawnStep(this.#spawner, this.#lifeLine, command, {
@@ -127,7 +131,7 @@ class StepExecutor implements Executor {
     const words = log.finish();
     if (words !== undefined) {
       // Where the step itself has said something it was started, and the runtime's words are about what came later.
-      if (exit.code === START_FAILURE && !log.spoke) return startFailure(this.#runner.name, words);
+      if (exit.code === START_FAILURE && !log.spoke) return startFailure(this.#runner.name, words, rootfs);
       options.onWarning?.(`${this.#runner.name}: ${words}`);
     }
     return exitOf(exit);
@@ -159,6 +163,7 @@ class StepExecutor implements Executor {
 }
 
 interface SpawnOptions extends RunOptions {
+  readonly rootfs: string;
   readonly network: NetworkEntry | undefined;
 }
 

@@ -190,7 +190,7 @@ describe("a runtime's words", () => {
     expect([output.finish(), heard]).toEqual(["exec container process `/x`: Exec format error", []]);
   });
   it("mean exit code 1 where they blame the command", () => {
-    const fault = (words: string) => startFailure("runc", words);
+    const fault = (words: string) => startFailure("runc", words, "/state/mnt/1");
     expect(
       fault('runc run failed: unable to start container process: exec: "x": executable file not found in $PATH'),
     ).toEqual({
@@ -208,7 +208,13 @@ describe("a runtime's words", () => {
     expect(fault("open executable: Permission denied")).toMatchObject({ code: 1 });
   });
   it("are an error of the engine where they blame something else", () => {
-    expect(() => startFailure("crun", "mount `proc`: no")).toThrow("crun could not run the step: mount `proc`: no");
+    expect(() => startFailure("crun", "mount `proc`: no", "/r")).toThrow(
+      "crun could not run the step: mount `proc`: no",
+    );
+    const inside = 'error mounting "/state/mnt/bind-0" to rootfs at "/proc/x": "/state/mnt/1/proc/x" cannot be mounted';
+    expect(() => startFailure("runc", `runc run failed: ${inside}`, "/state/mnt/1")).toThrow(
+      'runc could not run the step: mounting on "/proc/x": "/proc/x" cannot be mounted',
+    );
   });
 });
 
