@@ -17,7 +17,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * `docker load` where a daemon answers, else `podman load`; it starts with the archive's first byte. Throws `not-found` where neither is on
- * the PATH, `unavailable` where there is but a client of docker's without a daemon.
+ * the PATH, `unavailable` where there is but a client of docker's without a daemon, or the daemon was named (DOCKER_HOST, DOCKER_CONTEXT)
+ * and doesn't answer.
  */
 export async function createImageLoader(env: Environment): Promise<ImageLoader> {
   const [docker, podman] = (["docker", "podman"] as const).map((name) =>
@@ -27,6 +28,13 @@ export async function createImageLoader(env: Environment): Promise<ImageLoader> 
   if (docker !== undefined && daemon?.isUp) {
     const takesIndexes = daemon.said.includes(CONTAINERD_STORE);
     return { program: "docker", takesIndexes, notice: undefined, archive: new LoadStream(docker, "docker", env) };
+  }
+  const named = DAEMON_VARIABLES.find((name) => env[name]);
+  if (daemon !== undefined && named !== undefined) {
+    const hint = `${named} names the daemon; without it, the image would go to podman or docker's usual daemon.`;
+    throw new EngineError("unavailable", `loading the image: docker's daemon does not answer: ${daemon.said}`, {
+      hint,
+    });
   }
   if (podman !== undefined) {
     const notice = daemon && `docker's daemon does not answer, so the image goes to podman: ${daemon.said}`;
@@ -38,6 +46,8 @@ export async function createImageLoader(env: Environment): Promise<ImageLoader> 
   throw new EngineError("unavailable", `loading the image: docker's daemon does not answer: ${daemon.said}`, { hint });
 }
 
+/** By these people say which daemon they mean. */
+const DAEMON_VARIABLES = ["DOCKER_HOST", "DOCKER_CONTEXT"];
 /** What the daemon says of its images where containerd keeps them. */
 const CONTAINERD_STORE = "io.containerd.snapshotter.v1";
 /** Until a daemon that says nothing is believed to be none. Milliseconds. */

@@ -16,7 +16,7 @@ import {
   storeImage,
   type WrittenImages,
 } from "../exporters/index.js";
-import type { ImageConfig, Platform } from "../oci/index.js";
+import { type ImageConfig, isIndexType, type Platform } from "../oci/index.js";
 import type { ProgressSink } from "../progress/index.js";
 import type { Registry } from "../registry/index.js";
 import type { SigningKey } from "../sign/index.js";
@@ -111,8 +111,8 @@ function checkOutput({ type, attrs = {} }: OutputSpec, tags: readonly string[]):
 }
 
 /**
- * Writes every output of the request, then gives the image its names in the store, unless an output has done so. What goes to a registry
- * goes there at the end, when everything else is done.
+ * Writes every output of the request. Without any the image gets its names in the store, which else is what `image` is for. What goes to a
+ * registry goes there at the end, when everything else is done.
  */
 export async function writeOutputs(outputs: Outputs, built: readonly BuiltImage[], writing: Writing): Promise<Written> {
   const images = built.map((image): ExportedImage => ({ ...image, baseLayers: image.config.rootfs.diff_ids.length }));
@@ -120,8 +120,8 @@ export async function writeOutputs(outputs: Outputs, built: readonly BuiltImage[
   const done: OutputResult[] = [];
   for (const output of request.outputs ?? []) done.push(await writeOutput(outputs, { output, images }, writing));
   const tags = request.tags ?? [];
-  const isNamed = tags.length === 0 || done.some(({ result }) => result.type === "image");
-  const named = isNamed ? undefined : await store(outputs, images, { ...writing, names: tags });
+  const isStored = request.outputs === undefined && tags.length > 0;
+  const named = isStored ? await store(outputs, images, { ...writing, names: tags }) : undefined;
   let image = done.find(({ written }) => written)?.written;
   if (!image && request.outputs === undefined && !named) image = await describe(outputs, images, writing);
   for (const { finish } of done) await finish?.();
@@ -131,7 +131,8 @@ export async function writeOutputs(outputs: Outputs, built: readonly BuiltImage[
 }
 
 function identity({ root, images }: WrittenImages): Pick<Written, "digest" | "imageId" | "descriptor" | "sizeBytes"> {
-  const [first] = images;
+  // Of an index no config is more than another's.
+  const [first] = isIndexType(root.mediaType) ? [] : images;
   const layers = new Map(
     images.flatMap((image) => image.layers.map(({ descriptor }) => [descriptor.digest, descriptor.size] as const)),
   );

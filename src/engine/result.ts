@@ -7,7 +7,7 @@ import type { BuildRequest } from "./request.js";
 export interface BuildResult {
   /** Digest of the manifest (or, with several platforms, the index) that was written; undefined where no image was made. */
   readonly digest?: string;
-  /** The config digest: the image's id. */
+  /** The config digest: the image's id. Undefined where `digest` is an index's. */
   readonly imageId?: string;
   readonly descriptor?: { readonly mediaType: string; readonly digest: string; readonly size: number };
   /** Bytes of the image: its config and its layers as they were stored or written. */

@@ -72,6 +72,32 @@ describe("loading an image into another engine", () => {
     expect(run.stderr.text).toContain("loaded into podman; run it: podman run --rm app\n");
   });
 
+  it("says so even where it is to say nothing", async () => {
+    const PATH = pathWith("docker", DOWN, { podman: "cat > /dev/null" });
+    const types: string[] = [];
+    const run = await ashlar(["build", "-q", "--load", "-t", "app", directory], {
+      env: { PATH },
+      engine: {
+        build: async (request) => {
+          types.push(...(request.outputs ?? []).map((output) => output.type));
+          streamOf(request).end("archive");
+          return { ...EMPTY, imageId: "sha256:id" };
+        },
+      },
+    });
+    expect(await run.code).toBe(0);
+    expect(run.stderr.text).toMatch(/^WARNING: docker's daemon does not answer, so the image goes to podman: .*\n$/);
+    expect(types).toEqual(["docker", "image"]);
+  });
+
+  it.each(["DOCKER_HOST", "DOCKER_CONTEXT"])("goes nowhere else where %s says which daemon is meant", async (name) => {
+    const PATH = pathWith("docker", DOWN, { podman: "cat > /dev/null" });
+    await expect(createImageLoader({ PATH, [name]: "unix:///nosock" })).rejects.toMatchObject({
+      code: "unavailable",
+      message: "loading the image: docker's daemon does not answer: Cannot connect to it.",
+    });
+  });
+
   it.each([
     ["one image where docker keeps no indexes", UP, "docker"],
     ["all platforms where containerd keeps docker's images", `${CONTAINERD_UP}`, "oci"],

@@ -63,7 +63,9 @@ test("type=tar and type=local hold the files", async () => {
   const context = world.files({ Dockerfile: "FROM scratch\nCOPY a b/ /\n", a: "A", "b/c": "C" });
   const archive = world.path("files.tar");
   const directory = world.path("files");
-  expect(await world.build(["-o", `type=tar,dest=${archive}`, "-o", directory, context])).toMatchObject({ code: 0 });
+  const words = ["-t", "nowhere", "-o", `type=tar,dest=${archive}`, "-o", directory, context];
+  expect(await world.build(words)).toMatchObject({ code: 0 });
+  expect((await world.ashlar(["images", "nowhere"])).stdout).not.toContain("nowhere");
   expect(fs.readdirSync(directory).sort()).toEqual(["a", "c"]);
   expect(fs.readFileSync(path.join(await unpacked(archive, "tar"), "c"), "utf8")).toBe("C");
 });
@@ -102,6 +104,16 @@ test("-q, --iidfile and --metadata-file tell what was made", async () => {
   });
   expect(metadata["image.name"]).toContain("docker.io/team/two:2");
   expect((await world.ashlar(["images", "-q"])).stdout.trim().split("\n")).toHaveLength(1);
+});
+
+test("of several platforms the index is what -q, --iidfile and --metadata-file tell", async () => {
+  const context = world.files({ Dockerfile: "FROM scratch\nCOPY Dockerfile /\n" });
+  const files = ["--iidfile", world.path("iid"), "--metadata-file", world.path("metadata.json")];
+  const built = await world.build(["-q", "-t", "two", "--platform=linux/amd64,linux/arm64", ...files, context]);
+  const metadata = JSON.parse(world.read("metadata.json"));
+  expect(metadata).not.toHaveProperty(["containerimage.config.digest"]);
+  expect(metadata["containerimage.digest"]).toBe(built.stdout.trim());
+  expect(world.read("iid")).toBe(built.stdout.trim());
 });
 
 test("a failed build leaves no image id behind", async () => {

@@ -34,7 +34,7 @@ export async function buildCommand(
   // A question makes nothing that could go anywhere.
   const targets = invocation.call || invocation.plan ? undefined : invocation.outputs;
   const loader = targets?.some(({ kind }) => kind === "load") ? await createImageLoader(env) : undefined;
-  const outputs = targets && outputSpecs(targets, loader && loadSpec(loader, invocation.request), surroundings);
+  const outputs = targets && outputSpecs(targets, loadingOf(loader, invocation), surroundings);
   const renderer = createRenderer(invocation.progress, surroundings, invocation.debug);
   const onFailedStep = failureShell(invocation, renderer, surroundings);
   using stopping = listenForStop(surroundings);
@@ -46,7 +46,11 @@ export async function buildCommand(
     if (event.type === "warning") warnings.push(event);
     renderer.emit(event);
   };
-  if (loader?.notice) onProgress({ type: "warning", vertex: undefined, warning: { message: loader.notice } });
+  if (loader?.notice) {
+    onProgress({ type: "warning", vertex: undefined, warning: { message: loader.notice } });
+    // Where the image is to be found must be known, however little else is told.
+    if (invocation.quiet) surroundings.stderr.write(`WARNING: ${loader.notice}\n`);
+  }
   try {
     checkInputs(invocation);
     if (invocation.iidFile) fs.rmSync(invocation.iidFile, { force: true });
@@ -204,6 +208,10 @@ async function readText(input: AsyncIterable<Uint8Array>): Promise<string> {
   return Buffer.concat(chunks).toString("utf8");
 }
 
+function loadingOf(loader: ImageLoader | undefined, { request }: BuildInvocation): Parameters<typeof outputSpecs>[1] {
+  return { loading: loader && loadSpec(loader, request), tags: request.tags };
+}
+
 type LoadSpec = Omit<Extract<OutputSpec, { type: "oci" | "docker" }>, "attrs">;
 
 /** What another engine gets: one image, or all of an index where it keeps such. */
@@ -215,13 +223,16 @@ function loadSpec(
   return { type: isIndex && takesIndexes ? "oci" : "docker", dest: archive };
 }
 
-/** The outputs for the engine; `type=cacheonly` is none. */
+/** The outputs for the engine; `type=cacheonly` is none. What is loaded elsewhere under TAGS is in the local store, too. */
 function outputSpecs(
   targets: readonly OutputTarget[],
-  loading: LoadSpec | undefined,
+  { loading, tags = [] }: { readonly loading: LoadSpec | undefined; readonly tags?: readonly string[] | undefined },
   { stdout }: Surroundings,
 ): readonly OutputSpec[] {
-  return targets.flatMap((target) => outputSpec(target, loading, stdout));
+  const specs = targets.flatMap((target) => outputSpec(target, loading, stdout));
+  // Later builds and other commands don't look into docker or podman.
+  const isKept = loading && tags.length > 0 && !targets.some(({ kind }) => kind === "store");
+  return isKept ? [...specs, { type: "image", attrs: {} }] : specs;
 }
 
 function outputSpec(
