@@ -11,7 +11,16 @@ const { build } = await import("esbuild");
 
 // Native modules cannot be bundled; undici, ssh2 and yaml are large, and only loaded when something is fetched, a key is served or a device
 // is described in YAML; sigstore-js may be missing.
-const external = ["koffi", "@photostructure/sqlite", "node:sqlite", "ssh2", "undici", "yaml", "tweetnacl", "@sigstore/*"];
+const external = [
+  "koffi",
+  "@photostructure/sqlite",
+  "node:sqlite",
+  "ssh2",
+  "undici",
+  "yaml",
+  "tweetnacl",
+  "@sigstore/*",
+];
 const common = { bundle: true, platform: "node", target: "node20", external, absWorkingDir: root, logLevel: "warning" };
 
 // Node's own modules are loaded by their first use, not by the import: a build of which nothing is left to do needs few of them, and
