@@ -12,5 +12,9 @@ export function taggedName(full: string): string {
 /** Repository and tag of a full name, as `docker images` lists them. */
 export function splitName(full: string): { readonly repository: string; readonly tag: string } {
   const [, repository = full, tag = "<none>"] = /^(.*?)(?::([^:/]+))?$/.exec(full.replace(/@.*$/, "")) ?? [];
-  return { repository: repository.replace(/^docker\.io\/(library\/)?/, "") || "<none>", tag };
+  // What is named by its digest is, as docker shows it, not what the tag stands for.
+  return {
+    repository: repository.replace(/^docker\.io\/(library\/)?/, "") || "<none>",
+    tag: full.includes("@") ? "<none>" : tag,
+  };
 }

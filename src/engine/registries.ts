@@ -75,6 +75,7 @@ function hostFiles(env: NonNullable<EngineOptions["env"]>): Parameters<typeof ho
     configFiles: env.ASHLAR_REGISTRIES
       ? [env.ASHLAR_REGISTRIES]
       : [path.join(own, "ashlar/registries.toml"), "/etc/ashlar/registries.toml"],
+    mustExist: Boolean(env.ASHLAR_REGISTRIES),
     certificateDirectories: [
       path.join(own, "docker/certs.d"),
       path.join(own, "containers/certs.d"),

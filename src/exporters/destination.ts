@@ -29,7 +29,8 @@ export async function writeFileTo(destination: string, write: (file: string) => 
     else await replaceFile(existing ? await realpath(destination) : destination, existing, write);
   } catch (cause) {
     if (cause instanceof EngineError) throw cause;
-    throw new EngineError(errorCode(cause), `writing ${destination}: ${messageOf(cause)}`, { cause });
+    const hint = errorCode(cause) === "no-space" ? { hint: "make room there, or write to another place" } : {};
+    throw new EngineError(errorCode(cause), `writing ${destination}: ${messageOf(cause)}`, { cause, ...hint });
   }
 }
 

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { realpath, stat } from "node:fs/promises";
 import path from "node:path";
 import * as v from "valibot";
@@ -22,6 +23,10 @@ export async function readDockerArchive(
   const bytes = await readRegularFile(path.join(root, "manifest.json"), MANIFEST_BYTES_MAX, options);
   const places = new Map<Digest, string | Uint8Array>();
   const manifests: Descriptor[] = [];
+  if (existsSync(path.join(root, "version")) && !/^\s*\[/.test(bytes.toString("utf8"))) {
+    const hint = "copy the image as oci:DIR or docker-archive:FILE";
+    throw new EngineError("unsupported", "images in skopeo's format dir: can't be read", { hint });
+  }
   for (const image of parseDocument("manifest.json", archiveSchema, bytes)) {
     manifests.push(...(await readImage(root, image, places, options)));
   }

@@ -5,17 +5,19 @@ import { EngineError, errorCode, lazy, messageOf } from "../base/index.js";
 import { type ClientCertificate, defaultHostOptions, type HostOptions, type HostSource } from "./host.js";
 import { parseToml } from "./toml.js";
 
-/** Where people say how registries are reached. Nothing of it need exist. */
+/** Where people say how registries are reached. Nothing of it need exist, unless it says so. */
 export interface HostFiles {
   /** Files like the `registry` tables of `buildkitd.toml`; of several that speak of one registry the first counts. */
   readonly configFiles: readonly string[];
+  /** Whether somebody named the files, so that they must be there. */
+  readonly mustExist?: boolean | undefined;
   /** Directories that hold one per registry (`localhost:5000`), with authorities in `*.crt`, and `*.cert` with `*.key`: docker's `certs.d`. */
   readonly certificateDirectories: readonly string[];
 }
 
 /** What is said there, read when it is first asked for. Errors: `invalid`, with the file and what is wrong with it. */
-export function hostsOfFiles({ configFiles, certificateDirectories }: HostFiles): HostSource {
-  const configs = lazy(() => configFiles.map(readConfig));
+export function hostsOfFiles({ configFiles, mustExist = false, certificateDirectories }: HostFiles): HostSource {
+  const configs = lazy(() => configFiles.map((file) => readConfig(file, mustExist)));
   const entryOf = (registry: string): Entry | undefined =>
     configs()
       .map((config) => config.get(registry))
@@ -70,15 +72,17 @@ function chooseScheme(registry: string, entry: Entry | undefined, tls: object): 
   return isSaid ? { scheme: "https", ...tls } : defaultHostOptions(registry);
 }
 
-function readConfig(file: string): ReadonlyMap<string, Entry> {
+function readConfig(file: string, mustExist: boolean): ReadonlyMap<string, Entry> {
   const text = readBounded(file);
+  if (text === undefined && mustExist) throw unreadable(file, new Error("no such file"));
   if (text === undefined) return new Map();
   // A table without a prototype is no record to the schema.
   const document: unknown = JSON.parse(JSON.stringify(parseToml(text, file)));
   const checked = v.safeParse(configSchema, document);
   if (!checked.success) {
     const [issue] = checked.issues;
-    throw new EngineError("invalid", `${file}: ${v.getDotPath(issue) ?? "the document"}: ${issue.message}`);
+    const message = issue.expected === "never" ? "there is no such key" : issue.message;
+    throw new EngineError("invalid", `${file}: ${v.getDotPath(issue) ?? "the document"}: ${message}`);
   }
   const resolve = (name: string): string => path.resolve(path.dirname(file), name);
   const entries = Object.entries(checked.output.registry).map(([name, entry]): [string, Entry] => [

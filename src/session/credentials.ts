@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import { type AbortOptions, unreachable } from "../base/index.js";
+import { type AbortOptions, EngineError, unreachable } from "../base/index.js";
 import { type CredentialHelper, credentialHelper, type HelperSurroundings } from "./credential-helper.js";
 import {
   type DockerConfig,
@@ -57,11 +57,13 @@ export function dockerCredentials(options: DockerCredentialsOptions): Credential
   };
   return {
     async get(host, abort) {
-      const given = authConfig ? inFile(parseDockerConfig(authConfig, "DOCKER_AUTH_CONFIG"), host) : undefined;
+      const given = authConfig
+        ? inFile(parseDockerConfig(authConfig, "DOCKER_AUTH_CONFIG"), host, "DOCKER_AUTH_CONFIG")
+        : undefined;
       if (given !== undefined) return given;
       for (const file of [configFile, ...furtherFiles]) {
         const config = await readDockerConfig(file);
-        const found = (await helperOf(config, host)?.get(serverOf(host), abort)) ?? inFile(config, host);
+        const found = (await helperOf(config, host)?.get(serverOf(host), abort)) ?? inFile(config, host, file);
         if (found !== undefined) return found;
       }
       return undefined;
@@ -106,11 +108,11 @@ function helperName(config: DockerConfig, host: string): string | undefined {
 }
 
 /** What the file itself holds; a key that is just the server goes before one with a path. */
-function inFile(config: DockerConfig, host: string): Credential | undefined {
+function inFile(config: DockerConfig, host: string, origin: string): Credential | undefined {
   const auths = Object.entries(objectOf(config.auths));
   const exact = auths.filter(([key]) => key === serverOf(host));
-  for (const [, entry] of [...exact, ...auths.filter(([key]) => isOf(key, host))]) {
-    const credential = credentialOf(objectOf(entry));
+  for (const [key, entry] of [...exact, ...auths.filter(([key]) => isOf(key, host))]) {
+    const credential = credentialOf(objectOf(entry), `reading credentials from ${origin}: ${key}`);
     if (credential !== undefined) return credential;
   }
   return undefined;
@@ -126,7 +128,8 @@ function isOf(key: string, host: string): boolean {
   return named === host || (host === DOCKER_HUB && DOCKER_HUB_HOSTS.has(named));
 }
 
-function credentialOf(entry: Readonly<Record<string, unknown>>): Credential | undefined {
+/** Throws `invalid` for what is no credential; its text is a secret. */
+function credentialOf(entry: Readonly<Record<string, unknown>>, what: string): Credential | undefined {
   const { auth, username, password, identitytoken, registrytoken } = entry;
   if (isText(identitytoken)) return { kind: "identity-token", token: identitytoken };
   if (isText(registrytoken)) return { kind: "registry-token", token: registrytoken };
@@ -134,7 +137,7 @@ function credentialOf(entry: Readonly<Record<string, unknown>>): Credential | un
   if (!isText(auth)) return undefined;
   const decoded = Buffer.from(auth, "base64").toString();
   const colon = decoded.indexOf(":");
-  if (colon < 1) return undefined;
+  if (colon < 1) throw new EngineError("invalid", `${what}: "auth" is not USER:PASSWORD in base64`);
   return {
     kind: "password",
     username: decoded.slice(0, colon),

@@ -75,6 +75,7 @@ describe("registries.toml", () => {
     ["[registry.x]\n[registry.x]\n", "the table x is there twice"],
     ["[registry.x]\nhttps = true\n", "registry.x.https"],
     ["[registry.x]\nmirrors = 'one'\n", "registry.x.mirrors"],
+    ["[registry.x]\nhtpp = true\n", "registry.x.htpp: there is no such key"],
     ["[registry.x]\nmirrors = ['https://one']\n", "HOST[:PORT][/PATH]"],
     ["[worker]\n", "worker"],
     ["[registry\n", "line 1: a table's name has no end"],
@@ -145,6 +146,15 @@ describe.skipIf(!hasDockerRegistry)("a registry with a certificate of its own au
     await using registry = registryOf(await config(`[registry."${server.name}"]\ninsecure = true\nhttp = true\n`));
     const repository = registry.repository(parseReference(`${server.name}/app`));
     expect((await repository.resolve({ tag: "one" })).digest).toBe(rootOf(image).digest);
+  });
+});
+
+describe("a file that somebody names", () => {
+  it("must be there", () => {
+    const files = { configFiles: [path.join(dir, "none.toml")], certificateDirectories: [] };
+    expect(hostsOfFiles(files).get("x.example")).toBeUndefined();
+    const named = hostsOfFiles({ ...files, mustExist: true });
+    expect(() => named.get("x.example")).toThrow(/none\.toml: no such file/);
   });
 });
 

@@ -87,17 +87,14 @@ describe("Docker's config.json", () => {
     expect(await credentials.get("other.example")).toBeUndefined();
   });
 
-  it.each([
-    {},
-    null,
-    [],
-    { auths: null },
-    { auths: { a: null, b: {}, c: { auth: "" }, d: { auth: basic("nocolon") }, e: 1 } },
-  ])("holds nothing in %j", async (config) => {
-    const credentials = await read(config);
-    for (const host of ["a", "b", "c", "d", "e", "docker.io", "constructor"])
-      expect(await credentials.get(host)).toBeUndefined();
-  });
+  it.each([{}, null, [], { auths: null }, { auths: { a: null, b: {}, c: { auth: "" }, e: 1 } }])(
+    "holds nothing in %j",
+    async (config) => {
+      const credentials = await read(config);
+      for (const host of ["a", "b", "c", "d", "e", "docker.io", "constructor"])
+        expect(await credentials.get(host)).toBeUndefined();
+    },
+  );
 
   it("need not be there", async () => {
     expect(await credentialsIn(path.join(dir, "nowhere")).get("docker.io")).toBeUndefined();
@@ -194,6 +191,15 @@ describe("a credential helper", () => {
       code: "unavailable",
       message: "error getting credentials: docker-credential-all ended with 9",
     });
+  });
+
+  it("that can't be decoded is told by its file and host, not by its text", async () => {
+    const credentials = credentialsIn(await config({ auths: { "x.example": { auth: "bm9jb2xvbg==" } } }));
+    await expect(credentials.get("x.example")).rejects.toMatchObject({
+      code: "invalid",
+      message: expect.stringMatching(/config\.json: x\.example: "auth" is not USER:PASSWORD in base64$/),
+    });
+    expect(await credentials.get("y.example")).toBeUndefined();
   });
 
   it("that fails isn't quoted, as secrets stand where it speaks, but for what is known to be none", async () => {
