@@ -4,7 +4,14 @@ import { type AbortOptions, EngineError, lazy, type TerminalSize } from "../base
 import type { Attendants, ProcessExit, Spawner, StateDirs } from "../snapshot/index.js";
 import { parseCapabilityMask } from "./capabilities.js";
 import { CgroupParents } from "./cgroup-parents.js";
-import { missingControllers, ranOutOfMemory, removeCgroup, type StepCgroup, stepCgroup } from "./cgroups.js";
+import {
+  missingControllers,
+  ranOutOfMemory,
+  removeAbandonedCgroups,
+  removeCgroup,
+  type StepCgroup,
+  stepCgroup,
+} from "./cgroups.js";
 import { guardDevices } from "./device-guard.js";
 import type { Executor, Exit, RunOptions, StepProcess, StepResources } from "./executor.js";
 import { startFailure } from "./failure.js";
@@ -56,6 +63,8 @@ class StepExecutor implements Executor {
   readonly #attendants: Attendants | undefined;
   readonly #parents: CgroupParents | undefined;
   readonly #host: () => SpecHost;
+  /** Once, before the first step: takes away what engines left there of which no state directory tells. */
+  readonly #sweepCgroups: () => void;
 
   constructor(options: StepExecutorOptions) {
     const { spawner, dirs, owner, runner, searchPath, networks, userNamespace = false } = options;
@@ -67,6 +76,9 @@ class StepExecutor implements Executor {
     this.#lifeLine = findLifeLine(searchPath);
     this.#directory = stepDirectories(dirs, owner);
     this.#networks = networks;
+    this.#sweepCgroups = lazy(() => {
+      if (runner.cgroups) removeAbandonedCgroups(runner.cgroups, (pid) => fs.existsSync(`/proc/${pid}`));
+    });
     this.#host = lazy(() => specHost(runner.cgroups?.version ?? 1, userNamespace));
   }
 
@@ -152,6 +164,7 @@ class StepExecutor implements Executor {
 
   #cgroup({ cgroupParent }: StepProcess, step: StepDirectory): StepCgroup | undefined {
     if (!this.#runner.cgroups || !this.#hasCgroups()) return undefined;
+    this.#sweepCgroups();
     return stepCgroup(this.#runner.cgroups, cgroupParent ?? "", step.id);
   }
 

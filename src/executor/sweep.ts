@@ -2,16 +2,15 @@ import fs from "node:fs";
 import path from "node:path";
 import { systemCode } from "../base/index.js";
 import type { StateDirs } from "../snapshot/index.js";
-import { killCgroup, ownCgroup, readCgroups, removeAbandonedCgroups, removeCgroup } from "./cgroups.js";
+import { killCgroup, ownCgroup, readCgroups, removeCgroup } from "./cgroups.js";
 
 /**
- * Ends and removes what engines left that died: processes that escaped their end, cgroups, runtime state, bundles. Of engines with other
- * state directories that is only what is empty. OWNER_IS_ALIVE tells of an owner's id whether its process runs.
+ * Ends and removes what engines left that died: processes that escaped their end, cgroups, runtime state, bundles. OWNER_IS_ALIVE tells
+ * of an owner's id whether its process runs.
  */
 export async function sweepExecutor(dirs: StateDirs, ownerIsAlive: (owner: string) => boolean): Promise<void> {
   const owners = list(dirs.run).filter((owner) => !ownerIsAlive(owner));
   await Promise.all(owners.map((owner) => sweepOwner(path.join(dirs.run, owner))));
-  removeAbandonedCgroups(readCgroups(), (pid) => fs.existsSync(`/proc/${pid}`));
 }
 
 async function sweepOwner(directory: string): Promise<void> {
