@@ -19,7 +19,7 @@ function nearestBy(
   name: string,
   options: Iterable<string>,
 ): string | undefined {
-  if (name.length > MAX_LENGTH) return undefined;
+  if (name === "" || name.length > MAX_LENGTH) return undefined;
   let nearest: string | undefined;
   let distance = MAX_DISTANCE + 1;
   for (const option of options) {
