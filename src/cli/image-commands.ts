@@ -92,6 +92,7 @@ function addPrune({ parent, surroundings, done }: Place): void {
 function addPull({ parent, surroundings, done }: Place): void {
   addWork(parent.command("pull").argument("<name>", "an image of a registry"))
     .description("download an image")
+    .option("-a, --all-tags", "all images of the repository")
     .option("--platform <os/arch>", "its platform (default: this machine's)")
     .addOption(new Option("--disable-content-trust").hideHelp())
     .action(async (name: string, _options: unknown, self: Command) => {

@@ -23,6 +23,8 @@ export interface LocalImages {
   import(request: ImportImageRequest): Promise<string>;
   /** Fetches an image from its registry. Errors also as of a build's base image. */
   pull(request: PullImageRequest): Promise<PulledImage>;
+  /** Full names of all images of a repository in its registry, NAME having no tag. Errors also: `denied`, `unavailable`, `failed`. */
+  tagsOf(name: string, work?: ImageWork): Promise<readonly string[]>;
   /** Sends an image to its registry. Errors also: `denied`, `unavailable`, `failed`. */
   push(request: PushImageRequest): Promise<readonly PushedImage[]>;
 }

@@ -1,6 +1,8 @@
+import { EngineError } from "../base/index.js";
 import { type ExportOptions, fullNames } from "../exporters/index.js";
-import { parseReference } from "../oci/index.js";
+import { formatReference, parseReference } from "../oci/index.js";
 import type { ProgressSink } from "../progress/index.js";
+import type { Registry } from "../registry/index.js";
 import { checkSource, shownSource } from "./archive-files.js";
 import type { BuildEngine } from "./build.js";
 import { exporting } from "./exporting.js";
@@ -86,6 +88,7 @@ export function createLocalImages({ parts, pruning, run }: LocalImagesParts): Lo
         work: (options) => pullStoredImage(storing, { ...bare(request), ...options }),
       });
     },
+    tagsOf: (name, work = {}) => run(work, (signal) => taggedNames(registry, name, signal)),
     async push(request) {
       const { imagesToPush, pushStoredImages } = await import("./image-push.js");
       return shown(request, `pushing ${request.name}`, {
@@ -94,6 +97,14 @@ export function createLocalImages({ parts, pruning, run }: LocalImagesParts): Lo
       });
     },
   };
+}
+
+async function taggedNames(registry: Registry, name: string, signal: AbortSignal): Promise<readonly string[]> {
+  const reference = parseReference(name);
+  if (reference.tag !== undefined || reference.digest !== undefined)
+    throw new EngineError("invalid", "tag can't be used with --all-tags/-a");
+  const tags = await registry.repository(reference).tags({ signal });
+  return tags.map((tag) => formatReference({ ...reference, tag }));
 }
 
 interface ShownWork<T> {

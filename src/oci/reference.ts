@@ -71,6 +71,13 @@ const REGISTRY = `(?:${LABEL}(?:\\.${LABEL})*|\\[[a-fA-F0-9:]+\\])(?::[0-9]+)?`;
 const COMPONENT = "[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*";
 const TAG = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}";
 const DIGEST = "[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}";
+const WHOLE_TAG = new RegExp(`^${TAG}$`);
+
+/** Whether TEXT can be a tag. */
+export function isTag(text: string): boolean {
+  return WHOLE_TAG.test(text);
+}
+
 const REFERENCE = new RegExp(`^${REGISTRY}/(${COMPONENT}(?:/${COMPONENT})*)(?::(${TAG}))?(?:@(${DIGEST}))?$`);
 
 /** The first component is a registry if it holds a dot, a colon or an upper-case letter, or is `localhost`. */

@@ -32,6 +32,7 @@ export function createMirrored(origin: Repository, mirrors: readonly Repository[
     putBlob: (blob, source, options) => origin.putBlob(blob, source, options),
     putManifest: (document, bytes, name, options) => origin.putManifest(document, bytes, name, options),
     referrers: (subject, options) => origin.referrers(subject, options),
+    tags: (options) => origin.tags(options),
   };
 }
 

@@ -31,6 +31,7 @@ import { listReferrers } from "./referrers.js";
 import type { Connection, RegistryClient, RegistryRequest } from "./registry-client.js";
 import { pause, retrying } from "./retries.js";
 import { blobSize, Schema1Error } from "./schema1.js";
+import { listTags } from "./tags.js";
 import { type UploadOutcome, uploadBlob } from "./upload.js";
 
 /** One repository of a registry. */
@@ -63,6 +64,8 @@ export interface Repository extends Provider {
   ): Promise<"present" | "uploaded">;
   /** What refers to SUBJECT; undefined where the registry keeps no list of that. Errors: `denied`, `unavailable`, `failed`, `invalid`. */
   referrers(subject: Digest, options?: AbortOptions): Promise<readonly Descriptor[] | undefined>;
+  /** All its tags, in the registry's order. Errors: `not-found`, `denied`, `unavailable`, `failed`, `invalid`. */
+  tags(options?: AbortOptions): Promise<readonly string[]>;
 }
 
 export interface PutBlobOptions extends AbortOptions {
@@ -92,6 +95,7 @@ export function createRepository(client: RegistryClient, reference: Reference): 
     referrers(subject, options = {}) {
       return listReferrers(client, { repository, subject, what: `listing referrers of ${name}@${subject}` }, options);
     },
+    tags: (options = {}) => listTags(client, { repository, what: `listing the tags of ${name}` }, options),
     sizeOf(blob, options = {}) {
       const what = `fetching ${blob} of ${name}`;
       return blobSize(client, { ...request, path: `${repository}/blobs/${blob}`, what }, options);

@@ -27,6 +27,7 @@ export function fakeImages({ list = [], details, answers = {} }: ImageFake, call
     load: (request) => told("load", request, [{ name: "docker.io/library/app:latest", imageId: "sha256:loaded" }]),
     import: (request) => told("import", request, "sha256:imported"),
     pull: ({ name }) => told("pull", name, { name, imageId: "sha256:i", digest: "sha256:d", wasHere: false }),
+    tagsOf: (name) => told("tagsOf", name, [`${name}:1`, `${name}:2`]),
     push: ({ name }) => told("push", name, [{ name, digest: "sha256:d", sizeBytes: 3 }]),
     ...answers,
   };

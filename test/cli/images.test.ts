@@ -239,6 +239,10 @@ describe("the commands that change the local store", () => {
       code: 0,
       out: "Digest: sha256:d\nStatus: Downloaded newer image for alpine\nalpine\n",
     });
+    expect(await finished(["pull", "-a", "alpine"])).toMatchObject({
+      code: 0,
+      out: "1: digest: sha256:d\n2: digest: sha256:d\nStatus: Downloaded newer image for alpine\nalpine\n",
+    });
     expect(await finished(["pull", "-q", "alpine"])).toMatchObject({ code: 0, out: "alpine\n", err: "" });
     expect(await finished(["push", "reg.example/app:1"])).toMatchObject({
       code: 0,

@@ -138,6 +138,7 @@ test("images go to a registry and come back, docker's archives packed", async (c
   const pulled = await said(["pull", `${name}:1`], other);
   expect(pulled).toBe(`Digest: ${digest}\nStatus: Downloaded newer image for ${name}:1\n${name}:1\n`);
   expect(await said(["pull", `${name}:1`], other)).toContain("Status: Image is up to date");
+  expect(await said(["pull", "-a", name], other)).toContain(`1: digest: ${digest}\n`);
   expect(await said(["run", `${name}:1`], other)).toBe("made\n");
   const archive = world.path("plain.tar");
   const source = `docker://${name}:1`;

@@ -470,3 +470,46 @@ describe("a hostile registry gets a clear error when it answers", () => {
     expect(error?.message).not.toMatch(/\p{C}/u);
   });
 });
+
+describe("tags are listed by a registry that", () => {
+  const listing = (page: (from: string | null) => object | string, link?: string): SpecManners => ({
+    instead(request, response) {
+      const { pathname, searchParams } = new URL(request.url ?? "", "http://x");
+      if (pathname !== "/v2/app/tags/list") return false;
+      const from = searchParams.get("last");
+      const content = page(from);
+      const headers = { "content-type": "application/json", ...(link && from === null ? { link } : {}) };
+      return answer(response, 200, headers, typeof content === "string" ? content : JSON.stringify(content));
+    },
+  });
+  const next = '</v2/app/tags/list?last=b>; rel="next"';
+  const paged = (from: string | null) => ({ name: "app", tags: from === null ? ["a", "b"] : ["c"] });
+
+  it.each<[string, SpecManners, readonly string[]]>([
+    ["gives them at once", listing(() => ({ tags: ["1.0", "latest"] })), ["1.0", "latest"]],
+    ["gives them by pages", listing(paged, next), ["a", "b", "c"]],
+    ["has none", listing(() => ({ name: "app", tags: null })), []],
+  ])("%s", async (_, manners, tags) => {
+    expect(await withRepository(manners, (repository) => repository.tags())).toEqual(tags);
+  });
+
+  it.each<[string, SpecManners, object]>([
+    ["gives no list", listing(() => "<html>"), { code: "invalid", message: /gives no list of tags/ }],
+    ["names what no tag can be", listing(() => ({ tags: ["../x"] })), { code: "invalid", message: /no list of tags/ }],
+    [
+      "goes on without end",
+      listing(() => ({ tags: ["a"] }), '</v2/app/tags/list>; rel="next"'),
+      { code: "invalid", message: /more than 32 pages/ },
+    ],
+    [
+      "doesn't know the repository",
+      { instead: (_, response) => answer(response, 404, {}, "{}") },
+      { code: "not-found" },
+    ],
+  ])("or refused: one that %s", async (_, manners, error) => {
+    await expect(withRepository(manners, (repository) => repository.tags())).rejects.toMatchObject({
+      ...error,
+      ...("message" in error ? { message: expect.stringMatching(error.message as RegExp) } : {}),
+    });
+  });
+});

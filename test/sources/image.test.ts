@@ -52,7 +52,7 @@ const noRegistry: Registry = {
       throw new EngineError("internal", "the registry was asked");
     };
     const writing = { putBlob: refuse, putManifest: refuse };
-    return { name: "none", resolve: refuse, read: refuse, sizeOf: refuse, referrers: refuse, ...writing };
+    return { name: "none", resolve: refuse, read: refuse, sizeOf: refuse, referrers: refuse, tags: refuse, ...writing };
   },
   ping: () => Promise.reject(new EngineError("internal", "the registry was asked")),
   [Symbol.asyncDispose]: async () => undefined,
