@@ -13,8 +13,8 @@ export default defineConfig({
   test: {
     testTimeout: 60_000,
     hookTimeout: 120_000,
-    // One worker a core: without this vitest leaves a core idle, which on two is half of them.
-    maxWorkers: os.availableParallelism(),
+    // vitest by itself leaves a core idle, which on two is half of them; and tests wait for processes now and then.
+    maxWorkers: os.availableParallelism() + 1,
     globalSetup: ["test/global-setup.ts"],
     projects: [
       { extends: true, test: { name: "unit", include: ["test/**/*.test.ts"], exclude: [E2E, DEEP] } },
