@@ -1,7 +1,7 @@
 import path from "node:path";
-import { EngineError, systemCode } from "../../base/index.js";
 import type { CacheMountInfo } from "../../engine/index.js";
 import { formatBytes } from "../../progress/index.js";
+import { archiveDestination } from "../archive-destination.js";
 import { parseEngine } from "../build-request.js";
 import { BROKEN_PIPE_CODE } from "../exit-codes.js";
 import { type Listing, listed } from "../listing.js";
@@ -87,21 +87,11 @@ export async function exportMountCommand(
   id: string,
   surroundings: Surroundings,
 ): Promise<number> {
-  const { stdout, cwd } = surroundings;
-  const toStdout = flags.output === undefined || flags.output === "-";
-  if (toStdout && stdout.isTTY)
-    throw new EngineError("invalid", "refusing to write an archive to a terminal. Use the -o flag or redirect");
-  const dest = flags.output === undefined || toStdout ? stdout : path.resolve(cwd, flags.output);
+  const destination = archiveDestination(flags.output, surroundings, "refusing to write an archive to a terminal");
   return untilStopped(surroundings, async (signal) => {
     await using engine = await surroundings.openEngine(parseEngine(flags, ambientOf(surroundings)));
-    try {
-      await engine.cacheMounts.export({ id, dest, signal });
-      return 0;
-    } catch (error) {
-      // The reader of the archive has gone, as it may.
-      if (!toStdout || systemCode(error) !== "EPIPE") throw error;
-      return BROKEN_PIPE_CODE;
-    }
+    const exported = () => engine.cacheMounts.export({ id, dest: destination.dest, signal });
+    return (await destination.isCutOff(exported)) ? BROKEN_PIPE_CODE : 0;
   });
 }
 

@@ -1,6 +1,7 @@
 import fs from "node:fs";
 import path from "node:path";
-import { EngineError, systemCode } from "../../base/index.js";
+import { EngineError } from "../../base/index.js";
+import { archiveDestination } from "../archive-destination.js";
 import { parseEngine } from "../build-request.js";
 import { BROKEN_PIPE_CODE } from "../exit-codes.js";
 import type { Surroundings } from "../surroundings.js";
@@ -19,11 +20,8 @@ export async function saveCommand(
   images: readonly string[],
   surroundings: Surroundings,
 ): Promise<number> {
-  const { stdout, cwd } = surroundings;
-  const toStdout = flags.output === undefined || flags.output === "-";
-  if (toStdout && stdout.isTTY)
-    throw new EngineError("invalid", "cowardly refusing to save to a terminal. Use the -o flag or redirect");
-  const dest = flags.output === undefined || toStdout ? stdout : path.resolve(cwd, flags.output);
+  const destination = archiveDestination(flags.output, surroundings, "cowardly refusing to save to a terminal");
+  const { dest } = destination;
   if (typeof dest === "string" && !fs.existsSync(path.dirname(dest)))
     throw new EngineError(
       "invalid",
@@ -33,13 +31,8 @@ export async function saveCommand(
   let isBroken = false;
   const code = await withProgress(flags, surroundings, async (work) => {
     await using engine = await surroundings.openEngine(options);
-    try {
-      await engine.images.save({ images, dest, platforms: flags.platform, ...work });
-    } catch (error) {
-      // The reader of the archive has gone, as it may.
-      if (!toStdout || systemCode(error) !== "EPIPE") throw error;
-      isBroken = true;
-    }
+    const saved = () => engine.images.save({ images, dest, platforms: flags.platform, ...work });
+    isBroken = await destination.isCutOff(saved);
     return () => undefined;
   });
   return isBroken ? BROKEN_PIPE_CODE : code;
