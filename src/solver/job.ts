@@ -124,14 +124,14 @@ class SolverJob<D, R extends Result> implements Job<D, R> {
       if (plans.has(task)) continue;
       const plan = await task.plan();
       plans.set(task, plan);
-      if (plan.kind !== "cached") needed.push(...task.sources);
+      if (plan.kind !== "cached") needed.push(...task.inputs.map((input) => input.task));
     }
     const all = new Set<VertexTask<R>>();
     const below = edges.map(({ vertex }) => this.#task(vertex));
     for (let task = below.pop(); task !== undefined; task = below.pop()) {
       if (all.has(task)) continue;
       all.add(task);
-      below.push(...task.sources);
+      below.push(...task.inputs.map((input) => input.task));
     }
     // What something cached is made from is not needed, be it in the cache or not.
     return [...this.#tasks.values()]

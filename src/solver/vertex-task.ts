@@ -235,10 +235,6 @@ export class VertexTask<R extends Result> {
     return digest;
   }
 
-  get sources(): readonly VertexTask<R>[] {
-    return this.#inputs.map(({ task }) => task);
-  }
-
   /** What would become of it, in a dry scope. */
   async plan(): Promise<Plan> {
     const { kept } = await this.cacheMap();
