@@ -10,8 +10,9 @@ import {
 } from "../cache/index.js";
 import { ownerIsAlive } from "../snapshot/index.js";
 import { removeUnused, strayLayers } from "./garbage.js";
-import { type Inventory, type StoredItem, takeInventory, type Unit } from "./inventory.js";
+import { type Inventory, type StoredItem, takeInventory } from "./inventory.js";
 import type { PruneEngine } from "./prune.js";
+import type { Unit } from "./stored-units.js";
 import { isAlone } from "./sweep.js";
 
 /** What is to go, and what of the disk is free without it. */

@@ -24,6 +24,11 @@ export function bytesOnDiskBelow(file: string, { linked = true }: { readonly lin
   return visit(file);
 }
 
+/** What lies in a directory; nothing where that can't be seen. */
+export function namesIn(directory: string): string[] {
+  return optional(() => fs.readdirSync(directory)) ?? [];
+}
+
 /** The unit of `st_blocks`. */
 const BLOCK_BYTES = 512;
 
@@ -32,7 +37,7 @@ function look(file: string): fs.Stats | undefined {
 }
 
 function below(directory: string): string[] {
-  return (optional(() => fs.readdirSync(directory)) ?? []).map((name) => path.join(directory, name));
+  return namesIn(directory).map((name) => path.join(directory, name));
 }
 
 /** What lies in a user namespace is not seen from without, and anything may go while it is looked at. */

@@ -12,8 +12,9 @@ import { deadOwners, ownerIsAlive } from "../snapshot/index.js";
 import type { StoredEntry } from "../store/index.js";
 import { strayLayers } from "./garbage.js";
 import { chainIds } from "./image-contents.js";
-import { takeInventory, type Unit } from "./inventory.js";
+import { takeInventory } from "./inventory.js";
 import type { PruneEngine } from "./prune.js";
+import type { Unit } from "./stored-units.js";
 import { isAlone } from "./sweep.js";
 
 /** Something in the state directory that isn't as it should be. */
