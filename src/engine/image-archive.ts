@@ -37,11 +37,12 @@ export async function saveStoredImages(engine: ArchiveEngine, request: ArchiveRe
       const image = documents.images.find(({ descriptor }) => descriptor.digest === shown) ?? documents.images[0];
       if (!image) continue;
       const { manifest, layers } = image;
-      const { root } = documents;
+      const { root, documents: provider } = documents;
       const blobs = contentsOf(documents);
-      saved.push({ root, blobs, names, taggedAt: entry.updatedAt, shown: { config: manifest.config, layers } });
+      const shownParts = { config: manifest.config, layers };
+      saved.push({ root, blobs, provider, names, taggedAt: entry.updatedAt, shown: shownParts });
     }
-    return await saveImages(saved, store, { ...options, destination: dest });
+    return await saveImages(saved, { ...options, destination: dest });
   } finally {
     // Another engine may have found them meanwhile.
     const packed = isAlone(dirs, owner) ? made.filter(({ descriptor, diffId }) => descriptor.digest === diffId) : [];

@@ -80,6 +80,7 @@ export async function storeOutput(outputs: ImageOutputs, request: StoreRequest):
     subjects: fullNames(wanted),
     packing,
     canonical: output.nameCanonical,
+    passing: !output.store,
   });
   if (output.unpack) for (const { tree } of images) await outputs.layers.ensure(tree, { signal });
   const dangling = danglingName(output, wanted, stored.root);
@@ -103,6 +104,8 @@ function danglingName({ dangling }: StoreOutput, names: readonly string[], { dig
 export interface PushRequest {
   readonly root: Descriptor;
   readonly images: readonly ExportedImage[];
+  /** Gives what of it is here. */
+  readonly provider: Provider;
   readonly names: readonly string[];
   readonly byDigest: boolean;
 }
@@ -111,7 +114,7 @@ export interface PushRequest {
 export async function pushOutput(outputs: ImageOutputs, request: PushRequest, options: ExportOptions): Promise<void> {
   const { root, images, byDigest } = request;
   const bases = baseLayers(outputs.layers, images);
-  const provider = providerOf(outputs, bases);
+  const provider = providerOf(outputs, request.provider, bases);
   const origins = (blob: Descriptor): readonly Reference[] =>
     (bases.get(blob.digest)?.origins ?? []).flatMap((origin) => originReference(origin) ?? []);
   for (const [repository, { reference, tags }] of repositoriesOf(request.names, byDigest)) {
@@ -155,13 +158,17 @@ function baseLayers(layers: LayerStore, images: readonly ExportedImage[]): Reado
   return new Map(known);
 }
 
-/** What is in the store, and what can be fetched into it. */
-function providerOf({ store, fetchLayer }: ImageOutputs, bases: ReadonlyMap<string, KnownLayer>): Provider {
+/** What NEAR has, and what can be fetched into the store. */
+function providerOf(
+  { store, fetchLayer }: ImageOutputs,
+  near: Provider,
+  bases: ReadonlyMap<string, KnownLayer>,
+): Provider {
   return {
     async *read(target, options = {}) {
       const base = bases.get(target.digest);
       if (base && !(await store.info(target.digest))) await fetchLayer(base, abortOf(options));
-      yield* store.read(target, options);
+      yield* near.read(target, options);
     },
   };
 }

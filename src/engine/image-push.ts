@@ -14,7 +14,13 @@ import {
   withDefaultTag,
 } from "../oci/index.js";
 import { pushImage, type Registry } from "../registry/index.js";
-import type { ImageStore, PlatformImage, StoredEntry } from "../store/index.js";
+import {
+  type Documents,
+  type ImageStore,
+  type PlatformImage,
+  type StoredEntry,
+  storedDocumentsIn,
+} from "../store/index.js";
 import { imageOrigin, originReference } from "./catalog.js";
 import { progressOf } from "./image-output.js";
 import type { PushedImage } from "./image-requests.js";
@@ -89,7 +95,7 @@ async function pushEntry(
   const origins = originsOf(engine, stored.images);
   const repository = registry.repository(reference);
   const onProgress = progressOf(repositoryName(reference), options);
-  await pushImage(repository, root, store, { tags, origins, onProgress, ...abortOf(options) });
+  await pushImage(repository, root, stored.documents, { tags, origins, onProgress, ...abortOf(options) });
   // Other tools will know it by this digest; so should we.
   if (stored.isWhole && root !== stored.root && platforms.length > 0)
     await images.put({ name: entry.name, target: root, platforms }, abortOf(options));
@@ -119,14 +125,17 @@ interface Packed {
   readonly platforms: readonly PlatformImage[];
 }
 
-/** The image with its layers packed, as new documents in the store; what needs no packing, or is attested as it is, stays what it was. */
+/**
+ * The image with its layers packed, as new documents: in the store, which then knows it by them, unless it is only a part of an image. What
+ * needs no packing, or is attested as it is, stays what it was.
+ */
 async function packed(engine: PushEngine, stored: StoredDocuments, options: ExportOptions): Promise<Packed> {
-  const { store } = engine;
   if (stored.attestations.length > 0) return { root: stored.root, platforms: [] };
   const changed = new Map<string, Descriptor>();
   const platforms: PlatformImage[] = [];
+  const documents = stored.isWhole ? storedDocumentsIn(engine.store) : stored.documents;
   for (const image of stored.images) {
-    const descriptor = await packedManifest(engine, image, options);
+    const descriptor = await packedManifest({ ...engine, documents }, image, options);
     if (descriptor.digest !== image.descriptor.digest) changed.set(image.descriptor.digest, descriptor);
     platforms.push({ imageId: image.manifest.config.digest, manifest: descriptor });
   }
@@ -135,18 +144,17 @@ async function packed(engine: PushEngine, stored: StoredDocuments, options: Expo
     const { platform: _, ...root } = changed.get(stored.root.digest) ?? stored.root;
     return { root, platforms };
   }
-  const document = await readManifestOrIndex(store, stored.root);
+  const document = await readManifestOrIndex(stored.documents, stored.root);
   if (document.kind !== "index") throw new EngineError("internal", `${stored.root.digest} was an index before`);
   const manifests = document.index.manifests.map((each) => changed.get(each.digest) ?? each);
   const bytes = encodeIndex({ ...document.index, manifests });
-  return {
-    root: await keep(engine, { ...stored.root, digest: digestOf(bytes), size: bytes.length }, bytes),
-    platforms,
-  };
+  const root = { ...stored.root, digest: digestOf(bytes), size: bytes.length };
+  await documents.put(root, bytes);
+  return { root, platforms };
 }
 
 async function packedManifest(
-  engine: PushEngine,
+  engine: PushEngine & { readonly documents: Documents },
   { descriptor, manifest, layers }: StoredManifest,
   options: ExportOptions,
 ): Promise<Descriptor> {
@@ -167,19 +175,13 @@ async function packedManifest(
   }
   if (found.every(({ digest }, i) => digest === layers[i]?.descriptor.digest)) return descriptor;
   const bytes = encodeManifest({ ...manifest, layers: found });
-  return keep(engine, { ...descriptor, digest: digestOf(bytes), size: bytes.length }, bytes);
+  const changed = { ...descriptor, digest: digestOf(bytes), size: bytes.length };
+  await engine.documents.put(changed, bytes);
+  return changed;
 }
 
 function gzipTypeIn(manifestType: string): string {
   return manifestType === MediaType.dockerManifest ? MediaType.dockerLayerGzip : MediaType.ociLayerGzip;
-}
-
-async function keep({ store }: PushEngine, descriptor: Descriptor, bytes: Uint8Array): Promise<Descriptor> {
-  async function* content() {
-    yield bytes;
-  }
-  await store.ingest(content(), descriptor);
-  return descriptor;
 }
 
 /** Where the registry may have a layer already. */

@@ -111,8 +111,8 @@ function checkOutput({ type, attrs = {} }: OutputSpec, tags: readonly string[]):
 }
 
 /**
- * Writes every output of the request. Without any the image gets its names in the store, which else is what `image` is for. What goes to a
- * registry goes there at the end, when everything else is done.
+ * Writes every output of the request. Without any the image goes to the store, under its names if it has some, which else is what `image` is
+ * for. What goes to a registry goes there at the end, when everything else is done.
  */
 export async function writeOutputs(outputs: Outputs, built: readonly BuiltImage[], writing: Writing): Promise<Written> {
   const images = built.map((image): ExportedImage => ({ ...image, baseLayers: image.config.rootfs.diff_ids.length }));
@@ -120,10 +120,9 @@ export async function writeOutputs(outputs: Outputs, built: readonly BuiltImage[
   const done: OutputResult[] = [];
   for (const output of request.outputs ?? []) done.push(await writeOutput(outputs, { output, images }, writing));
   const tags = request.tags ?? [];
-  const isStored = request.outputs === undefined && tags.length > 0;
+  const isStored = request.outputs === undefined;
   const named = isStored ? await store(outputs, images, { ...writing, names: tags }) : undefined;
-  let image = done.find(({ written }) => written)?.written;
-  if (!image && request.outputs === undefined && !named) image = await describe(outputs, images, writing);
+  const image = done.find(({ written }) => written)?.written;
   for (const { finish } of done) await finish?.();
   const names = [...new Set([...done.flatMap((each) => each.names ?? []), ...(named?.names ?? [])])];
   const shown = image ?? named;
@@ -172,13 +171,6 @@ async function keepLocalLayers(
     const { state, image } = layers.info(layer);
     if (state === "lazy" && image?.origins.some(isPassingOrigin)) await fetchLayer(image, { signal: options.signal });
   }
-}
-
-function describe(outputs: Outputs, images: readonly ExportedImage[], writing: Writing): Promise<WrittenImages> {
-  const { sourceDateEpoch, multiPlatform } = writing;
-  return exporting("exporting to image", writing, (options) =>
-    outputs.writer.describe(images, { ...options, mediaTypes: "oci", sourceDateEpoch, multiPlatform }),
-  );
 }
 
 interface OneOutput {
@@ -271,7 +263,8 @@ async function writeStored(
   const { names, wanted } = written;
   const digest = written.root.digest;
   if (!output.push) return { written, names, result: { type: "image", digest } };
-  const push = { root: written.root, images, names: wanted, byDigest: output.pushByDigest };
+  const { root, provider } = written;
+  const push = { root, images, provider, names: wanted, byDigest: output.pushByDigest };
   const finish = async () => {
     await exporting(`pushing ${wanted.join(", ")}`, writing, (options) => pushOutput(outputs, push, options));
     const { signingKey: key } = writing;

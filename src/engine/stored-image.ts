@@ -11,7 +11,13 @@ import {
   readManifestOrIndex,
   successors,
 } from "../oci/index.js";
-import type { ContentStore, PlatformImage, StoredEntry } from "../store/index.js";
+import {
+  type ContentStore,
+  type Documents,
+  type PlatformImage,
+  passingDocuments,
+  type StoredEntry,
+} from "../store/index.js";
 import { platformImage } from "./image-lookup.js";
 
 /** An image of the store as far as it is here. */
@@ -23,6 +29,8 @@ export interface StoredDocuments {
   readonly images: readonly StoredManifest[];
   /** What is said of the images. */
   readonly attestations: readonly (readonly [Descriptor, Manifest])[];
+  /** Gives all of that. */
+  readonly documents: Documents;
 }
 
 /** One platform's image. */
@@ -34,7 +42,7 @@ export interface StoredManifest {
 
 /**
  * The documents of an entry, for PLATFORMS or all that are here. An index that names more than that has another in its place, which the
- * store then holds; an only manifest needs none. Errors: `not-found` for a platform that isn't here, `data-loss`, `invalid`.
+ * store never holds; an only manifest needs none. Errors: `not-found` for a platform that isn't here, `data-loss`, `invalid`.
  */
 export async function storedDocuments(
   store: ContentStore,
@@ -46,17 +54,19 @@ export async function storedDocuments(
   const document = await readManifestOrIndex(store, entry.target);
   const [only] = images;
   if (!only) throw new EngineError("not-found", `${entry.name ?? entry.target.digest} holds no image`);
-  if (document.kind === "manifest") return { root: entry.target, isWhole: true, images, attestations: [] };
+  const documents = passingDocuments(store);
+  if (document.kind === "manifest") return { root: entry.target, isWhole: true, images, attestations: [], documents };
   const { index } = document;
   const here = await presentManifests(store, index);
   const digests = new Set(wanted.map(({ manifest }) => manifest.digest as string));
   const attestations = here.filter(([descriptor]) => digests.has(attested(descriptor) ?? ""));
   const kept = new Set([...digests, ...attestations.map(([{ digest }]) => digest as string)]);
   const listed = index.manifests.filter(({ digest }) => kept.has(digest));
-  if (listed.length === index.manifests.length) return { root: entry.target, isWhole: true, images, attestations };
+  const found = { images, attestations, documents };
+  if (listed.length === index.manifests.length) return { root: entry.target, isWhole: true, ...found };
   const [single] = listed;
-  if (single && listed.length === 1) return { root: single, isWhole: false, images, attestations };
-  return { root: await storeIndex(store, { ...index, manifests: listed }), isWhole: false, images, attestations };
+  if (single && listed.length === 1) return { root: single, isWhole: false, ...found };
+  return { root: await putIndex(documents, { ...index, manifests: listed }), isWhole: false, ...found };
 }
 
 /** Everything that an image consists of, each thing once. */
@@ -120,14 +130,11 @@ async function hasAll(store: ContentStore, manifest: Manifest): Promise<boolean>
   return true;
 }
 
-async function storeIndex(store: ContentStore, index: Index): Promise<Descriptor> {
+async function putIndex(documents: Documents, index: Index): Promise<Descriptor> {
   const bytes = encodeIndex(index);
   const descriptor = { mediaType: index.mediaType, digest: digestOf(bytes), size: bytes.length };
-  return store.ingest(once(bytes), descriptor);
-}
-
-async function* once(bytes: Uint8Array) {
-  yield bytes;
+  await documents.put(descriptor, bytes);
+  return descriptor;
 }
 
 /** Whether a manifest is an image's, and not something that is said of one. */

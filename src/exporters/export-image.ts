@@ -1,6 +1,5 @@
 import { type Clock, EngineError } from "../base/index.js";
 import { type Descriptor, REF_NAME_ANNOTATION } from "../oci/index.js";
-import type { ContentStore } from "../store/index.js";
 import type { ImageOutput } from "./attributes.js";
 import { type Destination, writeTo } from "./destination.js";
 import { effectiveEpoch } from "./epoch.js";
@@ -16,7 +15,6 @@ import { fullNames } from "./store-image.js";
 /** What image archives are made with. */
 export interface ImageExporter {
   readonly writer: ImageWriter;
-  readonly store: ContentStore;
   readonly clock: Clock;
 }
 
@@ -56,7 +54,7 @@ export async function exportDocker(exporter: ImageExporter, request: ImageExport
 }
 
 async function exportImages(
-  { writer, store, clock }: ImageExporter,
+  { writer, clock }: ImageExporter,
   request: ImageExport,
   type: "oci" | "docker",
 ): Promise<ExportedArchive> {
@@ -66,10 +64,10 @@ async function exportImages(
   const directory = output.tar ? undefined : directoryOf(destination, type);
   const sourceDateEpoch = effectiveEpoch(output.sourceDateEpoch, request.sourceDateEpoch);
   const asked = { ...output, ...options, names, sourceDateEpoch, multiPlatform };
-  const written = await writer.write(images, { ...asked, complete: true });
+  const written = await writer.write(images, { ...asked, complete: true, passing: true });
   const now = Math.floor(sourceDateEpoch ?? clock.now() / 1000) * 1000;
   const entry = { root: written.root, createdAt: timeText(now) };
-  const blobs = blobFiles(written, store);
+  const blobs = blobFiles(written);
   if (directory !== undefined) {
     const entries = listed(entry, names);
     const named = names.length > 0 ? entries : entries.map((each) => tagged(each, "latest"));

@@ -10,7 +10,7 @@ import {
   type Platform,
 } from "../oci/index.js";
 import type { LayerId, LayerStore, Tree } from "../snapshot/index.js";
-import type { ContentStore } from "../store/index.js";
+import { type ContentStore, type Documents, passingDocuments, storedDocumentsIn } from "../store/index.js";
 import { type Annotation, annotationsAt, checkAnnotations } from "./annotations.js";
 import { attestationDocuments } from "./attestation-manifest.js";
 import { finishConfig } from "./finish-config.js";
@@ -34,6 +34,8 @@ export interface DocumentOptions extends ExportOptions {
   readonly inlineAttestations?: boolean | undefined;
   /** Whether attestations are told to be no image, and which one they are about (image-spec 1.1); true unless it says otherwise. */
   readonly ociArtifact?: boolean | undefined;
+  /** Whether the documents are for one output alone, and not to stay in the content store. */
+  readonly passing?: boolean | undefined;
 }
 
 export interface WriteOptions extends DocumentOptions, PackingOptions {
@@ -42,7 +44,7 @@ export interface WriteOptions extends DocumentOptions, PackingOptions {
 }
 
 /**
- * Makes image documents and layer blobs in the content store. Errors: `invalid` for a config without a platform or annotations that
+ * Makes image documents, and layer blobs in the content store. Errors: `invalid` for a config without a platform or annotations that
  * don't fit, `data-loss` where a layer is not what it was, `no-space`, `canceled`.
  */
 export interface ImageWriter {
@@ -79,11 +81,13 @@ interface LayerSourceOptions {
 
 class Writer implements ImageWriter {
   readonly #store: ContentStore;
+  readonly #stored: Documents;
   readonly #layers: LayerStore;
   readonly #blobs: LayerBlobs;
 
   constructor({ store, layers }: ImageWriterOptions, blobs: LayerBlobs) {
     this.#store = store;
+    this.#stored = storedDocumentsIn(store);
     this.#layers = layers;
     this.#blobs = blobs;
   }
@@ -155,31 +159,33 @@ class Writer implements ImageWriter {
         options,
       );
     });
+    const documents = options.passing ? passingDocuments(this.#store) : this.#stored;
+    const writing = { ...options, documents };
     const written: WrittenImage[] = [];
     for (const [i, image] of images.entries()) {
-      const bare = await this.#writeImage(image, layers[i] ?? [], options);
-      written.push({ ...bare, attestations: await this.#writeAttestations(bare, stated[i] ?? [], options) });
+      const bare = await this.#writeImage(image, layers[i] ?? [], writing);
+      written.push({ ...bare, attestations: await this.#writeAttestations(bare, stated[i] ?? [], writing) });
     }
     const [only] = written;
-    if (only && !hasIndex) return { root: only.manifest, images: written };
-    return { root: await this.#writeIndex(written, options), images: written };
+    const root = only && !hasIndex ? only.manifest : await this.#writeIndex(written, writing);
+    return { root, images: written, provider: documents };
   }
 
   async #writeAttestations(
     image: Unattested,
     attestations: readonly Attestation[],
-    options: DocumentOptions,
+    options: Writing,
   ): Promise<WrittenAttestations | undefined> {
     if (attestations.length === 0) return undefined;
     const { names = [], ociArtifact = true } = options;
     const { manifest, parts } = attestationDocuments(attestations, image, { names, ociArtifact });
     const id = `exporting attestation manifest ${manifest.descriptor.digest}`;
-    for (const { descriptor, bytes } of parts) await this.#keep(descriptor, bytes, options);
+    for (const { descriptor, bytes } of parts) await options.documents.put(descriptor, bytes, options);
     await this.#put(id, manifest.descriptor, manifest.bytes, options);
     return { manifest: manifest.descriptor, blobs: parts.map(({ descriptor }) => descriptor) };
   }
 
-  async #writeImage(image: ExportedImage, made: readonly Layer[], options: DocumentOptions): Promise<Unattested> {
+  async #writeImage(image: ExportedImage, made: readonly Layer[], options: Writing): Promise<Unattested> {
     const { platform } = image;
     const types = documentTypes(options.mediaTypes);
     const layers = made.map(({ descriptor, diffId }) => ({
@@ -204,7 +210,7 @@ class Writer implements ImageWriter {
     return { platform, manifest, config, layers };
   }
 
-  async #writeIndex(images: readonly WrittenImage[], options: DocumentOptions): Promise<Descriptor> {
+  async #writeIndex(images: readonly WrittenImage[], options: Writing): Promise<Descriptor> {
     const { annotations = [], mediaTypes } = options;
     const bytes = encodeIndex({
       mediaType: documentTypes(mediaTypes).index,
@@ -223,17 +229,13 @@ class Writer implements ImageWriter {
     return layer === undefined ? 0 : this.#layers.info(layer).createdAt;
   }
 
-  async #put(id: string, target: Descriptor, bytes: Uint8Array, options: ExportOptions): Promise<void> {
-    await reported(id, options, () => this.#keep(target, bytes, options));
+  async #put(id: string, target: Descriptor, bytes: Uint8Array, options: Writing): Promise<void> {
+    await reported(id, options, () => options.documents.put(target, bytes, options));
   }
+}
 
-  async #keep(target: Descriptor, bytes: Uint8Array, options: ExportOptions): Promise<void> {
-    if ((await this.#store.info(target.digest))?.sizeBytes === target.size) return;
-    async function* content() {
-      yield bytes;
-    }
-    await this.#store.ingest(content(), target, options);
-  }
+interface Writing extends DocumentOptions {
+  readonly documents: Documents;
 }
 
 type Unattested = Omit<WrittenImage, "attestations">;

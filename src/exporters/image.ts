@@ -1,5 +1,5 @@
 import type { Attestation } from "../attest/index.js";
-import type { Descriptor, ImageConfig, Layer, Platform } from "../oci/index.js";
+import type { Descriptor, ImageConfig, Layer, Platform, Provider } from "../oci/index.js";
 import type { Tree } from "../snapshot/index.js";
 
 /** One platform's result of a build. */
@@ -13,11 +13,13 @@ export interface ExportedImage {
   readonly attestations?: readonly Attestation[] | undefined;
 }
 
-/** Images whose documents are in the content store. */
+/** Images that are written as documents and blobs. */
 export interface WrittenImages {
   /** The manifest of an only image, the index of several or of one with attestations. */
   readonly root: Descriptor;
   readonly images: readonly WrittenImage[];
+  /** Gives the documents, and the blobs that are in the content store. */
+  readonly provider: Provider;
 }
 
 /** What is said of an image: a manifest, and what it points to. */

@@ -12,7 +12,6 @@ import {
   parseReference,
   REF_NAME_ANNOTATION,
 } from "../oci/index.js";
-import type { ContentStore } from "../store/index.js";
 import type { WrittenImage, WrittenImages } from "./image.js";
 
 /** A file of an image layout (image-spec, image layout). */
@@ -40,7 +39,7 @@ export function layoutMarker(): LayoutFile {
 }
 
 /** The blobs of images, each once, those of their layers included. */
-export function blobFiles({ root, images }: WrittenImages, store: ContentStore): readonly LayoutFile[] {
+export function blobFiles({ root, images, provider }: WrittenImages): readonly LayoutFile[] {
   const all = [
     root,
     ...images.flatMap(({ manifest, config, layers, attestations }) => [
@@ -48,7 +47,7 @@ export function blobFiles({ root, images }: WrittenImages, store: ContentStore):
       ...(attestations ? [attestations.manifest, ...attestations.blobs] : []),
     ]),
   ];
-  return blobFilesOf(all, store);
+  return blobFilesOf(all, provider);
 }
 
 /** The files of BLOBS, each once. */

@@ -10,6 +10,8 @@ export interface SavedImage {
   readonly root: Descriptor;
   /** The root and all below it. */
   readonly blobs: readonly Descriptor[];
+  /** Gives the blobs. */
+  readonly provider: Provider;
   /** In full. */
   readonly names: readonly string[];
   /** Milliseconds since the epoch. */
@@ -19,21 +21,20 @@ export interface SavedImage {
 }
 
 /**
- * Writes images as one archive, an OCI image layout with a manifest.json, and gives its size. Their blobs are read from PROVIDER. A file is
- * there as a whole or not at all; the same images make the same bytes. Errors: those of the provider, `invalid` for a destination that
- * won't do, `denied`, `no-space`.
+ * Writes images as one archive, an OCI image layout with a manifest.json, and gives its size. A file is there as a whole or not at all; the
+ * same images make the same bytes. Errors: those of the providers, `invalid` for a destination that won't do, `denied`, `no-space`.
  */
 export async function saveImages(
   images: readonly SavedImage[],
-  provider: Provider,
   { destination, ...options }: ExportOptions & { readonly destination: Destination },
 ): Promise<number> {
   const entries = images.flatMap(({ root, names, taggedAt }) =>
     listed({ root, createdAt: timeText(Math.floor(taggedAt / 1000) * 1000) }, names),
   );
-  const blobs = images.flatMap((image) => image.blobs);
   const shown = images.map(({ shown, names }) => ({ ...shown, names }));
-  const files = [layoutMarker(), ...blobFilesOf(blobs, provider), indexFile(entries), dockerManifestFile(shown)];
+  const blobs = images.flatMap((image) => blobFilesOf(image.blobs, image.provider));
+  const distinct = new Map(blobs.map((file) => [file.name, file])).values();
+  const files = [layoutMarker(), ...distinct, indexFile(entries), dockerManifestFile(shown)];
   return reported("sending tarball", options, (report) =>
     writeTo(destination, counted(layoutArchive(files, options), report), options),
   );

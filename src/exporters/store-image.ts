@@ -30,7 +30,8 @@ export interface StoreOptions extends DocumentOptions {
 }
 
 /**
- * Puts images into the image store under NAMES. Unless packing is asked for, a layer of our own stays the directory it is, under the
+ * Puts images into the image store under NAMES; without any the image stays there as one that has none. What is PASSING is not put there, but
+ * has its blobs. Unless packing is asked for, a layer of our own stays the directory it is, under the
  * digests it would have as a plain archive, and is found again by them. Errors: `invalid` for a malformed name, and those of the writer.
  */
 export async function storeImage(
@@ -51,6 +52,7 @@ export async function storeImage(
     else await keepDescribed(keeper, { tree, layers }, options);
   }
   const platforms = written.images.map(({ config, manifest }) => ({ imageId: config.digest, manifest }));
+  if (names.length === 0 && !options.passing) await keeper.images.keep({ target: written.root, platforms }, options);
   const suffixes = options.canonical ? ["", `@${written.root.digest}`] : [""];
   for (const name of names) {
     await reported(`naming to ${name}`, options, async () => {

@@ -1,5 +1,6 @@
 export * from "./content-store.js";
 export * from "./database.js";
+export { type Documents, passingDocuments, storedDocumentsIn } from "./documents.js";
 export * from "./image-store.js";
 export * from "./reference-store.js";
 export type { SqlValue } from "./sqlite.js";

@@ -32,6 +32,22 @@ test("an OCI archive holds the image, and two of it are equal byte for byte", as
   expect(imageOf(await unpacked(again, "again")).digest).toBe(image.digest);
 });
 
+test("a build without a name leaves an image without one, and files leave none, nor anything that nobody needs", async () => {
+  const context = world.files({ Dockerfile: DOCKERFILE });
+  const images = async () => (await world.ashlar(["images", "--format", "{{.Repository}} {{.ID}}"])).stdout;
+  const outputs = ["type=oci,dest=", "type=docker,dest="].map((each) => `${each}${world.path("image.tar")}`);
+  const words = [...outputs, "type=image,store=false"].flatMap((output) => ["-o", output]);
+  expect(await world.build([...words, "--provenance=true", context])).toMatchObject({ code: 0 });
+  expect(await images()).toBe("");
+  expect(await world.ashlar(["prune", "--check"])).toMatchObject({ code: 0 });
+  const id = (await world.build(["-q", context])).stdout.trim();
+  expect(await images()).toBe(`<none> ${id.slice("sha256:".length, "sha256:".length + 12)}\n`);
+  expect(await world.ashlar(["prune", "--check"])).toMatchObject({ code: 0 });
+  expect(await world.ashlar(["run", id, "cat", "/made"])).toMatchObject({ code: 0, stdout: "made\n" });
+  expect(await world.ashlar(["prune", "-f"])).toMatchObject({ code: 0 });
+  expect(await images()).toBe("");
+});
+
 test("skopeo reads the archive, and umoci unpacks it", async (context) => {
   needs(context, "skopeo", "umoci");
   const directory = world.files({ Dockerfile: DOCKERFILE });
