@@ -26,7 +26,8 @@ function planJson({ steps, pulls, isCached }: BuildPlan): object {
     ...step,
     ...(causes === undefined ? {} : { text: missText({ causes, omitted: 0 }), causes }),
   }));
-  return { version: PLAN_VERSION, cached: isCached, steps: told, pulls };
+  const pulled = pulls.map(({ isCertain, ...pull }) => ({ ...pull, certain: isCertain }));
+  return { version: PLAN_VERSION, cached: isCached, steps: told, pulls: pulled };
 }
 
 function planLines({ steps, pulls }: BuildPlan): readonly string[] {
@@ -34,17 +35,19 @@ function planLines({ steps, pulls }: BuildPlan): readonly string[] {
   const lines = steps.map(
     (step, i) => `#${i + 1} ${printable(step.name)}\n   ${printable(stateText(step, i + 1, told))}`,
   );
-  const pulled = pulls.map(
-    ({ image, platform, layers, sizeBytes }) =>
-      `would pull ${image} (${platform}): ${formatBytes(sizeBytes)} in ${layers} ${layers === 1 ? "layer" : "layers"}`,
-  );
-  return [...lines, ...pulled, `${summary(steps)}\n`];
+  return [...lines, ...pulls.map(pullText), `${summary(steps)}\n`];
+}
+
+function pullText({ layers, sizeBytes, isCertain, ...place }: BuildPlan["pulls"][number]): string {
+  const name = "cache" in place ? `from ${place.cache}` : `${place.image} (${place.platform})`;
+  const amount = `${formatBytes(sizeBytes)} in ${layers} ${layers === 1 ? "layer" : "layers"}`;
+  return printable(`${isCertain ? "would" : "may"} pull ${name}: ${amount}`);
 }
 
 function stateText(step: PlannedStep, number: number, told: ToldCauses): string {
   switch (step.state) {
     case "cached":
-      return "cached";
+      return step.cache === undefined ? "cached" : `cached in ${step.cache}`;
     case "run": {
       const { causes } = step;
       return causes === undefined

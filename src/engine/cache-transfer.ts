@@ -1,7 +1,7 @@
 import { type AbortOptions, digestOf, errorCode, messageOf, Scope, unreachable } from "../base/index.js";
 import { buryRecords, readRecords, type StoredRecord } from "../cache/index.js";
 import type { OpNode } from "../llb/index.js";
-import type { Descriptor } from "../oci/index.js";
+import type { Descriptor, Layer } from "../oci/index.js";
 import type { FileResult } from "../ops/index.js";
 import type { ProgressSink } from "../progress/index.js";
 import {
@@ -20,13 +20,14 @@ import {
   objectTarget,
   parseCacheDestination,
   parseCacheImport,
+  type RemoteCache,
   registrySource,
   registryTarget,
   s3Store,
   withInlineCache,
 } from "../remote-cache/index.js";
 import type { LayerId, Tree } from "../snapshot/index.js";
-import type { CacheManager, Job } from "../solver/index.js";
+import type { CacheManager, CacheRecord, Job } from "../solver/index.js";
 import { shownAs } from "./bridge.js";
 import type { BuildEngine } from "./build.js";
 import { cacheOrigin } from "./catalog.js";
@@ -38,6 +39,8 @@ import type { BuildRequest } from "./request.js";
 export interface CacheTransfer extends AsyncDisposable {
   /** What is looked up after LOCAL; undefined where the request names none. */
   imports(local: CacheManager<FileResult>, open: (tree: Tree) => FileResult): CacheManager<FileResult> | undefined;
+  /** The layers of each output of a record that was only looked up; undefined for any other. */
+  layers(record: CacheRecord): readonly (readonly Layer[])[] | undefined;
   /** A step has made RESULTS. */
   made(results: readonly FileResult[]): void;
   /** IMAGES, with what their configs are to say for whoever takes them as caches. */
@@ -55,6 +58,8 @@ export interface TransferScope {
   readonly lost: ReadonlySet<string>;
   readonly progress: ProgressSink;
   readonly signal: AbortSignal;
+  /** Only look at what the sources have: nothing of them is kept. */
+  readonly isLookup?: boolean | undefined;
 }
 
 /** Reads what the request says of caches. Throws `invalid`, `unsupported`; no place is looked at yet. */
@@ -77,6 +82,7 @@ class Transfer implements CacheTransfer {
   readonly #destinations: readonly CacheDestination[];
   readonly #sendings: readonly Sending[];
   readonly #scope = new Scope();
+  #imported: RemoteCache<FileResult> | undefined;
 
   constructor(parts: TransferScope, imports: readonly CacheImport[], destinations: readonly CacheDestination[]) {
     this.#parts = parts;
@@ -99,8 +105,9 @@ class Transfer implements CacheTransfer {
 
   imports(local: CacheManager<FileResult>, open: (tree: Tree) => FileResult): CacheManager<FileResult> | undefined {
     if (this.#sources.length === 0) return undefined;
-    const { engine, id } = this.#parts;
-    return createRemoteCache<FileResult>({
+    const { engine, id, isLookup } = this.#parts;
+    this.#imported = createRemoteCache<FileResult>({
+      isLookup,
       sources: this.#sources,
       local,
       layers: engine.layers,
@@ -109,6 +116,11 @@ class Transfer implements CacheTransfer {
       opening: (source, options) => this.#open(source, options),
       onWarning: (sentence) => this.#warn(sentence),
     });
+    return this.#imported;
+  }
+
+  layers(record: CacheRecord): readonly (readonly Layer[])[] | undefined {
+    return this.#imported?.layers(record);
   }
 
   async #open(source: CacheSource, options: AbortOptions): Promise<readonly OpenedCache[] | undefined> {
@@ -117,7 +129,7 @@ class Transfer implements CacheTransfer {
     const vertex = { digest: digestOf(name), name, inputs: [] };
     try {
       const opened = await shownAs(vertex, { progress, clock: engine.clock }, () => source.open(options));
-      for (const each of opened) await this.#fillMounts(each, options);
+      if (!this.#parts.isLookup) for (const each of opened) await this.#fillMounts(each, options);
       const placed = opened.map((each) => ({ ...each, origin: this.#lend(each) }));
       return placed.filter(({ origin }) => !this.#parts.lost.has(origin));
     } catch (error) {

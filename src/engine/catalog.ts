@@ -80,14 +80,19 @@ export function cacheOrigin(origin: string): string {
   return `${CACHE_PREFIX}${origin}`;
 }
 
+/** Whether a layer's place is a cache. */
+export function isCacheOrigin(origin: string): boolean {
+  return origin.startsWith(CACHE_PREFIX);
+}
+
 /** ORIGIN, whether or not it is a cache's. */
 export function placeOf(origin: string): string {
-  return origin.startsWith(CACHE_PREFIX) ? origin.slice(CACHE_PREFIX.length) : origin;
+  return isCacheOrigin(origin) ? origin.slice(CACHE_PREFIX.length) : origin;
 }
 
 /** Whether only caches know where a layer is: whoever can't have it makes it. */
 function isOfCache(origins: readonly string[]): boolean {
-  return origins.length > 0 && origins.every((origin) => origin.startsWith(CACHE_PREFIX));
+  return origins.length > 0 && origins.every(isCacheOrigin);
 }
 
 /** The place of the layers of the image that REFERENCE names. */

@@ -1,24 +1,25 @@
 import { type Digest, Scope } from "../base/index.js";
 import { createDockerfileFrontend, type FrontendImage } from "../frontend/index.js";
 import type { OpNode } from "../llb/index.js";
-import { formatPlatform, hostPlatform } from "../oci/index.js";
 import type { ProgressEvent } from "../progress/index.js";
 import type { PlannedVertex, Vertex } from "../solver/index.js";
 import type { BuildEngine } from "./build.js";
+import type { CacheTransfer, TransferScope } from "./cache-transfer.js";
 import { createCatalog } from "./catalog.js";
 import { openExplanations } from "./explanations.js";
 import { located } from "./failure.js";
 import { frontendRequest } from "./frontend-request.js";
 import { rootOf } from "./graph.js";
+import { type PullsScope, plannedPulls } from "./planned-pulls.js";
 import { type Preparation, prepare } from "./preparation.js";
 import { BuildReport } from "./report.js";
 import type { BuildRequest } from "./request.js";
-import type { BuildPlan, PlannedPull, PlannedStep } from "./result.js";
+import type { BuildPlan, PlannedStep } from "./result.js";
 import type { RequestSolver } from "./solver.js";
 
 /**
- * What a build of REQUEST would do. Nothing runs, is made or pulled but the configs of base images, and the context and the Dockerfile
- * where they come from the network.
+ * What a build of REQUEST would do. Nothing runs, is made or pulled but the configs of base images, the indexes of other machines' caches,
+ * and the context and the Dockerfile where they come from the network.
  */
 export async function planBuild(engine: BuildEngine, request: BuildRequest): Promise<BuildPlan> {
   await using scope = new Scope();
@@ -28,9 +29,11 @@ export async function planBuild(engine: BuildEngine, request: BuildRequest): Pro
   const report = new BuildReport(engine.clock, request.onProgress);
   const catalog = createCatalog(engine.imageSource, request.pull ?? false);
   let isPlanning = false;
+  const transfer = await openLookup({ engine, request, id, lost: new Set(), progress: report, signal }, scope);
   const prepared = await prepare({
     ...{ engine, request, id, catalog, report, signal, scope },
     mayPull: () => !isPlanning,
+    imports: (...parts) => transfer?.imports(...parts),
     onWarning: (diagnostic, text) => report.warn(diagnostic, text),
   });
   try {
@@ -38,10 +41,19 @@ export async function planBuild(engine: BuildEngine, request: BuildRequest): Pro
     const { images } = await frontend.solve(frontendRequest(request, prepared.inputs), prepared.bridge, { signal });
     const solver = await prepared.solver();
     isPlanning = true;
-    return await planOf({ engine, request, images, prepared, solver, signal });
+    const elsewhere: PullsScope["elsewhere"] = (record) => transfer?.layers(record);
+    return await planOf({ engine, request, images, prepared, solver, elsewhere, signal });
   } catch (error) {
     throw located(error, prepared.inputs);
   }
+}
+
+/** The caches of other machines, to be looked into alone. */
+async function openLookup(parts: Omit<TransferScope, "isLookup">, scope: Scope): Promise<CacheTransfer | undefined> {
+  const { cacheFrom = [], cacheTo = [] } = parts.request;
+  if (cacheFrom.length === 0 && cacheTo.length === 0) return undefined;
+  const { openCacheTransfer } = await import("./cache-transfer.js");
+  return scope.use(openCacheTransfer({ ...parts, isLookup: true }));
 }
 
 interface Planning {
@@ -50,6 +62,8 @@ interface Planning {
   readonly images: readonly FrontendImage[];
   readonly prepared: Preparation;
   readonly solver: RequestSolver;
+  /** The layers of each output of a record that only another machine's cache has. */
+  readonly elsewhere: PullsScope["elsewhere"];
   readonly signal: AbortSignal;
 }
 
@@ -61,7 +75,7 @@ async function planOf(planning: Planning): Promise<BuildPlan> {
   const causes = await causesOf(planned, planning);
   const kept = planned.filter(({ account }) => isStep(known.get(account.vertex.digest)));
   const steps = kept.map((each) => plannedStep(each, causes));
-  const pulls = await pullsOf(planned, known, planning);
+  const pulls = await plannedPulls({ ...planning, environment: solver.environment, planned, vertices: known });
   return { steps, pulls, isCached: kept.every(({ plan }) => plan.kind === "cached") };
 }
 
@@ -97,37 +111,11 @@ function plannedStep({ account: { vertex }, plan }: PlannedVertex, causes: Cause
       const why = causes.get(vertex.digest);
       return { ...step, state: "run", ...(why === undefined ? {} : { causes: why }) };
     }
-    default:
+    case "source":
       return { ...step, state: "cached" };
+    case "cached": {
+      const { place } = plan.record ?? {};
+      return { ...step, state: "cached", ...(place === undefined ? {} : { cache: place }) };
+    }
   }
-}
-
-/** The images whose files steps would ask for, as far as they are not here. */
-async function pullsOf(
-  planned: readonly PlannedVertex[],
-  known: ReadonlyMap<Digest, Vertex<OpNode>>,
-  { engine, solver: { environment }, signal }: Planning,
-): Promise<readonly PlannedPull[]> {
-  const sources = new Set<Digest>();
-  for (const { account, plan } of planned) {
-    if (plan.kind === "cached" || plan.kind === "source") continue;
-    for (const { vertex } of account.inputs.map((input) => input.account)) sources.add(vertex.digest);
-  }
-  const pulls: PlannedPull[] = [];
-  for (const digest of sources) {
-    const node = known.get(digest)?.definition;
-    if (node?.op.kind !== "source" || !/^(?:docker-image|oci-layout):/.test(node.op.identifier)) continue;
-    const platform = node.platform ?? hostPlatform(process.arch);
-    const { layers } = await environment.images.layers(node.op.identifier, platform, { signal });
-    const tree = await engine.layers.adopt(layers, environment.buildId);
-    const missing = tree.flatMap((layer) => {
-      const { state, image } = engine.layers.info(layer);
-      return state === "lazy" && image ? [image.descriptor.size] : [];
-    });
-    const image = node.op.identifier.replace(/^docker-image:\/\//, "");
-    const sizeBytes = missing.reduce((sum, size) => sum + size, 0);
-    if (missing.length > 0)
-      pulls.push({ image, platform: formatPlatform(platform), layers: missing.length, sizeBytes });
-  }
-  return pulls;
 }

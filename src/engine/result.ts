@@ -47,15 +47,19 @@ export interface StepMiss extends Miss {
 export interface BuildPlan {
   /** Inputs first. */
   readonly steps: readonly PlannedStep[];
-  /** The images whose layers steps would ask for and that are not here. */
+  /** The layers that steps would ask for and that are not here, by the images and the caches that have them. */
   readonly pulls: readonly PlannedPull[];
   /** Whether no step would run. */
   readonly isCached: boolean;
 }
 
 /** `depends`: whether it would run can't be told before the step (or the image) ON is there. */
-export type PlannedStep = { readonly name: string; readonly vertex: string } & (
-  | { readonly state: "cached"; readonly causes?: undefined }
+export type PlannedStep = {
+  readonly name: string;
+  readonly vertex: string;
+} & /** `cache`: the one of another machine that has it, where this machine has not. */
+(
+  | { readonly state: "cached"; readonly cache?: string; readonly causes?: undefined }
   /** `causes`: why, where an earlier build had the step; they are as of a `Miss`. */
   | { readonly state: "run"; readonly causes?: Miss["causes"] }
   | { readonly state: "depends"; readonly on: string; readonly causes?: undefined }
@@ -76,12 +80,13 @@ export interface StepExplanation {
   readonly causes: Miss["causes"];
 }
 
-export interface PlannedPull {
-  readonly image: string;
-  readonly platform: string;
+/** Layers of an image, or of a cache, by its name. */
+export type PlannedPull = ({ readonly image: string; readonly platform: string } | { readonly cache: string }) & {
   readonly layers: number;
   readonly sizeBytes: number;
-}
+  /** Whether a step that runs asks for them; else only one of which it can't be told yet whether it would run. */
+  readonly isCertain: boolean;
+};
 
 export interface BuildWarning {
   readonly rule?: string;

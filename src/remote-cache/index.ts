@@ -13,5 +13,5 @@ export {
 } from "./options.js";
 export type { CacheSource, CacheTarget, OpenedCache } from "./place.js";
 export { registrySource, registryTarget } from "./registry-place.js";
-export { createRemoteCache } from "./remote-cache.js";
+export { createRemoteCache, type RemoteCache } from "./remote-cache.js";
 export { s3Store } from "./s3/s3-store.js";

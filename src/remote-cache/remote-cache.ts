@@ -24,14 +24,22 @@ export interface RemoteCacheOptions<R> {
   readonly opening: (source: CacheSource, options: AbortOptions) => Promise<readonly OpenedCache[] | undefined>;
   /** Told what went wrong with a cache that is not used any more. */
   readonly onWarning: (sentence: string) => void;
+  /** Only tell what the caches have: nothing is kept, and no result can be loaded. */
+  readonly isLookup?: boolean | undefined;
+}
+
+/** Several caches of other machines. */
+export interface RemoteCache<R> extends CacheManager<R> {
+  /** The layers of each output of a record that was only looked up (`CacheRecord.place`), bottom first; undefined for any other record. */
+  layers(record: CacheRecord): readonly (readonly CacheLayer[])[] | undefined;
 }
 
 /**
  * Caches of other machines, as one. None is looked at before the first key is asked for; then all are opened at once. No layer is fetched
  * for a find: layers become known, and whoever needs their files has them pulled.
  */
-export function createRemoteCache<R extends TreeResult>(options: RemoteCacheOptions<R>): CacheManager<R> {
-  return new RemoteCache(options);
+export function createRemoteCache<R extends TreeResult>(options: RemoteCacheOptions<R>): RemoteCache<R> {
+  return new OpenedCaches(options);
 }
 
 /** What a cache knows of results that it hasn't got. Its record is no local one. */
@@ -45,7 +53,7 @@ interface Place {
   readonly opened: OpenedCache;
 }
 
-class RemoteCache<R extends TreeResult> implements CacheManager<R> {
+class OpenedCaches<R extends TreeResult> implements RemoteCache<R> {
   readonly #options: RemoteCacheOptions<R>;
   readonly #local: CacheManager<R>;
   /** By the keys of records. */
@@ -64,6 +72,7 @@ class RemoteCache<R extends TreeResult> implements CacheManager<R> {
     for (const place of await this.#places(options)) {
       const found = await this.#lookUp(place, key, options);
       if (!found) continue;
+      if (found.results && this.#options.isLookup) return this.#remember(found, place);
       const record = found.results && (await this.#keep(found, place, options));
       if (record) return record;
       known ??= found;
@@ -155,10 +164,17 @@ class RemoteCache<R extends TreeResult> implements CacheManager<R> {
     return undefined;
   }
 
-  #remember(found: FoundRecord): CacheRecord {
-    const record = { id: `known-${this.#nextId++}`, contentKey: found.contentKey, isHollow: true };
-    this.#known.set(record.id, { record, found });
+  /** A record of what is only known. PLACE: the cache that has the results, and would give them if they were asked for. */
+  #remember(found: FoundRecord, place?: Place): CacheRecord {
+    const id = `known-${this.#nextId++}`;
+    const { contentKey } = found;
+    const record = place ? { id, contentKey, place: place.source.name } : { id, contentKey, isHollow: true };
+    this.#known.set(id, { record, found });
     return record;
+  }
+
+  layers(record: CacheRecord): readonly (readonly CacheLayer[])[] | undefined {
+    return this.#known.get(record.id)?.found.results;
   }
 
   async load(record: CacheRecord, options: AbortOptions): Promise<readonly R[]> {

@@ -53,6 +53,8 @@ export interface LayerStore extends AsyncDisposable {
   remove(tree: Tree): Promise<void>;
   /** The tree of an image's layers, bottom first. Nothing is fetched; the layers are leased to BUILD. */
   adopt(layers: readonly ImageLayer[], build: string): Promise<Tree>;
+  /** What is known of each of an image's LAYERS, bottom first, where that is anything. Nothing is adopted. */
+  known(layers: readonly Layer[]): readonly (LayerInfo | undefined)[];
   /** Gives back every lease of BUILD, on layers and on records. */
   release(build: string): Promise<void>;
   /** Fetches and unpacks what of TREE is not on this disk. */
@@ -258,6 +260,15 @@ class Layers implements LayerStore {
     const blob = row.blob === null ? undefined : (JSON.parse(row.blob) as Descriptor);
     if (blob?.digest !== descriptor.digest || known.includes(origin) || known.length >= ORIGINS_MAX) return;
     this.#database.run("UPDATE layer SET origin = ? WHERE id = ?", JSON.stringify([...known, origin]), row.id);
+  }
+
+  known(layers: readonly Layer[]): readonly (LayerInfo | undefined)[] {
+    let chain: Digest | undefined;
+    return layers.map(({ diffId }) => {
+      chain = chainOf(chain, diffId);
+      const row = this.#database.get<{ id: number }>("SELECT id FROM layer WHERE chain_id = ?", chain);
+      return row && this.info(row.id);
+    });
   }
 
   info(layer: LayerId): LayerInfo {

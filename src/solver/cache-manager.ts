@@ -31,6 +31,8 @@ export interface CacheRecord {
   readonly contentKey: CacheKey;
   /** The cache knows what the results hold, but hasn't got them: enough for consumers that are found themselves. */
   readonly isHollow?: boolean;
+  /** The cache of another machine that has it, by its name, where it was only looked up: its results can't be loaded from here. */
+  readonly place?: string;
 }
 
 /**

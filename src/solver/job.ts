@@ -133,10 +133,14 @@ class SolverJob<D, R extends Result> implements Job<D, R> {
       all.add(task);
       below.push(...task.inputs.map((input) => input.task));
     }
+    const tasks = [...this.#tasks.values()].filter((task) => all.has(task));
+    // Whose cache has what nobody needs is only asked where there are several.
+    const places = this.#options.caches.length > 1 ? await this.#locateAll(tasks) : undefined;
     // What something cached is made from is not needed, be it in the cache or not.
-    return [...this.#tasks.values()]
-      .filter((task) => all.has(task))
-      .map((task) => ({ account: task.account, plan: plans.get(task) ?? { kind: "cached" } }));
+    return tasks.map((task) => ({
+      account: task.account,
+      plan: plans.get(task) ?? { kind: "cached", record: places?.get(task) },
+    }));
   }
 
   accounts(): readonly VertexAccount[] {
@@ -144,8 +148,13 @@ class SolverJob<D, R extends Result> implements Job<D, R> {
   }
 
   async records(): Promise<readonly CacheRecord[]> {
+    const records = [...(await this.#locateAll([...this.#tasks.values()])).values()];
+    return [...new Map(records.map((record) => [record.id, record])).values()];
+  }
+
+  async #locateAll(tasks: readonly VertexTask<R>[]): Promise<ReadonlyMap<VertexTask<R>, CacheRecord>> {
     const { locateAll } = await import("./whereabouts.js");
-    return this.#track(locateAll([...this.#tasks.values()], this.#options.caches, { signal: this.#controller.signal }));
+    return this.#track(locateAll(tasks, this.#options.caches, { signal: this.#controller.signal }));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -56,9 +56,10 @@ interface Input<R extends Result> {
   readonly index: number;
 }
 
-/** What becomes of a vertex: `source` of one that is never looked up. */
+/** What becomes of a vertex: `source` of one that is never looked up. A cached one that nobody needs may have no record. */
 export type Plan =
-  | { readonly kind: "source" | "cached" | "run" }
+  | { readonly kind: "source" | "run" }
+  | { readonly kind: "cached"; readonly record?: CacheRecord | undefined }
   | { readonly kind: "depends"; readonly on: VertexInfo };
 
 /**
@@ -227,12 +228,22 @@ export class VertexTask<R extends Result> {
   async #contentOf(wanted: ContentPart, compute: (result: R) => Promise<Digest>): Promise<Digest> {
     const location = this.account.isLost ? undefined : await this.locate();
     const noted = location && (await location.cache.content(location.record, wanted, this.#context));
-    const digest = noted ?? (await compute(at(await this.results(), wanted.index)));
+    const digest = noted ?? (await this.#computed(wanted, compute));
     this.account.noteContent(wanted, digest);
     if (noted) return noted;
     const place = this.#saved ?? (this.account.isLost ? undefined : location);
     if (place) await place.cache.noteContent(place.record, wanted, digest, this.#context);
     return digest;
+  }
+
+  async #computed({ index }: ContentPart, compute: (result: R) => Promise<Digest>): Promise<Digest> {
+    const result = at(await this.results(), index);
+    try {
+      return await compute(result);
+    } catch (error) {
+      // Its files are not here: that is not the affair of whoever asks for them.
+      throw error instanceof Undecided ? new Undecided(this.info) : error;
+    }
   }
 
   /** What would become of it, in a dry scope. */
@@ -241,8 +252,9 @@ export class VertexTask<R extends Result> {
     if (!kept) return { kind: "source" };
     try {
       const location = await this.locate();
+      if (location && !location.record.isHollow) return { kind: "cached", record: location.record };
       if (!location) await this.contentKey(); // for whoever explains it
-      return { kind: location ? "cached" : "run" };
+      return { kind: "run" };
     } catch (error) {
       if (!(error instanceof Undecided)) throw error;
       return this.#ignoreCache ? { kind: "run" } : { kind: "depends", on: error.vertex };
@@ -325,6 +337,7 @@ export class VertexTask<R extends Result> {
   }
 
   async #load({ cache, record }: Location<R>): Promise<readonly R[] | undefined> {
+    if (record.place !== undefined) throw new Undecided(this.info);
     try {
       return await cache.load(record, this.#context);
     } catch (error) {

@@ -16,16 +16,16 @@ export async function locateAll<R extends Result>(
   tasks: readonly VertexTask<R>[],
   caches: readonly CacheManager<R>[],
   options: AbortOptions & Pick<OpContext, "signal">,
-): Promise<readonly CacheRecord[]> {
+): Promise<ReadonlyMap<VertexTask<R>, CacheRecord>> {
   const known = new Map<VertexTask<R>, Whereabouts<R>>();
   for (const task of tasks) {
     if (options.signal.aborted) throw new EngineError("canceled", "canceled");
     known.set(task, await locate(task, known, { caches, options }));
   }
-  const records = [...known.values()].flatMap(({ location }) =>
-    location && !location.record.isHollow ? location.record : [],
+  const found = [...known].flatMap(([task, { location }]) =>
+    location && !location.record.isHollow ? [[task, location.record] as const] : [],
   );
-  return [...new Map(records.map((record) => [record.id, record])).values()];
+  return new Map(found);
 }
 
 interface Asking<R extends Result> {

@@ -13,7 +13,9 @@ const PLAN: BuildPlan = {
     },
     { name: "[3/3] RUN make", vertex: "sha256:3", state: "depends", on: "[2/3] COPY a /" },
   ],
-  pulls: [{ image: "docker.io/library/alpine:3", platform: "linux/amd64", layers: 1, sizeBytes: 3_400_000 }],
+  pulls: [
+    { image: "docker.io/library/alpine:3", platform: "linux/amd64", layers: 1, sizeBytes: 3_400_000, isCertain: true },
+  ],
   isCached: false,
 };
 
@@ -29,6 +31,32 @@ test("--plan tells on standard output what would run and why, and ends with 3", 
 would pull docker.io/library/alpine:3 (linux/amd64): 3.40MB in 1 layer
 1 of 3 steps are cached, 1 would run, 1 depends on what they give
 `);
+});
+
+test("--plan names the cache of another machine that has a step, and what would be fetched from it", async () => {
+  const plan: BuildPlan = {
+    steps: [
+      { name: "[1/2] RUN make", vertex: "sha256:1", state: "cached", cache: "registry.example.com/app:cache" },
+      { name: "[2/2] RUN test", vertex: "sha256:2", state: "run" },
+    ],
+    pulls: [{ cache: "registry.example.com/app:cache", layers: 2, sizeBytes: 1000, isCertain: false }],
+    isCached: false,
+  };
+  expect(await finished(["build", "--plan", "/"], { engine: { plan } })).toMatchObject({
+    code: 3,
+    out: `#1 [1/2] RUN make
+   cached in registry.example.com/app:cache
+#2 [2/2] RUN test
+   will run
+may pull from registry.example.com/app:cache: 1.00kB in 2 layers
+1 of 2 steps are cached, 1 would run
+`,
+  });
+  const { out } = await finished(["build", "--plan=json", "/"], { engine: { plan } });
+  expect(JSON.parse(out)).toMatchObject({
+    steps: [{ state: "cached", cache: "registry.example.com/app:cache" }, { state: "run" }],
+    pulls: [{ cache: "registry.example.com/app:cache", layers: 2, sizeBytes: 1000, certain: false }],
+  });
 });
 
 test("--plan=json is for programs, and ends with 0 where all is cached", async () => {
