@@ -232,7 +232,7 @@ class Inventor {
         thing: { kind: "fixed" },
         units: [],
       });
-    add("metadata", "the database of records", database);
+    add(METADATA_ID, "the database of records", database);
     add("directories", "the state directory itself, and what is under way", ownBytes(this.#engine));
   }
 
@@ -259,6 +259,8 @@ type RecordRow = {
 
 /** Many are listed as one under these names. */
 export const LOGS_ID = "logs";
+/** The database, which grows by what is noted in it however much is removed. */
+export const METADATA_ID = "metadata";
 const REFERENCES = "references";
 /** Hex digits of a digest that stands for an entry. */
 const ID_LENGTH = 24;

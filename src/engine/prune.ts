@@ -4,7 +4,7 @@ import type { DataPlane, LayerStore, StateDirs } from "../snapshot/index.js";
 import type { GitSource, HttpEntities } from "../sources/index.js";
 import type { ContentStore, Database, ImageStore, ReferenceStore } from "../store/index.js";
 import { type Choice, chooseBy, diskOf, removeItems } from "./collection.js";
-import { type Inventory, LOGS_ID, type StoredItem, takeInventory } from "./inventory.js";
+import { type Inventory, LOGS_ID, METADATA_ID, type StoredItem, takeInventory } from "./inventory.js";
 import { isAlone, sweepTemporary } from "./sweep.js";
 
 export interface PruneEngine {
@@ -69,7 +69,15 @@ export async function prune(engine: PruneEngine, request: PruneRequest): Promise
   await engine.store.sweep({ ...options, isAlone: alone });
   sweepTemporary(engine.dirs, engine.owner);
   const after = await takeInventory(engine, options);
-  return { freedBytes: Math.max(before.totalBytes - after.totalBytes, 0), records, entries };
+  return { freedBytes: freedBetween(before, after), records, entries };
+}
+
+/** That the database has noted what went takes nothing from it. */
+function freedBetween(before: Inventory, after: Inventory): number {
+  const metadata = ({ items }: Inventory) =>
+    items.reduce((sum, { entry }) => sum + (entry.id === METADATA_ID ? entry.sizeBytes : 0), 0);
+  const rest = before.totalBytes - metadata(before) - (after.totalBytes - metadata(after));
+  return Math.max(rest, 0) + Math.max(metadata(before) - metadata(after), 0);
 }
 
 /** Gives back what the database has no use for any more; where another process is at work on it, it stays as it is. */

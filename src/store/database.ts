@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { mkdirSync, statSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { type AbortOptions, canceled, EngineError } from "../base/index.js";
@@ -62,6 +62,8 @@ const BACK_OFF_MS = { min: 5, max: 200 } as const;
 
 /** The write-ahead log is brought into the database when it holds so many pages: whoever opens the database first reads all of it. */
 const LOG_PAGES = 256;
+/** What a large transaction has made of the log's file is given back when the log begins anew, or at the end. Bytes. */
+const LOG_BYTES_MAX = 2 * 1024 * 1024;
 
 class SqliteDatabase implements Database {
   readonly #file: string;
@@ -81,6 +83,7 @@ class SqliteDatabase implements Database {
         `PRAGMA busy_timeout=${BUSY_TIMEOUT_MS}`,
         "PRAGMA journal_mode=WAL",
         `PRAGMA wal_autocheckpoint=${LOG_PAGES}`,
+        `PRAGMA journal_size_limit=${LOG_BYTES_MAX}`,
         "PRAGMA synchronous=NORMAL",
         "PRAGMA foreign_keys=ON",
       ].join("; "),
@@ -113,8 +116,19 @@ class SqliteDatabase implements Database {
   }
 
   close(): void {
+    this.#shrinkLog();
     this.#statements.clear();
     this.#connection.close();
+  }
+
+  /** SQLite leaves the log where statements are not finalized, which spares ends the wait for the disk. A large one is not worth that. */
+  #shrinkLog(): void {
+    try {
+      const { size } = statSync(`${this.#file}-wal`, { throwIfNoEntry: false }) ?? { size: 0 };
+      if (size > LOG_BYTES_MAX) this.#connection.prepare("PRAGMA wal_checkpoint(TRUNCATE)").all();
+    } catch {
+      // The next one does it.
+    }
   }
 
   #finish<T>(work: () => T): T {

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
@@ -162,6 +162,31 @@ describe("transaction", () => {
     }
     if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
     expect(words(database).length).toBeGreaterThan(acknowledged);
+  });
+});
+
+describe("the log", () => {
+  const LOG_BYTES_MAX = 2 * 1024 * 1024;
+  const logBytes = async () => (await stat(`${file}-wal`)).size;
+  const addMuch = (database: Database, name: string) =>
+    database.transaction(() => {
+      for (let i = 0; i < 3000; i++) add(database, `${name}-${i}-${"x".repeat(2000)}`);
+    });
+
+  it("doesn't keep the size that a large transaction gave it", async () => {
+    const database = await open();
+    await addMuch(database, "a");
+    expect(await logBytes()).toBeGreaterThan(LOG_BYTES_MAX);
+    for (const word of ["b", "c", "d"]) await database.transaction(() => add(database, word));
+    expect(await logBytes()).toBeLessThanOrEqual(LOG_BYTES_MAX);
+  });
+
+  it("is small when everybody has closed the database, however much the last one wrote", async () => {
+    const database = await openDatabase(file, [first]);
+    await addMuch(database, "a");
+    database.close();
+    expect(await logBytes().catch(() => 0)).toBe(0);
+    expect(words(await open())).toHaveLength(3000);
   });
 });
 
