@@ -248,7 +248,7 @@ function targetOf(to: Sent, { outputs, web, clock, newId }: BuildEngine): CacheT
     case "registry":
       return registryTarget(outputs.registry, to);
     case "local":
-      return localTarget({ ...to, clock, newId });
+      return localTarget({ ...to, clock });
     case "s3":
       return objectTarget(s3Store(to.place, { client: web, clock }));
     case "gha":

@@ -1,7 +1,13 @@
 import { mkdir, stat } from "node:fs/promises";
 import path from "node:path";
 import { type AbortOptions, EngineError, errorCode, messageOf } from "../base/index.js";
-import { type Descriptor, IMAGE_NAME_ANNOTATION, openLayout, REF_NAME_ANNOTATION } from "../oci/index.js";
+import {
+  type Descriptor,
+  IMAGE_NAME_ANNOTATION,
+  openLayout,
+  REF_NAME_ANNOTATION,
+  withLayoutLock,
+} from "../oci/index.js";
 import { writeTo } from "./destination.js";
 import { indexFile, type LayoutFile, layoutMarker } from "./layout-files.js";
 
@@ -14,12 +20,16 @@ export async function addToLayout(
   image: { readonly blobs: readonly LayoutFile[]; readonly entries: readonly Descriptor[] },
   options: AbortOptions,
 ): Promise<number> {
-  const existing = await entriesOf(directory, options);
-  const kept = existing.filter((old) => !image.entries.some((entry) => isNamedAlike(old, entry)));
+  await entriesOf(directory, options); // what can't be added to is refused before anything is written
   let bytes = 0;
   for (const file of [...image.blobs, layoutMarker()])
     if (!(await isThere(directory, file))) bytes += await write(directory, file, options);
-  return bytes + (await write(directory, indexFile([...kept, ...image.entries]), options));
+  const index = async () => {
+    const existing = await entriesOf(directory, options);
+    const kept = existing.filter((old) => !image.entries.some((entry) => isNamedAlike(old, entry)));
+    return write(directory, indexFile([...kept, ...image.entries]), options);
+  };
+  return bytes + (await withLayoutLock(directory, index, options));
 }
 
 async function entriesOf(directory: string, options: AbortOptions): Promise<readonly Descriptor[]> {

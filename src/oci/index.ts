@@ -5,6 +5,7 @@ export * from "./image-config.js";
 export { IMAGE_NAME_ANNOTATION, REF_NAME_ANNOTATION } from "./indexed-layout.js";
 export { parseDocument } from "./json-document.js";
 export * from "./layout.js";
+export { withLayoutLock } from "./layout-lock.js";
 export * from "./manifest.js";
 export * from "./media-types.js";
 export * from "./platform.js";

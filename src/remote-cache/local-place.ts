@@ -1,7 +1,15 @@
-import { mkdir, open, rename, rm, rmdir } from "node:fs/promises";
+import { rename, rm, rmdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { type AbortOptions, type Clock, type Digest, EngineError, errorCode, messageOf } from "../base/index.js";
-import { type Descriptor, encodeIndex, type Index, MediaType, openLayout, REF_NAME_ANNOTATION } from "../oci/index.js";
+import {
+  type Descriptor,
+  encodeIndex,
+  type Index,
+  MediaType,
+  openLayout,
+  REF_NAME_ANNOTATION,
+  withLayoutLock,
+} from "../oci/index.js";
 import { createContentStore } from "../store/index.js";
 import { cacheManifest, type ManifestForm, openManifest } from "./manifest.js";
 import type { CacheSource, CacheTarget } from "./place.js";
@@ -32,13 +40,14 @@ export interface LocalTargetOptions extends ManifestForm {
   readonly directory: string;
   readonly tag: string;
   readonly clock: Clock;
-  /** A name that no other export has. */
-  readonly newId: () => string;
 }
 
-/** Writes a cache as an image layout (image-spec, image layout), beside what else the layout holds. */
+/**
+ * Writes a cache as an image layout (image-spec, image layout), beside what else the layout holds. Any number may write to one at once: blobs
+ * are only added, and of two caches with the same tag the last one is found.
+ */
 export function localTarget(target: LocalTargetOptions): CacheTarget {
-  const { directory, tag, clock, newId } = target;
+  const { directory, tag, clock } = target;
   const store = createContentStore(directory, clock);
   return {
     title: "exporting cache to client directory",
@@ -50,18 +59,24 @@ export function localTarget(target: LocalTargetOptions): CacheTarget {
       return told(directory, async () => {
         for (const blob of [...blobs, { descriptor, bytes }])
           await store.ensure(blob.descriptor, inMemory(blob.bytes), options);
+        await store.sweep(options);
         await rmdir(path.join(directory, "ingest")).catch(() => {}); // somebody else may be writing there
         const named = { ...descriptor, annotations: { [REF_NAME_ANNOTATION]: tag } };
-        const others = (await entriesOf(directory, options)).filter(
-          ({ annotations }) => annotations?.[REF_NAME_ANNOTATION] !== tag,
-        );
-        const index: Index = { mediaType: MediaType.ociIndex, manifests: [...others, named] };
-        await replace(path.join(directory, "oci-layout"), Buffer.from('{"imageLayoutVersion":"1.0.0"}'), newId());
-        await replace(path.join(directory, "index.json"), encodeIndex(index), newId());
+        await withLayoutLock(directory, () => list(directory, named, options), options);
         return descriptor;
       });
     },
   };
+}
+
+/** Makes NAMED be found, in the place of what had its tag. */
+async function list(directory: string, named: Descriptor, options: AbortOptions): Promise<void> {
+  const tag = named.annotations?.[REF_NAME_ANNOTATION];
+  const known = await entriesOf(directory, options);
+  const others = known.filter(({ annotations }) => annotations?.[REF_NAME_ANNOTATION] !== tag);
+  const index: Index = { mediaType: MediaType.ociIndex, manifests: [...others, named] };
+  await replace(path.join(directory, "oci-layout"), Buffer.from('{"imageLayoutVersion":"1.0.0"}'));
+  await replace(path.join(directory, "index.json"), encodeIndex(index));
 }
 
 async function entriesOf(directory: string, options: AbortOptions): Promise<readonly Descriptor[]> {
@@ -73,21 +88,12 @@ async function entriesOf(directory: string, options: AbortOptions): Promise<read
   }
 }
 
-/** Puts BYTES in the place of FILE: whoever reads it finds the one or the other. */
-async function replace(file: string, bytes: Uint8Array, id: string): Promise<void> {
-  await mkdir(path.dirname(file), { recursive: true });
-  const next = `${file}.${id}`;
-  try {
-    const handle = await open(next, "wx", 0o644);
-    try {
-      await handle.writeFile(bytes);
-    } finally {
-      await handle.close();
-    }
-    await rename(next, file);
-  } finally {
-    await rm(next, { force: true });
-  }
+/** Puts BYTES in the place of FILE: whoever reads it finds the one or the other. What was killed half-way is written again. */
+async function replace(file: string, bytes: Uint8Array): Promise<void> {
+  const next = `${file}.next`;
+  await rm(next, { force: true });
+  await writeFile(next, bytes, { mode: 0o644, flag: "wx" });
+  await rename(next, file);
 }
 
 async function told<T>(directory: string, work: () => Promise<T>): Promise<T> {

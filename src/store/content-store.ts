@@ -130,8 +130,7 @@ class DiskStore implements ContentStore {
     options: IngestOptions,
   ): Promise<Descriptor> {
     await mkdir(this.#blobs, { recursive: true });
-    await mkdir(this.#ingests, { recursive: true });
-    const dir = await mkdtemp(path.join(this.#ingests, "blob-"));
+    const dir = await this.#newIngest();
     try {
       const file = path.join(dir, "data");
       const written = await write(file);
@@ -144,6 +143,15 @@ class DiskStore implements ContentStore {
       throw new EngineError(errorCode(cause), `storing ${expected.digest ?? "a blob"}: ${messageOf(cause)}`, { cause });
     } finally {
       await rm(dir, { recursive: true, force: true });
+    }
+  }
+
+  /** Who shares a directory that is no engine's may take its empty `ingest` away at any moment. */
+  async #newIngest(): Promise<string> {
+    for (;;) {
+      await mkdir(this.#ingests, { recursive: true });
+      const dir = await present(mkdtemp(path.join(this.#ingests, "blob-")));
+      if (dir !== undefined) return dir;
     }
   }
 

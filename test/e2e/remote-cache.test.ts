@@ -5,6 +5,7 @@ import { digestOf } from "../../src/base/index.js";
 import { startRegistry, type TestRegistry } from "../registry/docker-registry.js";
 import { GHA_TOKEN, startGha } from "../remote-cache/gha-server.js";
 import { S3_KEY, S3_SECRET, startS3 } from "../remote-cache/s3-server.js";
+import { createNetworkWorld } from "./network-world.js";
 import { type Ended, imageOf, needs, type RunOptions, World } from "./world.js";
 
 let world: World;
@@ -100,6 +101,86 @@ test("another machine has every step cached, asks for three documents, and pulls
   expect(requests().filter(isBlob).length).toBeLessThanOrEqual(1 + 3);
 });
 
+test("a machine behind a network of its own has every step cached, and fetches the layers that a changed step stands on", async (context) => {
+  needs(context, "docker-registry", "ip", "nft");
+  using network = createNetworkWorld();
+  const { outside, machine, outsideAddress: address } = network;
+  await using registry = await startRegistry("plain", { address, under: outside });
+  const requests = requestsOf(registry);
+  const blobs = () => requests().flatMap((each) => /^GET .*\/blobs\/(sha256:[0-9a-f]{64})$/.exec(each)?.[1] ?? []);
+  world.files({ "registries.toml": `[registry."${registry.name}"]\nhttp = true\n` }, ".");
+  const env = { ASHLAR_REGISTRIES: world.path("registries.toml") };
+  const image = `${registry.name}/team/base:1`;
+  const base = ["--push", "-t", image, world.files({ Dockerfile: "FROM base\n" }, "base")];
+  expect(await on("one", base, { env, under: outside })).toMatchObject({ code: 0 });
+  const cache = `${registry.name}/team/app:cache`;
+  const directory = project((text) => text.replaceAll("FROM base", `FROM ${image}`));
+  const exported = [
+    "--network=none",
+    "--cache-to",
+    `type=registry,ref=${cache},mode=max`,
+    "-o",
+    `type=oci,tar=false,dest=${world.path("layout")}`,
+  ];
+  expect(await on("one", [...exported, directory], { env, under: outside })).toMatchObject({ code: 0 });
+  const { manifest } = imageOf(world.path("layout"));
+  blobs();
+
+  const words = ["--network=none", "--cache-from", cache, directory];
+  const again = await on("two", ["--metadata-file", world.path("metadata"), ...words], { env, under: machine });
+  const stepsAfterBase = (ended: Ended) => {
+    const { cached, ran } = stepsOf(ended);
+    const isStep = (name: string) => !name.startsWith("FROM ");
+    return { cached: cached.filter(isStep), ran: ran.filter(isStep) };
+  };
+  expect(stepsAfterBase(again)).toEqual({ cached: ALL, ran: [] });
+  expect(JSON.parse(world.read("metadata"))["containerimage.config.digest"]).toBe(manifest.config.digest);
+  const [configs, layers] = [blobs(), manifest.layers.map((layer) => layer.digest)];
+  expect(configs).toHaveLength(2); // of the base, and of the cache
+  expect(configs.filter((blob) => layers.includes(blob))).toEqual([]);
+
+  fs.appendFileSync(path.join(directory, "Dockerfile"), "RUN cat /out > /copy\n");
+  const changed = await on("two", ["-o", world.path("out"), ...words], { env, under: machine });
+  expect(stepsAfterBase(changed)).toEqual({ cached: ALL, ran: ["RUN cat /out > /copy"] });
+  expect(world.read("out", "copy")).toBe("app\ndeps\n");
+  // Each of the four once, and what the cache knows of the new step.
+  expect(
+    blobs()
+      .filter((blob) => !configs.includes(blob))
+      .sort(),
+  ).toEqual([...layers].sort());
+});
+
+test("two that write one directory and one name of a registry at once leave a cache that is either's", async (context) => {
+  needs(context, "docker-registry");
+  await using registry = await startRegistry("plain");
+  const places = [`ref=${registry.name}/team/app:cache`, "latest"].map((place) => {
+    const isLocal = place === "latest";
+    return {
+      to: isLocal ? `type=local,dest=${world.path("cache")},mode=max` : `type=registry,${place},mode=max`,
+      from: isLocal ? `type=local,src=${world.path("cache")}` : `type=registry,${place}`,
+    };
+  });
+  const writers = ["first", "second"].map((app) => ({
+    app,
+    directory: world.files({ Dockerfile: DOCKERFILE, "app.txt": `${app}\n` }, app),
+  }));
+  const to = places.flatMap((place) => ["--cache-to", place.to]);
+  const written = await Promise.all(writers.map(({ app, directory }) => on(app, [...to, directory])));
+  for (const ended of written) expect(ended).toMatchObject({ code: 0 });
+  for (const [number, { from }] of places.entries()) {
+    const read = writers.map(async ({ app, directory }) => {
+      const out = `${app}-${number}`;
+      const ended = await on(`machine-${out}`, ["--cache-from", from, "-o", world.path(out), directory]);
+      expect(ended).toMatchObject({ code: 0 });
+      expect(ended.stderr).not.toContain("WARNING");
+      expect(world.read(out, "out")).toBe(`${app}\ndeps\n`);
+      return stepsOf(ended).ran.length;
+    });
+    expect(await Promise.all(read)).toContain(0);
+  }
+});
+
 test("what is found in another cache is found again without it", async (context) => {
   needs(context, "docker-registry");
   const directory = project();
@@ -193,20 +274,6 @@ test("a cache that can't be read is told and does without; one that can't be wri
   expect(failed.code).toBe(1);
   expect(failed.stderr).toContain("ERROR: ");
   expect(await on("one", ["--cache-to", `${to},ignore-error=true`, directory])).toMatchObject({ code: 0 });
-});
-
-test("machines that write one cache at once leave one of theirs", async (context) => {
-  needs(context, "docker-registry");
-  await using registry = await startRegistry("plain");
-  const cache = `${registry.name}/team/app:cache`;
-  const directory = project();
-  const machines = ["one", "two", "three"];
-  const ended = await Promise.all(
-    machines.map((each) => on(each, ["--cache-to", `type=registry,ref=${cache},mode=max`, directory])),
-  );
-  expect(ended.map(({ code }) => code)).toEqual([0, 0, 0]);
-  const again = await on("four", ["--cache-from", cache, "-o", world.path("out"), directory]);
-  expect(stepsOf(again)).toEqual({ cached: ALL, ran: [] });
 });
 
 /** Changes the config of the cache in a directory, as whoever may write there can. */

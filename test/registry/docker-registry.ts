@@ -26,7 +26,7 @@ if (!hasDockerRegistry) process.stderr.write(`skipping tests of a real registry:
 
 /** A running registry of its own, and how to fill it. */
 export interface TestRegistry extends AsyncDisposable {
-  /** `127.0.0.1:PORT`. */
+  /** `127.0.0.1:PORT`, or of another address. */
   readonly name: string;
   /** Certificate authority of a TLS registry, in PEM. */
   readonly ca: string;
@@ -51,7 +51,16 @@ export const REFRESH_TOKEN = "refresh-me";
 /** USER and PASSWORD as a registry's own file of users has them. */
 const HTPASSWD = `${USER}:$2b$04$RDTC2BEn4.nhvStsW2bUQ.FN6gOG5SBuYz24lqke6L5HrCcYZAt76\n`;
 
-export async function startRegistry(kind: "plain" | "tls" | "mutual" | "token" | "basic"): Promise<TestRegistry> {
+/** Where a registry runs that isn't beside its tests: its address, and the words before its program. */
+export interface RegistryPlace {
+  readonly address: string;
+  readonly under: readonly string[];
+}
+
+export async function startRegistry(
+  kind: "plain" | "tls" | "mutual" | "token" | "basic",
+  { address, under }: RegistryPlace = { address: "127.0.0.1", under: [] },
+): Promise<TestRegistry> {
   const dir = await mkdtemp(path.join(tmpdir(), "registry-"));
   const certificate = makeCertificate(dir);
   const tokens = kind === "token" ? await startTokenServer(certificate) : undefined;
@@ -68,14 +77,15 @@ export async function startRegistry(kind: "plain" | "tls" | "mutual" | "token" |
     version: "0.1",
     log: { level: "info" },
     storage: { filesystem: { rootdirectory: path.join(dir, "data") }, delete: { enabled: true } },
-    http: { addr: "127.0.0.1:0", secret: "x", ...tls },
+    http: { addr: `${address}:0`, secret: "x", ...tls },
     compatibility: { schema1: { enabled: true } },
     validation: { manifests: { urls: { allow: ["^https://"] } } },
     ...auth,
   };
   const configFile = path.join(dir, "config.yml");
   await writeFile(configFile, JSON.stringify(config));
-  const child = spawn(BINARY, ["serve", configFile], {
+  const [program = BINARY, ...words] = [...under, BINARY, "serve", configFile];
+  const child = spawn(program, words, {
     stdio: ["ignore", "pipe", "pipe"],
     env: { PATH: process.env.PATH },
   });
@@ -85,12 +95,12 @@ export async function startRegistry(kind: "plain" | "tls" | "mutual" | "token" |
     for (const stream of [child.stdout, child.stderr]) {
       createInterface({ input: stream }).on("line", (line) => {
         log.push(line);
-        const listening = /listening on 127\.0\.0\.1:(\d+)/.exec(line)?.[1];
+        const listening = /listening on [\d.]+:(\d+)/.exec(line)?.[1];
         if (listening !== undefined) resolve(listening);
       });
     }
   });
-  const name = `127.0.0.1:${port}`;
+  const name = `${address}:${port}`;
   const ca = await readFile(certificate.ca, "utf8");
   const client = {
     certificate: await readFile(certificate.certificate, "utf8"),
