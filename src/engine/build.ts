@@ -193,7 +193,8 @@ class Build implements AsyncDisposable {
     this.#images = images;
     const { environment, job } = await solver();
     this.#packEarly(images);
-    const explainer = createExplainer({ engine: this.#engine, request: this.#request, inputs, images });
+    const explained = { engine: this.#engine, request: this.#request, inputs, images, signal: this.#signal };
+    const explainer = createExplainer(explained);
     this.#explainer = explainer;
     const built = await this.#solved(images, { job, environment, inputs }).finally(() =>
       this.#remember(explainer.remember(job)),

@@ -1,9 +1,11 @@
 import { lazy } from "../base/index.js";
+import { isRemembered } from "../cache/index.js";
 import type { FrontendImage } from "../frontend/index.js";
 import type { OpNode } from "../llb/index.js";
 import type { FileResult } from "../ops/index.js";
 import type { Job, OpContext, VertexAccount } from "../solver/index.js";
 import type { BuildEngine } from "./build.js";
+import { buildPlace } from "./build-place.js";
 import type { BuildInputs } from "./inputs.js";
 import type { BuildRequest } from "./request.js";
 
@@ -11,7 +13,7 @@ import type { BuildRequest } from "./request.js";
 export interface Explainer {
   /** A step begins to run; settles when it is told why. Never rejects. */
   missed(account: VertexAccount, context: OpContext): Promise<void>;
-  /** The steps have ended, well or not. Costs nothing where none ran. Never rejects. */
+  /** The steps have ended, well or not. Costs a look-up where none ran and the place is known. Never rejects. */
   remember(job: Job<OpNode, FileResult>): Promise<void>;
 }
 
@@ -21,9 +23,10 @@ export interface Explained {
   readonly request: BuildRequest;
   readonly inputs: BuildInputs;
   readonly images: readonly FrontendImage[];
+  readonly signal: AbortSignal;
 }
 
-/** Everything it takes is loaded when the first step runs: a build in which nothing does, does without. */
+/** Everything it takes is loaded when the first step runs: a rebuild in which nothing does, does without. */
 export function createExplainer(explained: Explained): Explainer {
   let isNeeded = false;
   const telling = lazy(async () => (await import("./explanations.js")).openExplanations(explained));
@@ -43,7 +46,12 @@ export function createExplainer(explained: Explained): Explainer {
       }),
     remember: (job) =>
       quietly(async () => {
-        if (isNeeded) await (await telling()).remember(job.accounts());
+        // The first build at a place is what the next one is compared with, even if all of it was cached.
+        if (isNeeded || !isKnown(explained)) await (await telling()).remember(job.accounts());
       }),
   };
+}
+
+function isKnown({ engine, request, inputs }: Explained): boolean {
+  return isRemembered(engine.database, buildPlace(request, inputs));
 }

@@ -36,12 +36,24 @@ export async function openExplanations(explained: Explained): Promise<Explanatio
     async remember(accounts) {
       const done = new Set<Digest>();
       for (const account of accounts) {
+        // What was cached is told of, too: it may change in the next build.
+        if (!explained.signal.aborted) await describeQuietly(account, history, explained.signal);
         history.add(drafts.draftOf(account));
         if (account.state === "ran" || account.state === "cached") done.add(account.vertex.digest);
       }
       await history.save((id) => done.has(id));
     },
   };
+}
+
+/** Tells the history what the inputs of a step hold when the build has ended; what can't be looked at any more is left out. */
+async function describeQuietly(
+  { vertex, inputs }: VertexAccount,
+  history: BuildHistory,
+  signal: AbortSignal,
+): Promise<void> {
+  const context = { vertex, signal, progress: { emit() {} } };
+  await Promise.allSettled(inputs.map((input) => describe(input, history, context)));
 }
 
 /** Tells the history what an input's content holds, unless it knows. */

@@ -96,7 +96,7 @@ async function causesOf(planned: readonly PlannedVertex[], planning: Planning): 
   const emit = (event: ProgressEvent) => {
     if (event.type === "vertex-missed") causes.set(event.vertex, event.miss.causes);
   };
-  const explanations = await openExplanations({ engine, request, inputs: prepared.inputs, images });
+  const explanations = await openExplanations({ engine, request, inputs: prepared.inputs, images, signal });
   for (const { account } of running)
     await explanations.explain(account, { signal, vertex: account.vertex, progress: { emit } });
   return causes;

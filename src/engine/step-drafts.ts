@@ -7,10 +7,10 @@ import type { Explained } from "./explainer.js";
 
 /** Puts the vertices of a build in the history's words: what the graph says of them, and what the solver found out. */
 export class StepDrafts {
-  readonly #explained: Explained;
+  readonly #explained: Omit<Explained, "signal">;
   readonly #lines: readonly string[];
 
-  constructor(explained: Explained) {
+  constructor(explained: Omit<Explained, "signal">) {
     this.#explained = explained;
     this.#lines = explained.inputs.dockerfile.text.split("\n");
   }
@@ -81,8 +81,11 @@ export class StepDrafts {
       }
       case "local":
         return this.#contextOf(rest, JSON.parse(attrs["local.excludepatterns"] ?? "[]") as string[]);
-      default:
-        return { kind: "address", address: redactCredentials(attrs["git.fullurl"] ?? identifier) };
+      default: {
+        const checksum = attrs["http.checksum"] ?? attrs["git.checksum"];
+        const address = redactCredentials(addressOf(identifier, attrs["git.fullurl"]));
+        return { kind: "address", address, ...(checksum === undefined ? {} : { checksum }) };
+      }
     }
   }
 
@@ -110,6 +113,13 @@ interface OutlinedStep {
 
 /** The name of the local source that is the main context. */
 const MAIN_CONTEXT = "context";
+
+/** What a source was named by: of a repository the whole URL, with the ref and the directory that the identifier has. */
+function addressOf(identifier: string, url: string | undefined): string {
+  if (url === undefined) return identifier;
+  const [, fragment = ""] = /^[^#]*(#.*)$/s.exec(identifier) ?? [];
+  return url.includes("#") ? url : url + fragment;
+}
 
 /** What a vertex has each of its inputs for, the same in a build in which it has others beside. */
 function rolesOf({ op, inputs }: OpNode): readonly string[] {

@@ -250,6 +250,7 @@ export class VertexTask<R extends Result> {
   async plan(): Promise<Plan> {
     const { kept } = await this.cacheMap();
     if (!kept) return { kind: "source" };
+    if (this.#saved) return { kind: "cached", record: this.#saved.record }; // it had to be made for the graph to be known
     try {
       const location = await this.locate();
       if (location && !location.record.isHollow) return { kind: "cached", record: location.record };

@@ -35,6 +35,12 @@ const CAUSES_MAX = 64;
 /** Stages that copy from stages that copy …: deeper ones are told by their nearest cause. */
 const DEPTH_MAX = 200;
 
+/** A step, and one of an earlier build that it is compared with. */
+interface Pair {
+  readonly step: CurrentStep;
+  readonly older: Digest;
+}
+
 /** Finds what makes steps of one build other ones than those of earlier builds. Answers are remembered. */
 export class Differences {
   readonly #parts: Parts;
@@ -51,7 +57,7 @@ export class Differences {
    */
   between(step: CurrentStep, older: Digest, depth = 0): readonly AttributedCause[] {
     const frames: Frame[] = [];
-    let pair: { readonly step: CurrentStep; readonly older: Digest } | undefined = { step, older };
+    let pair: Pair | undefined = { step, older };
     let causes: readonly AttributedCause[] = [];
     while (pair !== undefined) {
       const known = this.#known.get(nameOf(pair.step, pair.older));
@@ -71,6 +77,37 @@ export class Differences {
       this.#known.set(nameOf(frame.step, frame.older), causes);
     }
     return causes;
+  }
+
+  /**
+   * Whether STEP is for certain made of what OLDER was made of, which is known without keys too: nobody asks for that of a step whose result
+   * is not needed.
+   */
+  isSame(step: CurrentStep, older: Digest, depth = 0): boolean {
+    let pair: Pair = { step, older };
+    for (;;) {
+      const answer = this.#isSameUpon(pair, depth);
+      if (typeof answer === "boolean") return answer;
+      pair = answer;
+    }
+  }
+
+  /** The same, or what the two are built on where it depends on that. */
+  #isSameUpon({ step, older }: Pair, depth: number): boolean | Pair {
+    const node = this.#parts.node(older);
+    if (node === undefined) return false;
+    if (isSame(step, older, node)) return true;
+    if (step.isFresh || !isAlike(step.node, node) || depth >= DEPTH_MAX) return false;
+    let base: Pair | undefined;
+    for (const [i, input] of step.node.inputs.entries()) {
+      const [before, below] = [node.inputs[i], step.inputs[i]];
+      if (before === undefined || below === undefined) return false;
+      if (input.byContent) {
+        if (input.content === undefined || input.content !== before.content) return false;
+      } else if (input.role === BASE_ROLE) base = { step: below, older: before.node };
+      else if (!this.isSame(below, before.node, depth + 1)) return false;
+    }
+    return base ?? true;
   }
 
   /** What STEP and OLDER were built on, and what was added or removed between. */
@@ -137,13 +174,14 @@ export class Differences {
     if (!input.byContent || !before.byContent) return this.#upstream(current, before.node, depth);
     const { content } = input;
     if (content === before.content && content !== undefined) return [];
-    // Of what was found in the cache by its definition the content was never asked for.
-    if (content === undefined || before.content === undefined)
-      return current.node.source ? [] : this.#upstream(current, before.node, depth);
     const older = this.#parts.node(before.node);
+    const isKnown = content !== undefined && before.content !== undefined;
     if (older === undefined) return [];
+    // Of what was found in the cache by its definition the content was never asked for.
+    if (!isKnown && current.node.source === undefined) return this.#upstream(current, before.node, depth);
     const sources = current.node.source || older.source ? sourceDifference(older, current.node) : [];
     if (current.node.source?.kind === "context") {
+      if (!isKnown) return [];
       const files = this.#files({ input, current }, before, older);
       return [...sources, ...files].map((cause) => ({ cause }));
     }
@@ -208,6 +246,18 @@ function nameOf(step: CurrentStep, older: Digest): string {
 function isSame(step: CurrentStep, older: Digest, node: StepNode): boolean {
   if (step.isFresh) return false;
   return step.digest === older || sameKey(step.node.key, node.key);
+}
+
+/** Whether two nodes, of which one has no key, say the same, but for what their inputs hold. */
+function isAlike(a: StepNode, b: StepNode): boolean {
+  if ((a.key !== undefined && b.key !== undefined) || a.variables !== b.variables) return false;
+  const shape = ({ op, source, inputs }: StepNode) =>
+    canonicalJson({
+      op: op ?? null,
+      source,
+      inputs: inputs.map(({ role, index, byContent }) => [role, index, byContent]),
+    });
+  return shape(a) === shape(b);
 }
 
 function sameKey(a: CacheKey | undefined, b: CacheKey | undefined): boolean {

@@ -140,19 +140,20 @@ class History implements BuildHistory {
       if (node === undefined) continue;
       const causes = this.#differences.between(step, node);
       // Too little was known of it to tell the difference.
-      if (causes.length === 0 && this.#parts.node(node)?.key !== step.node.key) continue;
+      if (causes.length === 0 && !this.#differences.isSame(step, node)) continue;
       if (nearest === undefined || causes.length < nearest.length) nearest = causes;
     }
     const isNew = past.counterparts(step.id).every((node) => node === undefined);
-    if (nearest === undefined) return [{ cause: isNew ? { kind: "step", change: "added" } : { kind: "result" } }];
-    return nearest.length > 0 ? nearest : [{ cause: this.#loss(step) }];
+    if (isNew) return [{ cause: { kind: "step", change: "added" } }];
+    if (nearest === undefined) return [{ cause: this.#burial(step) ?? { kind: "result" } }];
+    return nearest.length > 0 ? nearest : [{ cause: this.#burial(step) ?? { kind: "record", gone: "missing" } }];
   }
 
-  /** What became of the record of a step of which nothing differs. */
-  #loss({ node: { key } }: CurrentStep): MissCause {
+  /** When and why the record of a step was removed; undefined where nobody knows. */
+  #burial({ node: { key } }: CurrentStep): MissCause | undefined {
     const sql = "SELECT at, reason FROM tombstone WHERE content_key = ?";
     const row = key && this.#options.database.get<{ at: number; reason: RecordLoss }>(sql, key);
-    return row ? { kind: "record", gone: row.reason, at: row.at } : { kind: "record", gone: "missing" };
+    return row && { kind: "record", gone: row.reason, at: row.at };
   }
 
   #past(id: Digest): StagePast | undefined {
@@ -174,23 +175,42 @@ class History implements BuildHistory {
     const stage = this.#stageOf.get(id)?.stage ?? "";
     const past = this.#past(id);
     const parts = [...new Set(this.#builds().flatMap(({ stages }) => stages[stage] ?? []))];
-    const found = new Map<CacheKey, RecordedNode>();
+    const found = new Map<CacheKey, RecordedNode & { readonly reasons: Map<Digest, MissCause> }>();
     for (const [n, node] of (past?.counterparts(id) ?? []).entries()) {
       const build = this.#builds().find(({ stages }) => stages[stage] === parts[n]);
-      if (node === undefined || build === undefined) continue;
-      const key = this.#parts.node(node)?.key;
-      if (key !== undefined && !found.has(key)) found.set(key, { node, at: build.at, stages: build.stages });
+      const key = node && this.#parts.node(node)?.key;
+      if (node === undefined || build === undefined || key === undefined) continue;
+      const known = found.get(key) ?? { node, at: build.at, stages: build.stages, reasons: new Map() };
+      found.set(key, known);
+      // The first of the builds that had it so is the one in which it came about.
+      for (const list of Object.values(build.stages))
+        for (const { node: of, reason } of this.#parts.steps(list)) if (reason) known.reasons.set(of, reason);
     }
     const [newer, older] = [...found.values()];
     return newer && compareRecorded(newer, older, this.#parts);
   }
 
+  /** Why those steps ran again that gave another result, by their ids. */
+  #toldReasons(): ReadonlyMap<Digest, MissCause> {
+    const causes = [...this.#misses.values()].flatMap((miss) => miss.causes);
+    return new Map(
+      causes.flatMap(({ cause, step }) =>
+        cause.kind === "result" && cause.reason && step?.digest
+          ? [[step.digest, withoutTime(cause.reason)] as const]
+          : [],
+      ),
+    );
+  }
+
   async save(hasResult: (id: Digest) => boolean): Promise<void> {
     const { database, place, clock, stages, result } = this.#options;
+    const reasons = this.#toldReasons();
     const lists = stages.flatMap(({ stage, steps }): readonly (readonly [string, Digest])[] => {
       const known = steps.flatMap(({ id, text }): readonly RunStep[] => {
         const step = this.#current.get(id);
-        return step === undefined || !hasResult(id) ? [] : [{ ...alignedOf(text), node: step.digest }];
+        if (step === undefined || !hasResult(id)) return [];
+        const reason = reasons.get(id);
+        return [{ ...alignedOf(text), node: step.digest, ...(reason === undefined ? {} : { reason }) }];
       });
       return known.length === 0 ? [] : [[stage, this.#parts.addSteps(known)]];
     });
@@ -201,6 +221,11 @@ class History implements BuildHistory {
       sweepHistory(database, added);
     });
   }
+}
+
+/** Why it ran, but for the time: the same reason is the same another time. */
+function withoutTime(cause: MissCause): MissCause {
+  return cause.kind === "record" ? { kind: "record", gone: cause.gone } : cause;
 }
 
 function alignedOf(text: string): Aligned {

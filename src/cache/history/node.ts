@@ -43,7 +43,8 @@ export type SourceNote =
   | { readonly kind: "image"; readonly reference: string; readonly digest: string }
   /** A directory of the caller's: the main context where it has no name. */
   | { readonly kind: "context"; readonly name?: string; readonly place: string; readonly excludes: readonly string[] }
-  | { readonly kind: "address"; readonly address: string };
+  /** `checksum`: what must be there, where the Dockerfile says so. */
+  | { readonly kind: "address"; readonly address: string; readonly checksum?: string };
 
 /** A vertex of a build, to be noted. Whoever tells of it tells of its inputs before. */
 export interface StepDraft {

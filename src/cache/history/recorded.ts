@@ -1,4 +1,4 @@
-import type { AttributedCause, Digest } from "../../base/index.js";
+import type { AttributedCause, Digest, MissCause } from "../../base/index.js";
 import { type CurrentStep, Differences } from "./difference.js";
 import type { StepNode } from "./node.js";
 import type { Parts } from "./parts.js";
@@ -25,6 +25,8 @@ export interface RecordedNode {
   readonly node: Digest;
   readonly at: number;
   readonly stages: Readonly<Record<string, Digest>>;
+  /** Why steps ran again that gave another result, by what they were. */
+  readonly reasons: ReadonlyMap<Digest, MissCause>;
 }
 
 /** Puts what a step was in two builds side by side. */
@@ -55,12 +57,18 @@ function causesBetween(newer: RecordedNode, older: RecordedNode, parts: Parts): 
       pasts.map((past) => past.match(id, node)).find((match) => match !== "unknown") ?? "unknown",
     isKept: (node) => pasts.some((past) => past.keeps(node)),
   });
-  const step = asCurrent(newer.node, parts, new Map());
+  const step = asCurrent(newer.node, { parts, reasons: newer.reasons, known: new Map() });
   return step ? differences.between(step, older.node) : [];
 }
 
+interface Recording extends Pick<RecordedNode, "reasons"> {
+  readonly parts: Parts;
+  readonly known: Map<Digest, CurrentStep>;
+}
+
 /** A step of an earlier build as if it were one of this build's; what it is built on is read when it is asked for. */
-function asCurrent(digest: Digest, parts: Parts, known: Map<Digest, CurrentStep>): CurrentStep | undefined {
+function asCurrent(digest: Digest, recording: Recording): CurrentStep | undefined {
+  const { parts, reasons, known } = recording;
   const made = known.get(digest);
   if (made) return made;
   const node = parts.node(digest);
@@ -70,12 +78,12 @@ function asCurrent(digest: Digest, parts: Parts, known: Map<Digest, CurrentStep>
     digest,
     node,
     get inputs() {
-      return node.inputs.flatMap((input) => asCurrent(input.node, parts, known) ?? []);
+      return node.inputs.flatMap((input) => asCurrent(input.node, recording) ?? []);
     },
     isStep: node.text !== undefined && node.source === undefined,
     forced: undefined,
     isFresh: false,
-    reason: () => undefined,
+    reason: () => reasons.get(digest),
   };
   known.set(digest, step);
   return step;

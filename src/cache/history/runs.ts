@@ -1,4 +1,4 @@
-import type { Digest } from "../../base/index.js";
+import type { Digest, MissCause } from "../../base/index.js";
 import type { CacheKey } from "../../solver/index.js";
 import type { Database } from "../../store/index.js";
 import { type Aligned, align } from "./alignment.js";
@@ -23,6 +23,8 @@ export interface PastBuild {
 /** A step of the Dockerfile, in the order of the stage, and what it was. */
 export interface RunStep extends Aligned {
   readonly node: Digest;
+  /** Why it ran again, where it gave another result then. */
+  readonly reason?: MissCause;
 }
 
 /** Builds that are remembered at each place; of a place that has none, so many of other places are looked at. */

@@ -16,9 +16,17 @@ export function sourceDifference(older: StepNode, newer: StepNode): readonly Mis
     const { address } = is;
     if (was.address !== address) return [{ kind: "source", address, from: was.address, to: address }];
     const [from, to] = [identity(older.op), identity(newer.op)];
-    return from === to ? [] : [{ kind: "source", address, from, to }];
+    if (from === to) return [];
+    if (was.checksum !== is.checksum) return [checksumChange(was.checksum, is.checksum)];
+    return [{ kind: "source", address, from, to }];
   }
   return replaced(older, newer);
+}
+
+/** What must be at an address is another: what is there now follows from that. */
+function checksumChange(from: string | undefined, to: string | undefined): MissCause {
+  const ends = { ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) };
+  return { kind: "instruction", part: "--checksum", ...ends };
 }
 
 function contextDifference(
