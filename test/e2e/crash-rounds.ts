@@ -3,8 +3,20 @@ import path from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { expect } from "vitest";
 import { hasDockerRegistry, startRegistry } from "../registry/docker-registry.js";
+import { buildFrom, type CachePlace, startCachePlaces } from "./cache-places.js";
 import { type Moment, problemsOf } from "./store-check.js";
-import { cgroupsNamed, eventually, findProgram, owners, tracesOf, World } from "./world.js";
+import { type Grant, startAs } from "./user.js";
+import {
+  cgroupsNamed,
+  type Ended,
+  eventually,
+  findProgram,
+  owners,
+  type Running,
+  type RunOptions,
+  tracesOf,
+  World,
+} from "./world.js";
 
 /** What befalls a program: it is killed after a while or at a system call, or such a call fails. */
 type Fault =
@@ -70,6 +82,33 @@ function under(fault: Fault): readonly string[] {
 export interface Rounds {
   readonly count: number;
   readonly seed: number;
+  /** An ordinary user to whom this is granted does it all; absent: root does. */
+  readonly grant?: Grant;
+}
+
+/** Whoever does it. */
+class Doer {
+  readonly world: World;
+  readonly #grant: Grant | undefined;
+
+  constructor(world: World, grant: Grant | undefined) {
+    this.world = world;
+    this.#grant = grant;
+  }
+
+  start(words: readonly string[], options: RunOptions = {}): Running {
+    const { world } = this;
+    return this.#grant ? startAs(world, words, { grant: this.#grant, ...options }) : world.start(words, options);
+  }
+
+  ashlar(words: readonly string[]): Promise<Ended> {
+    return this.start(words).ended;
+  }
+
+  async succeed(words: readonly string[]): Promise<void> {
+    const { code, stderr } = await this.ashlar(words);
+    if (code !== 0) throw new Error(`ashlar ${words.join(" ")} ended with ${code}: ${stderr}`);
+  }
 }
 
 const DOCKERFILE = `FROM base AS one
@@ -80,14 +119,18 @@ RUN --mount=type=cache,target=/kept cp /tree/round /kept/round && rm -r /tree/a 
 COPY --from=one /file-* /
 RUN --mount=type=bind,from=one,target=/one cat /one/file-1 /tree/round > /sum
 `;
+/** What no round changes. */
+const LASTING_STEP = "RUN for i in";
 
 /**
  * Does one of many things in a state directory, with a fault; then looks that nothing of it lives on, that the next build gives the right
  * image, that the store is sound, and that a prune leaves nothing that nobody needs.
  */
-export async function crashRounds({ count, seed }: Rounds): Promise<void> {
+export async function crashRounds({ count, seed, grant }: Rounds): Promise<void> {
   await using world = new World();
   await using registry = hasDockerRegistry ? await startRegistry("plain") : undefined;
+  await using caches = await startCachePlaces(world, registry);
+  const doer = new Doer(world, grant);
   const random = chance(seed);
   const repository = registry && `${registry.name}/app`;
   const contextOf = (round: number) =>
@@ -98,21 +141,25 @@ export async function crashRounds({ count, seed }: Rounds): Promise<void> {
       "tree/c": "c",
       "tree/round": `${round}\n`,
     });
-  const archive = world.path("app.tar");
-  await expectSuccess(world, world.buildWords(["-t", "app", "-t", "loaded", contextOf(0)]));
-  await expectSuccess(world, ["save", "-o", archive, "loaded"]);
-  if (repository) await expectSuccess(world, ["tag", "app", repository]);
-  if (repository) await expectSuccess(world, ["push", repository]);
+  const files = { archive: world.path("app.tar"), mount: world.path("kept.tar") };
+  const exports = caches.all.flatMap(({ to }) => ["--cache-to", to]);
+  await doer.succeed(world.buildWords([...exports, "-t", "app", "-t", "loaded", contextOf(0)]));
+  await doer.succeed(["save", "-o", files.archive, "loaded"]);
+  await doer.succeed(["cache", "mounts", "export", "/kept", "-o", files.mount]);
+  if (repository) await doer.succeed(["tag", "app", repository]);
+  if (repository) await doer.succeed(["push", repository]);
   for (let round = 1; round <= count; round++) {
     const context = contextOf(round);
-    const deeds = deedsOf({ world, context, archive, repository });
-    const words = deeds[random(deeds.length)] ?? [];
+    const deeds = deedsOf({ world, context, ...files, repository, caches: caches.all });
+    const deed = deeds[random(deeds.length)] ?? { words: [] };
     const fault = faultOf(random);
     try {
-      await suffer(world, words, fault);
-      await expectSound({ world, context, round });
+      if (deed.before) await doer.succeed(deed.before);
+      await suffer(doer, deed.words, fault);
+      await expectSound({ doer, context, round });
+      if (deed.place) await expectSoundCache(deed.place, { context, round });
     } catch (error) {
-      const what = `ashlar ${words.join(" ")}: ${JSON.stringify(fault)}`;
+      const what = `ashlar ${deed.words.join(" ")}: ${JSON.stringify(fault)}`;
       throw new Error(`round ${round} of seed ${seed}: ${what}: ${(error as Error).message}`, { cause: error });
     }
   }
@@ -122,34 +169,56 @@ interface Deeds {
   readonly world: World;
   readonly context: string;
   readonly archive: string;
+  readonly mount: string;
   readonly repository: string | undefined;
+  readonly caches: readonly CachePlace[];
 }
 
-/** The words of everything that may be done. */
-function deedsOf({ world, context, archive, repository }: Deeds): readonly (readonly string[])[] {
+interface Deed {
+  readonly words: readonly string[];
+  /** What is done before, without a fault. */
+  readonly before?: readonly string[];
+  /** The cache that it writes. */
+  readonly place?: CachePlace;
+}
+
+/** Everything that may be done. */
+function deedsOf({ world, context, archive, mount, repository, caches }: Deeds): readonly Deed[] {
   const build = (...words: readonly string[]) => world.buildWords([...words, context]);
-  return [
+  const exports = caches.map((place): Deed => ({ words: build("--cache-to", place.to, "-t", "app"), place }));
+  const imports = caches.flatMap(({ from }) => ["--cache-from", from]);
+  const others = [
     build("-t", "app"),
+    build(),
     build("--no-cache", "-t", "app"),
     build("-o", `type=oci,dest=${world.path("out.tar")}`),
     build("-o", `type=docker,dest=${world.path("out.tar")}`),
     build("-o", world.path("files")),
-    build("--cache-to", `type=local,dest=${world.path("cache")},mode=max`, "-t", "app"),
     ["load", "-i", archive],
     ["save", "-o", world.path("saved.tar"), "loaded"],
     ["tag", "loaded", "other"],
     ["rmi", "-f", "app"],
     ["prune", "-f"],
     ["prune", "-a", "-f"],
+    ["cache", "mounts", "import", "/kept", "-i", mount],
     ...(repository
-      ? [build("--push", "-t", repository), ["push", repository], ["pull", repository], ["rmi", "-f", repository]]
+      ? [
+          build("--push", "-t", repository),
+          ["push", repository],
+          ["pull", repository],
+          ["rmi", "-f", repository],
+          ["imagetools", "create", "-t", `${repository}:made`, repository],
+        ]
       : []),
   ];
+  const imported: Deed = { words: build(...imports, "-t", "app"), before: ["prune", "-a", "-f"] };
+  return [...others.map((words) => ({ words })), ...exports, imported];
 }
 
 /** Runs `ashlar WORDS` with a fault, until all of it has ended. */
-async function suffer(world: World, words: readonly string[], fault: Fault): Promise<void> {
-  const running = world.start(words, { under: under(fault) });
+async function suffer(doer: Doer, words: readonly string[], fault: Fault): Promise<void> {
+  const { world } = doer;
+  const running = doer.start(words, { under: under(fault) });
   if (fault.kind === "time") {
     await pause(fault.afterMs);
     running.child.kill("SIGKILL");
@@ -177,48 +246,43 @@ const GONE_WITHIN_MS = 3000;
 const LOOKS_EVERY = 4;
 
 interface Round {
-  readonly world: World;
+  readonly doer: Doer;
   readonly context: string;
   readonly round: number;
 }
 
-async function expectSound({ world, context, round }: Round): Promise<void> {
+async function expectSound({ doer, context, round }: Round): Promise<void> {
+  const { world } = doer;
   const dead = owners(world.root);
   const out = world.path("out");
   fs.rmSync(out, { recursive: true, force: true });
-  await expectSuccess(world, world.buildWords(["-o", out, context]));
+  await doer.succeed(world.buildWords(["-o", out, context]));
   expect(filesBelow(out)).toEqual(wantedFiles(round));
-  await expectNoProblems(world, "swept");
+  await expectNoProblems(doer, "swept");
   for (const owner of dead) expect(cgroupsNamed(owner)).toEqual([]);
-  await expectSuccess(world, ["prune", "-f"]);
-  await expectNoProblems(world, "pruned");
+  await doer.succeed(["prune", "-f"]);
+  await expectNoProblems(doer, "pruned");
   // What the engine finds itself is asked less often: it takes a process more.
   if (round % LOOKS_EVERY > 0) return;
-  expect(await world.ashlar(["prune", "--check"])).toMatchObject({ code: 0 });
-  await expectSoundCache(world, { context, round });
-  expect(await world.ashlar(["run", "loaded", "cat", "/tree/c"])).toMatchObject({ code: 0, stdout: "c" });
+  expect(await doer.ashlar(["prune", "--check"])).toMatchObject({ code: 0 });
+  expect(await doer.ashlar(["run", "loaded", "cat", "/tree/c"])).toMatchObject({ code: 0, stdout: "c" });
 }
 
-/** Builds elsewhere from what has been kept for others, as far as it came. */
-async function expectSoundCache(world: World, { context, round }: Pick<Round, "context" | "round">): Promise<void> {
-  const cache = world.path("cache");
-  if (!fs.existsSync(path.join(cache, "index.json"))) return;
-  await using other = new World();
-  const out = other.path("out");
-  await expectSuccess(other, other.buildWords(["--cache-from", `type=local,src=${cache}`, "-o", out, context]));
-  expect(filesBelow(out)).toEqual(wantedFiles(round));
+/** What has been kept for others is what was there before, or what is new. */
+async function expectSoundCache(
+  place: CachePlace,
+  { context, round }: Pick<Round, "context" | "round">,
+): Promise<void> {
+  const look = (out: string) => expect(filesBelow(out)).toEqual(wantedFiles(round));
+  await buildFrom(place, { context, step: LASTING_STEP, look });
 }
 
 /** Engines leave what takes long to remove to the next one: it gets the chance. */
-async function expectNoProblems(world: World, moment: Moment): Promise<void> {
-  for (let tries = 0; tries < 3 && problemsOf(world.root, moment).length > 0; tries++)
-    await expectSuccess(world, moment === "swept" ? ["images"] : ["prune", "-f"]);
-  expect(problemsOf(world.root, moment)).toEqual([]);
-}
-
-async function expectSuccess(world: World, words: readonly string[]): Promise<void> {
-  const { code, stderr } = await world.ashlar(words);
-  if (code !== 0) throw new Error(`ashlar ${words.join(" ")} ended with ${code}: ${stderr}`);
+async function expectNoProblems(doer: Doer, moment: Moment): Promise<void> {
+  const { root } = doer.world;
+  for (let tries = 0; tries < 3 && problemsOf(root, moment).length > 0; tries++)
+    await doer.succeed(moment === "swept" ? ["images"] : ["prune", "-f"]);
+  expect(problemsOf(root, moment)).toEqual([]);
 }
 
 function wantedFiles(round: number): Readonly<Record<string, string>> {

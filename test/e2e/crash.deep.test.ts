@@ -2,6 +2,7 @@ import fs from "node:fs";
 import { setTimeout as pause } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { crashRounds } from "./crash-rounds.js";
+import { needsUser } from "./user.js";
 import { cgroupsNamed, eventually, owners, tracesOf, World } from "./world.js";
 
 /** How often the build is killed, each time a little later. */
@@ -49,6 +50,19 @@ test(
   },
   ROUNDS_MS,
 );
+
+/** Of each, as they take longer. */
+const USER_ROUNDS = { count: 30, seed: ROUNDS.seed };
+
+for (const grant of ["subordinate ids", "no subordinate ids"] as const)
+  test(
+    `so it is for an ordinary user with ${grant}`,
+    async (context) => {
+      needsUser(context, grant);
+      await crashRounds({ ...USER_ROUNDS, grant });
+    },
+    ROUNDS_MS,
+  );
 
 /** Every file of the image with its content. */
 async function filesOf(world: World, context: string): Promise<ReadonlyMap<string, string>> {

@@ -1,5 +1,6 @@
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { bodyOf } from "./s3-server.js";
 
 export const GHA_TOKEN = "runtime-token";
 
@@ -19,9 +20,8 @@ export async function startGha(): Promise<GhaServer> {
   const requests: string[] = [];
   let signature = 1;
   const server = createServer(async (incoming, outgoing) => {
-    const chunks: Uint8Array[] = [];
-    for await (const chunk of incoming) chunks.push(chunk);
-    const body = Buffer.concat(chunks);
+    const body = await bodyOf(incoming);
+    if (body === undefined) return; // whoever sent it is gone
     const url = new URL(incoming.url ?? "", "http://x");
     const method = /^\/base\/twirp\/github\.actions\.results\.api\.v1\.CacheService\/(\w+)$/.exec(url.pathname)?.[1];
     requests.push(method ?? `${incoming.method} ${url.searchParams.get("comp") ?? "blob"}`);

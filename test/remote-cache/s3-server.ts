@@ -32,9 +32,8 @@ export async function startS3({
   const requests: string[] = [];
   const state = { cuts: 0 };
   const server = createServer(async (incoming, outgoing) => {
-    const chunks: Uint8Array[] = [];
-    for await (const chunk of incoming) chunks.push(chunk);
-    const body = Buffer.concat(chunks);
+    const body = await bodyOf(incoming);
+    if (body === undefined) return; // whoever sent it is gone
     const url = new URL(incoming.url ?? "", "http://x");
     const key = decodeURIComponent(url.pathname).slice(`/${bucket}/`.length);
     requests.push(`${incoming.method} ${key}${url.search}`);
@@ -105,6 +104,17 @@ export async function startS3({
       await new Promise((resolve) => server.close(resolve));
     },
   });
+}
+
+/** All that a request sends; undefined where it was cut off. */
+export async function bodyOf(incoming: IncomingMessage): Promise<Buffer | undefined> {
+  const chunks: Uint8Array[] = [];
+  try {
+    for await (const chunk of incoming) chunks.push(chunk);
+  } catch {
+    return undefined;
+  }
+  return Buffer.concat(chunks);
 }
 
 function answer(outgoing: ServerResponse, status: number, text: string): void {
