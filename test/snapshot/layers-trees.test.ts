@@ -25,8 +25,8 @@ function quote(text: string): string {
   const bytes = [...text].map((byte) => `\\${byte.charCodeAt(0).toString(8).padStart(3, "0")}`);
   return `"$(printf '${bytes.join("")}')"`;
 }
-/** Writing to a pipe would wait for a reader. */
-const writable = (at: string) => `test -f ${at} -o ! -e ${at}`;
+/** Writing to a pipe would wait for a reader, and through a link would reach whatever the machine has there. */
+const writable = (at: string) => `test ! -L ${at} && test -f ${at} -o ! -e ${at}`;
 const some = (at: string) => `{ test -e ${at} -o -L ${at} || echo some > ${at}; }`;
 /** Seconds since the epoch: in 1901, around it, in 2106, at the end of what ext4 has. */
 const second = fc.oneof(
