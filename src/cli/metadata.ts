@@ -14,6 +14,7 @@ export function metadataOf(result: BuildResult, told: readonly ToldWarning[], mi
     ...(told.length === 0
       ? {}
       : { "buildx.build.warnings": told.map((each) => vertexWarning(each.vertex, each.warning)) }),
+    ...cacheManifest(result),
     ...(result.imageId === undefined ? {} : { "containerimage.config.digest": result.imageId }),
     ...(result.descriptor === undefined ? {} : { "containerimage.descriptor": result.descriptor }),
     ...(result.digest === undefined ? {} : { "containerimage.digest": result.digest }),
@@ -23,6 +24,12 @@ export function metadataOf(result: BuildResult, told: readonly ToldWarning[], mi
     "ashlar.cache.misses": misses,
     "ashlar.diagnostics": result.warnings.map(warningJson),
   };
+}
+
+/** What BuildKit says of a cache that was written: of several the last one, and as text, which buildx leaves it. */
+function cacheManifest({ caches }: BuildResult): Metadata {
+  const last = caches.at(-1);
+  return last === undefined ? {} : { "cache.manifest": JSON.stringify(last) };
 }
 
 /** The same of a build that failed with ERROR after it had told WARNINGS and MISSES. */

@@ -212,7 +212,7 @@ class Build implements AsyncDisposable {
     job: RequestSolver["job"],
     built: readonly BuiltImage[],
     form: Pick<Parameters<typeof writeOutputs>[2], "sourceDateEpoch" | "multiPlatform">,
-  ): ReturnType<typeof writeOutputs> {
+  ): Promise<Awaited<ReturnType<typeof writeOutputs>> & Pick<BuildResult, "caches">> {
     const images = (await this.#transfer?.inlined(job, built)) ?? built;
     const writing = {
       ...form,
@@ -224,8 +224,8 @@ class Build implements AsyncDisposable {
     };
     const work = [writeOutputs(this.#engine.outputs, images, writing), this.#transfer?.finish(job, images)] as const;
     await Promise.allSettled(work);
-    const [written] = await Promise.all(work);
-    return written;
+    const [written, caches = []] = await Promise.all(work);
+    return { ...written, caches: caches.map(({ mediaType, digest, size }) => ({ mediaType, digest, size })) };
   }
 
   /** The build does not end before its history is written; nothing else waits for that. */

@@ -77,7 +77,7 @@ export interface Writing {
   readonly signingKey: SigningKey | undefined;
 }
 
-type Written = Omit<BuildResult, "steps" | "misses" | "warnings">;
+type Written = Omit<BuildResult, "steps" | "misses" | "warnings" | "caches">;
 
 /** Refuses outputs, attestations and tags that won't do, before anything is built. Throws `invalid` or `unsupported`. */
 export function checkOutputs(request: BuildRequest): void {

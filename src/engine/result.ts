@@ -18,6 +18,8 @@ export interface BuildResult {
   /** Why steps ran although an earlier build had them. */
   readonly misses: readonly StepMiss[];
   readonly warnings: readonly BuildWarning[];
+  /** The manifests of the caches that were written for other machines, in the request's order; absent of places that have none. */
+  readonly caches: readonly { readonly mediaType: string; readonly digest: string; readonly size: number }[];
   /** What each output wrote, in the request's order. */
   readonly outputs: readonly {
     readonly type: string;
@@ -57,8 +59,7 @@ export interface BuildPlan {
 export type PlannedStep = {
   readonly name: string;
   readonly vertex: string;
-} & /** `cache`: the one of another machine that has it, where this machine has not. */
-(
+} /** `cache`: the one of another machine that has it, where this machine has not. */ & (
   | { readonly state: "cached"; readonly cache?: string; readonly causes?: undefined }
   /** `causes`: why, where an earlier build had the step; they are as of a `Miss`. */
   | { readonly state: "run"; readonly causes?: Miss["causes"] }

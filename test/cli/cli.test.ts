@@ -91,6 +91,16 @@ describe("ashlar build", () => {
     });
   });
 
+  it("has the manifest of the last cache that was written in the metadata, as BuildKit says it", async () => {
+    const named = (digest: string) => ({ mediaType: "application/vnd.oci.image.manifest.v1+json", digest, size: 7 });
+    const build = async () => ({ ...EMPTY, caches: [named("sha256:1"), named("sha256:2")] });
+    const { code } = await finished(["build", "--metadata-file", file("cache.json"), directory], { engine: { build } });
+    expect(code).toBe(0);
+    expect(JSON.parse(fs.readFileSync(file("cache.json"), "utf8"))["cache.manifest"]).toBe(
+      '{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"sha256:2","size":7}',
+    );
+  });
+
   it("has buildx's own warnings in the metadata where the environment asks for them", async () => {
     const build = async ({ onProgress }: BuildRequest) => {
       onProgress?.({ type: "warning", vertex: undefined, warning: { rule: "R", message: "m" } });

@@ -43,7 +43,7 @@ export interface World {
 }
 
 /** A result with nothing in it. */
-export const EMPTY: BuildResult = { names: [], steps: [], misses: [], warnings: [], outputs: [] };
+export const EMPTY: BuildResult = { names: [], steps: [], misses: [], warnings: [], caches: [], outputs: [] };
 
 /** Runs the command line tool in a made-up world, and keeps all that came of it. */
 export async function ashlar(args: readonly string[], world: World = {}) {

@@ -99,7 +99,10 @@ test("a cache of the image's layers alone is no place of what a changed step nee
   const place = world.path("cache");
   {
     await using one = await machine("one");
-    await one.build(request({ cacheTo: [{ type: "local", attrs: { dest: place } }] }));
+    const { caches } = await one.build(request({ cacheTo: [{ type: "local", attrs: { dest: place } }] }));
+    const { manifests } = JSON.parse(fs.readFileSync(path.join(place, "index.json"), "utf8"));
+    expect(manifests).toMatchObject(caches);
+    expect(caches).toHaveLength(1);
   }
   await using two = await machine("two");
   const cacheFrom: BuildRequest["cacheFrom"] = [{ type: "local", attrs: { src: place } }];
