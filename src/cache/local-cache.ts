@@ -1,6 +1,14 @@
 import { type AbortOptions, type Clock, canonicalJson, type Digest } from "../base/index.js";
 import type { LayerStore, Tree } from "../snapshot/index.js";
-import type { CacheKey, CacheManager, CacheRecord, ContentPart, ExplainedKey, NewRecord } from "../solver/index.js";
+import type {
+  CacheKey,
+  CacheManager,
+  CacheRecord,
+  ContentPart,
+  ExplainedKey,
+  FindOptions,
+  NewRecord,
+} from "../solver/index.js";
 import type { Database } from "../store/index.js";
 import { buryRecords } from "./tombstones.js";
 
@@ -32,7 +40,7 @@ export function createLocalCache<R extends TreeResult>(options: LocalCacheOption
 type RecordRow = {
   readonly id: string;
   readonly content_key: CacheKey;
-  readonly results: string;
+  readonly outputs: number;
 };
 
 class LocalCache<R extends TreeResult> implements CacheManager<R> {
@@ -45,27 +53,30 @@ class LocalCache<R extends TreeResult> implements CacheManager<R> {
     this.#database = options.database;
   }
 
-  async find(key: CacheKey, options: AbortOptions): Promise<CacheRecord | undefined> {
+  async find(key: CacheKey, { outputs, ...options }: FindOptions): Promise<CacheRecord | undefined> {
     const row = this.#newest(key);
     if (!row) return undefined;
     const known = this.#leased.get(row.id);
     if (known) return known;
     // The lease and the look-up are one transaction: a prune in between would leave a lease on nothing.
     return this.#database.transaction(() => {
-      const still = this.#newest(key);
-      return still && this.#lease(still);
+      for (;;) {
+        const still = this.#newest(key);
+        if (!still || outputs === undefined || still.outputs === outputs) return still && this.#lease(still);
+        this.#bury(still);
+      }
     }, options);
   }
 
   #newest(key: CacheKey): RecordRow | undefined {
     return this.#database.get<RecordRow>(
-      `SELECT record.id, record.content_key, record.results FROM key_record JOIN record ON record.id = key_record.record
+      `SELECT record.id, record.content_key, json_array_length(record.results) AS outputs FROM key_record JOIN record ON record.id = key_record.record
        WHERE key_record.key = ? ORDER BY key_record.seq DESC LIMIT 1`,
       key,
     );
   }
 
-  #lease(row: RecordRow): CacheRecord {
+  #lease(row: Pick<RecordRow, "id" | "content_key">): CacheRecord {
     const { owner, build, clock } = this.#options;
     this.#database.run(
       "INSERT OR IGNORE INTO lease (owner, build, kind, target) VALUES (?, ?, 'record', ?)",
@@ -104,7 +115,7 @@ class LocalCache<R extends TreeResult> implements CacheManager<R> {
       for (const layer of new Set(trees.flat()))
         this.#database.run("INSERT INTO record_layer (record, layer) VALUES (?, ?)", id, layer);
       for (const key of keys) this.#name(key, id);
-      return this.#lease({ id, content_key: contentKey, results: "" });
+      return this.#lease({ id, content_key: contentKey });
     }, options);
     await this.#options.onSaved?.();
     return saved;
@@ -131,7 +142,11 @@ class LocalCache<R extends TreeResult> implements CacheManager<R> {
 
   async discard(record: CacheRecord, options: AbortOptions): Promise<void> {
     this.#leased.delete(record.id);
+    await this.#database.transaction(() => this.#bury(record), options);
+  }
+
+  #bury({ id }: { readonly id: string }): void {
     const burial = { at: this.#options.clock.now(), reason: "damaged" } as const;
-    await this.#database.transaction(() => buryRecords(this.#database, "id = ?", [record.id], burial), options);
+    buryRecords(this.#database, "id = ?", [id], burial);
   }
 }

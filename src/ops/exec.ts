@@ -78,7 +78,14 @@ function cacheMapOf({ op, inputs: edges, platform }: ExecNode, environment: OpEn
     mounts: op.mounts.map((mount) => identityOf(mount, byContent(mount.input))),
   };
   const preimage = { exec: identity, platform };
-  return { definition: digestOf(canonicalJson(preimage)), preimage, inputs, kept: true };
+  return { definition: digestOf(canonicalJson(preimage)), preimage, inputs, outputs: outputsOf(op), kept: true };
+}
+
+/** As many results as there are roots and mounts to write that are outputs. */
+function outputsOf({ mounts }: ExecOp): number {
+  const root = mounts.find(({ dest }) => dest === "/");
+  const kept = mounts.filter(({ type, output, readonly }) => type === "bind" && output >= 0 && !readonly);
+  return new Set([root, ...kept].flatMap((mount) => (mount && mount.output >= 0 ? [mount.output] : []))).size;
 }
 
 function countsByContent(mount: ExecMount): boolean {

@@ -45,7 +45,8 @@ function cacheMapOf(
     action: identityOf(entry.action, byContent(entry.secondaryInput)),
   }));
   const preimage = { file: actions, platform };
-  return { definition: digestOf(canonicalJson(preimage)), preimage, inputs, kept: true };
+  const outputs = Math.max(...op.actions.map(({ output }) => output)) + 1;
+  return { definition: digestOf(canonicalJson(preimage)), preimage, inputs, outputs, kept: true };
 }
 
 /** What of an action counts: where a copy reads from lies in the content, but for the last name, which may become the file's. */

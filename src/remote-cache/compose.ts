@@ -1,5 +1,6 @@
 import type { StoredRecord } from "../cache/index.js";
 import type { LayerId, Tree } from "../snapshot/index.js";
+import { explainedKey } from "../solver/index.js";
 import type { CacheDocument, CacheLayer } from "./document.js";
 import { CHAINS_MAX, CONTENTS_MAX, KEYS_MAX, OUTPUTS_MAX, RECORDS_MAX, type RecordEntry } from "./document-schema.js";
 
@@ -32,11 +33,16 @@ export function composeRecords(
 ): Omit<CacheDocument, "layers"> {
   const chains = new Chains(numberOf);
   const sorted = [...records].sort((a, b) => compare(orderOf(a), orderOf(b)));
-  const entries = sorted.slice(0, RECORDS_MAX).map((record) => entryOf(record, chains));
+  const entries = sorted.slice(0, RECORDS_MAX).flatMap((record) => entryOf(record, chains) ?? []);
   return { chains: chains.listed, records: entries };
 }
 
-function entryOf({ keys, contentKey, results, contents, description }: StoredRecord, chains: Chains): RecordEntry {
+/** Undefined for a record without its own key, which nobody would believe. */
+function entryOf(record: StoredRecord, chains: Chains): RecordEntry | undefined {
+  const { contentKey, results, contents, description } = record;
+  const own = record.keys.findIndex((preimage) => explainedKey(preimage).key === contentKey);
+  if (own < 0) return undefined;
+  const keys = own < KEYS_MAX ? record.keys : [...record.keys.slice(own), ...record.keys];
   const numbers = results.slice(0, OUTPUTS_MAX).flatMap((tree) => chains.number(tree) ?? []);
   return {
     keys: keys.slice(0, KEYS_MAX),

@@ -53,6 +53,8 @@ const INPUTS_MAX = 4096;
 /** Characters of a selector, and of a step's name. */
 const SELECTOR_MAX = 256 * 1024;
 const NAME_MAX = 64 * 1024;
+/** The end of the year 9999, after which times are written otherwise, in milliseconds since the epoch. */
+const TIME_MS_MAX = 253_402_300_799_999;
 
 const number = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const chainNumber = v.pipe(v.number(), v.safeInteger(), v.minValue(-1));
@@ -91,7 +93,7 @@ const records = v.pipe(v.array(record), v.maxLength(RECORDS_MAX));
 
 const layer = v.object({
   diffId: digest,
-  createdAt: number,
+  createdAt: v.pipe(number, v.maxValue(TIME_MS_MAX)),
   descriptor: v.object({
     mediaType: v.pipe(
       v.string(),

@@ -7,6 +7,7 @@ import {
   type CacheRecord,
   type ExplainedKey,
   explainedKey,
+  type FindOptions,
 } from "../solver/index.js";
 import type { CacheLayer, FoundRecord } from "./document.js";
 import type { CacheSource, OpenedCache } from "./place.js";
@@ -67,7 +68,7 @@ class OpenedCaches<R extends TreeResult> implements RemoteCache<R> {
     this.#local = options.local;
   }
 
-  async find(key: CacheKey, options: AbortOptions): Promise<CacheRecord | undefined> {
+  async find(key: CacheKey, options: FindOptions): Promise<CacheRecord | undefined> {
     let known: FoundRecord | undefined;
     for (const place of await this.#places(options)) {
       const found = await this.#lookUp(place, key, options);
@@ -93,10 +94,11 @@ class OpenedCaches<R extends TreeResult> implements RemoteCache<R> {
   }
 
   /** What PLACE has of KEY. A cache that is broken is left alone from then on. */
-  async #lookUp(place: Place, key: CacheKey, options: AbortOptions): Promise<FoundRecord | undefined> {
+  async #lookUp(place: Place, key: CacheKey, options: FindOptions): Promise<FoundRecord | undefined> {
     const { source, opened } = place;
     try {
       const found = await opened.index.find(key, options);
+      if (found) checkRecord(found, options);
       const missing = found?.results && opened.has && (await this.#missing(found.results.flat(), opened, options));
       return missing ? undefined : found;
     } catch (error) {
@@ -122,7 +124,7 @@ class OpenedCaches<R extends TreeResult> implements RemoteCache<R> {
   }
 
   /** The record FOUND in the local cache, once however many of its keys are asked for. */
-  #keep(found: FoundRecord, place: Place, options: AbortOptions): Promise<CacheRecord | undefined> {
+  #keep(found: FoundRecord, place: Place, options: FindOptions): Promise<CacheRecord | undefined> {
     const keys = found.keys.map(explainedKey);
     const kept = keys.map(({ key }) => this.#kept.get(key)).find((each) => each !== undefined);
     const record = kept ?? this.#import({ ...found, keys }, place, options);
@@ -133,7 +135,7 @@ class OpenedCaches<R extends TreeResult> implements RemoteCache<R> {
   async #import(
     found: Omit<FoundRecord, "keys"> & { readonly keys: readonly ExplainedKey[] },
     { opened: { origin } }: Place,
-    options: AbortOptions,
+    options: FindOptions,
   ): Promise<CacheRecord | undefined> {
     const { layers, build, open } = this.#options;
     const local = await this.#localOf(found.keys, options);
@@ -154,7 +156,7 @@ class OpenedCaches<R extends TreeResult> implements RemoteCache<R> {
   }
 
   /** A record of this machine that has one of KEYS; it gets the others. */
-  async #localOf(keys: readonly ExplainedKey[], options: AbortOptions): Promise<CacheRecord | undefined> {
+  async #localOf(keys: readonly ExplainedKey[], options: FindOptions): Promise<CacheRecord | undefined> {
     for (const { key } of keys) {
       const record = await this.#local.find(key, options);
       if (!record) continue;
@@ -203,4 +205,15 @@ class OpenedCaches<R extends TreeResult> implements RemoteCache<R> {
   async discard(record: CacheRecord, options: AbortOptions): Promise<void> {
     if (!this.#known.delete(record.id)) await this.#local.discard(record, options);
   }
+}
+
+/** Throws `invalid` for a record that can't be of the step that is looked for. Its results are believed, as far as they fit together. */
+function checkRecord({ keys, contentKey, results, contents }: FoundRecord, { outputs }: FindOptions): void {
+  if (!keys.some((preimage) => explainedKey(preimage).key === contentKey))
+    throw new EngineError("invalid", "a record is not named by its own key");
+  if (outputs === undefined) return;
+  if (results !== undefined && results.length !== outputs)
+    throw new EngineError("invalid", `a record has ${results.length} results, the step ${outputs}`);
+  if (contents.some(([index]) => index >= outputs))
+    throw new EngineError("invalid", `a record tells of results that a step with ${outputs} hasn't got`);
 }

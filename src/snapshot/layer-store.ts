@@ -258,7 +258,8 @@ class Layers implements LayerStore {
   #addOrigin(row: LayerRow, { descriptor, origin }: Pick<ImageLayer, "descriptor" | "origin">): void {
     const known = originsOf(row);
     const blob = row.blob === null ? undefined : (JSON.parse(row.blob) as Descriptor);
-    if (blob?.digest !== descriptor.digest || known.includes(origin) || known.length >= ORIGINS_MAX) return;
+    const isSame = blob?.digest === descriptor.digest && blob.size === descriptor.size;
+    if (!isSame || known.includes(origin) || known.length >= ORIGINS_MAX) return;
     this.#database.run("UPDATE layer SET origin = ? WHERE id = ?", JSON.stringify([...known, origin]), row.id);
   }
 

@@ -41,7 +41,7 @@ export interface CacheRecord {
  */
 export interface CacheManager<R> {
   /** The newest record of KEY that is whole; leased. */
-  find(key: CacheKey, options: AbortOptions): Promise<CacheRecord | undefined>;
+  find(key: CacheKey, options: FindOptions): Promise<CacheRecord | undefined>;
   /** The record's results; the caller disposes of them. Throws `not-found` or `data-loss` where they are gone. */
   load(record: CacheRecord, options: AbortOptions): Promise<readonly R[]>;
   /** Keeps results under all KEYS, as the newest; leased. The results stay the caller's. */
@@ -53,6 +53,11 @@ export interface CacheManager<R> {
   noteContent(record: CacheRecord, part: ContentPart, digest: Digest, options: AbortOptions): Promise<void>;
   /** Forgets a record that could not be loaded. */
   discard(record: CacheRecord, options: AbortOptions): Promise<void>;
+}
+
+export interface FindOptions extends AbortOptions {
+  /** How many results the op has: a record of any other number is damaged, and not to be found. Absent: nobody can tell. */
+  readonly outputs?: number | undefined;
 }
 
 export interface ContentPart {

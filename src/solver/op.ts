@@ -35,6 +35,8 @@ export interface CacheMap<R extends Result> {
   /** The op by content, where that differs: an image by its layers instead of its manifest. */
   readonly content?: Digest;
   readonly inputs: readonly InputKey<R>[];
+  /** How many results the op has. Default: 1. */
+  readonly outputs?: number;
   /** False for an op so cheap that its result is never looked up nor kept (a source); such an op reports its own progress. */
   readonly kept: boolean;
 }

@@ -8,6 +8,7 @@ import {
   type ContentPart,
   type ExplainedKey,
   explainedKey,
+  type FindOptions,
   type InputPart,
 } from "./cache-manager.js";
 import type { CacheMap, InputKey, Op, OpContext, Result } from "./op.js";
@@ -306,11 +307,18 @@ export class VertexTask<R extends Result> {
   }
 
   async #search(key: CacheKey): Promise<Location<R> | undefined> {
+    const options = await this.#finding();
     for (const cache of this.#scope.caches) {
-      const record = await cache.find(key, this.#context);
+      const record = await cache.find(key, options);
       if (record) return { cache, record };
     }
     return undefined;
+  }
+
+  /** What is said to a cache of what is looked for. */
+  async #finding(): Promise<FindOptions> {
+    const { outputs = 1 } = await this.cacheMap();
+    return { signal: this.#context.signal, outputs };
   }
 
   /** The results; owned by the build. */
@@ -385,7 +393,7 @@ export class VertexTask<R extends Result> {
   /** What another process has made of the same inputs since this one looked. */
   async #foundSince(key: CacheKey): Promise<readonly R[] | undefined> {
     const [cache] = this.#scope.caches;
-    const record = await cache.find(key, this.#context);
+    const record = await cache.find(key, await this.#finding());
     const results = record && (await this.#load({ cache, record }));
     if (results) this.#saved = { cache, record };
     return results;

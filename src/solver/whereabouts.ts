@@ -1,6 +1,13 @@
 import { type AbortOptions, EngineError } from "../base/index.js";
 import { WHOLE } from "./account.js";
-import { type CacheKey, type CacheManager, type CacheRecord, explainedKey, type InputPart } from "./cache-manager.js";
+import {
+  type CacheKey,
+  type CacheManager,
+  type CacheRecord,
+  explainedKey,
+  type FindOptions,
+  type InputPart,
+} from "./cache-manager.js";
 import type { OpContext, Result } from "./op.js";
 import type { Location, VertexTask } from "./vertex-task.js";
 
@@ -30,7 +37,7 @@ export async function locateAll<R extends Result>(
 
 interface Asking<R extends Result> {
   readonly caches: readonly CacheManager<R>[];
-  readonly options: AbortOptions;
+  readonly options: FindOptions;
 }
 
 async function locate<R extends Result>(
@@ -45,10 +52,11 @@ async function locate<R extends Result>(
   if (!map.kept) return map.definition && map.inputs.length === 0 ? { key: (await task.contentKey()).key } : {};
   if (await task.reruns()) return {};
   const definition = await task.definitionKey();
-  const byDefinition = definition && (await find(definition.key, asking));
+  const asked = { ...asking, options: { ...asking.options, outputs: map.outputs ?? 1 } };
+  const byDefinition = definition && (await find(definition.key, asked));
   if (byDefinition) return { location: byDefinition, key: byDefinition.record.contentKey };
   const key = await keyByContent(task, known, asking.options);
-  return { location: key && (await find(key, asking)), key };
+  return { location: key && (await find(key, asked)), key };
 }
 
 async function find<R extends Result>(key: CacheKey, { caches, options }: Asking<R>): Promise<Location<R> | undefined> {
