@@ -51,8 +51,8 @@ export type MissCause =
   | { readonly kind: "record"; readonly gone: RecordLoss; readonly at?: number }
   /** The step ran again, for REASON, and gave something else although it was made from the same. */
   | { readonly kind: "result"; readonly reason?: MissCause }
-  /** The step was not there before, or is not there any more. */
-  | { readonly kind: "step"; readonly change: "added" | "removed" };
+  /** The step was not there before, is not there any more, or stood elsewhere in its stage. */
+  | { readonly kind: "step"; readonly change: "added" | "removed" | "moved" };
 
 /** How a file differs. Modes are octal. */
 export type FileDifference =

@@ -53,9 +53,16 @@ function numbered(words: string, numbers: ReadonlySet<number>): readonly string[
 }
 
 /** Whether a cause says nothing without the step that it is of. */
-function isOfStep({ kind }: MissCause): boolean {
-  return kind === "step" || kind === "result" || kind === "record" || kind === "instruction";
+function isOfStep(cause: MissCause): boolean {
+  if (cause.kind === "instruction") return !SHARED_PARTS.has(cause.part);
+  return cause.kind === "step" || cause.kind === "result" || cause.kind === "record";
 }
+
+/** What instructions and options say of all the steps that come after them. */
+const SHARED_PARTS: ReadonlySet<string> = new Set([
+  ...["SHELL", "USER", "WORKDIR", "order of variables", "SOURCE_DATE_EPOCH", "--platform"],
+  ...["--network", "--add-host", "--shm-size", "--ulimit", "--cgroup-parent", "hostname", "exit codes"],
+]);
 
 function withOmitted(parts: readonly string[], omitted: number): string {
   return [...parts, ...(omitted > 0 ? [`${omitted} more`] : [])].join("; ");
@@ -63,7 +70,7 @@ function withOmitted(parts: readonly string[], omitted: number): string {
 
 function attributedText({ cause, step }: AttributedCause): string {
   if (step === undefined) return causeText(cause);
-  if (cause.kind === "step") return cause.change === "added" ? `${step.name} is new` : `${step.name} was removed`;
+  if (cause.kind === "step") return `${step.name} ${STEP_TEXTS[cause.change]}`;
   if (cause.kind === "result") return `${step.name} gave another result${reasonText(cause.reason)}`;
   return `${step.name}: ${causeText(cause)}`;
 }
@@ -91,11 +98,18 @@ function causeText(cause: MissCause): string {
     case "result":
       return `what it is made from gave another result${reasonText(cause.reason)}`;
     case "step":
-      return cause.change === "added" ? "no earlier build had this step" : "the step was removed";
+      return OWN_STEP_TEXTS[cause.change];
     default:
       return unreachable(cause);
   }
 }
+
+const STEP_TEXTS = { added: "is new", removed: "was removed", moved: "was moved" } as const;
+const OWN_STEP_TEXTS = {
+  added: "no earlier build had this step",
+  removed: "the step was removed",
+  moved: "no earlier build had this step at this place",
+} as const;
 
 const RECORD_TEXTS: Readonly<Record<Extract<MissCause, { kind: "record" }>["gone"], string>> = {
   pruned: "its result was pruned",

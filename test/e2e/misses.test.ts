@@ -20,12 +20,12 @@ COPY tools /tools
 RUN cat /tools/* > /made
 FROM base AS app
 ARG VERSION=1
-ENV MODE=fast
+ENV MODE=fast PLACE=here
 WORKDIR /app
 ${Array.from({ length: FILES }, (_, n) => `COPY f${n}.txt /app/`).join("\n")}
 COPY src /app/src
 COPY --from=extra x.txt /app/
-COPY --from=tools /made /app/
+COPY --from=tools /made .
 COPY --chmod=644 flag.txt /flag
 COPY <<DOC /doc
 one
@@ -213,6 +213,22 @@ const EDITS: Readonly<Record<string, Edit>> = {
   "a line removed": {
     edit: () => dockerfile("COPY f12.txt /app/\n", ""),
     causes: [{ kind: "step", change: "removed" }],
+  },
+  "two lines swapped": {
+    edit: () => dockerfile("COPY f3.txt /app/\nCOPY f4.txt /app/", "COPY f4.txt /app/\nCOPY f3.txt /app/"),
+    causes: [{ kind: "step", change: "moved" }],
+  },
+  "the order of variables": {
+    edit: () => dockerfile("ARG VERSION=1\nENV MODE=fast PLACE=here", "ENV PLACE=here MODE=fast\nARG VERSION=1"),
+    causes: [{ kind: "instruction", part: "order of variables" }],
+  },
+  "a directory that paths start at": {
+    edit: () => dockerfile("WORKDIR /app\n", "WORKDIR /apps\n"),
+    causes: [{ kind: "instruction", part: "WORKDIR", from: "/app", to: "/apps" }],
+  },
+  "a bound of every process": {
+    request: () => ({ ulimits: [{ name: "nofile", soft: 100, hard: 200 }] }),
+    causes: [{ kind: "instruction", part: "--ulimit", to: "nofile=100:200" }],
   },
   "a stage without the cache": {
     request: () => ({ noCache: ["tools"] }),

@@ -38,6 +38,18 @@ test("a cause is told once, below the first step that it concerns", () => {
   ]);
 });
 
+test("an option of the build is told once, a part of the step's own text by each step", () => {
+  const lines = (part: string): readonly string[] => {
+    let text = "";
+    const renderer = createPlainRenderer({ write: (piece) => (text += piece) }, { clock });
+    const cause = { cause: { kind: "instruction", part, from: "a", to: "b" } } as const;
+    for (const event of [...ran(make, cause), ...ran(check, cause)]) renderer.emit(event);
+    return text.split("\n").filter((line) => line.includes("not cached"));
+  };
+  expect(lines("--network")).toEqual(["#1 not cached: --network a -> b", "#2 not cached: like #1"]);
+  expect(lines("command")).toEqual(["#1 not cached: command a -> b", "#2 not cached: command a -> b"]);
+});
+
 test("the live view keeps what tells something new", () => {
   const trace = createTrace();
   for (const event of EVENTS) trace.apply(event);
@@ -78,6 +90,7 @@ test.each<readonly [string, Miss["causes"][number]]>([
   ["build context /a -> /b", { cause: { kind: "context", from: "/a", to: "/b" } }],
   ["--no-cache-filter=x", { cause: { kind: "no-cache", stage: "x" } }],
   ["RUN old was removed", { cause: { kind: "step", change: "removed" }, step: { name: "RUN old" } }],
+  ["no earlier build had this step at this place", { cause: { kind: "step", change: "moved" } }],
   [
     "RUN make gave another result, made from the same (it ran again: its result was pruned)",
     { cause: { kind: "result", reason: { kind: "record", gone: "pruned" } }, step: of(make) },

@@ -5,7 +5,7 @@ import { opDifference } from "./op-difference.js";
 import type { Parts } from "./parts.js";
 import { sourceDifference } from "./source-difference.js";
 import { type ChangedFile, treeDifference, withIgnoreRules } from "./tree-difference.js";
-import { variableDifference } from "./variable-difference.js";
+import { isReordered, variableDifference } from "./variable-difference.js";
 
 /** A vertex of the build under way, or of the newer of two that are compared. */
 export interface CurrentStep {
@@ -28,8 +28,12 @@ export interface Alignment {
   readonly counterpart: (step: CurrentStep, older: Digest) => "same" | "added" | "unknown";
   /** Whether a step of an earlier build is one of this build's. */
   readonly isKept: (older: Digest) => boolean;
+  /** Whether a step of that text (`Told.mark`) stands elsewhere in its stage than in an earlier build. */
+  readonly isMoved: (mark: string) => boolean;
 }
 
+/** A process sees its variables in their order. */
+const REORDERED: MissCause = { kind: "instruction", part: "order of variables" };
 /** Causes of one step that are kept while it is looked for the causes of others. */
 const CAUSES_MAX = 64;
 /** Stages that copy from stages that copy …: deeper ones are told by their nearest cause. */
@@ -72,7 +76,8 @@ export class Differences {
       pair = below.pair;
     }
     for (const frame of frames.reverse()) {
-      const all = [...this.#own(frame.step, frame.node, depth), ...frame.changes, ...causes];
+      const below = [...frame.changes, ...causes];
+      const all = [...withoutEffects(this.#own(frame.step, frame.node, depth), below, frame), ...below];
       causes = distinct(all.map((each) => attributed(each, frame.step)));
       this.#known.set(nameOf(frame.step, frame.older), causes);
     }
@@ -125,12 +130,14 @@ export class Differences {
       const isSource = node.source !== undefined;
       const isAdded = isSource || (match === "added" && newer.node.text?.mark !== node.text?.mark);
       if (isAdded && below !== undefined && newer.node.source === undefined) {
-        changes.push({ cause: { kind: "step", change: "added" }, step: { name: newer.node.name, digest: newer.id } });
+        const change = this.#isMoved(newer.node) ? "moved" : "added";
+        changes.push({ cause: { kind: "step", change }, step: { name: newer.node.name, digest: newer.id } });
         newer = below;
         continue;
       }
       if (removed === undefined || (isKept(base) && newer.node.source === undefined)) break;
-      changes.push({ cause: { kind: "step", change: "removed" }, step: { name: node.name } });
+      // Of one that was moved it is told at its new place.
+      if (!this.#isMoved(node)) changes.push({ cause: { kind: "step", change: "removed" }, step: { name: node.name } });
       base = removed;
     }
     if (newer !== undefined && base !== undefined) return { changes, pair: { step: newer, older: base } };
@@ -141,6 +148,10 @@ export class Differences {
       changes: [...changes, { cause: { kind: "image", reference: to, from: from ?? EMPTY, to } }],
       pair: undefined,
     };
+  }
+
+  #isMoved({ text }: StepNode): boolean {
+    return text !== undefined && this.#alignment.isMoved(text.mark);
   }
 
   /** What of STEP itself, and of what it reads beside what it is built on, differs. */
@@ -165,9 +176,11 @@ export class Differences {
     return causes;
   }
 
-  #variables(node: StepNode, older: StepNode): ReturnType<typeof variableDifference> {
+  #variables(node: StepNode, older: StepNode): readonly MissCause[] {
     if (node.variables === older.variables) return [];
-    return variableDifference(this.#parts.variables(older.variables), this.#parts.variables(node.variables));
+    const [was, is] = [this.#parts.variables(older.variables), this.#parts.variables(node.variables)];
+    const changes = variableDifference(was, is);
+    return changes.length === 0 && isExec(node) && isReordered(was, is) ? [REORDERED] : changes;
   }
 
   #input({ input, current }: CurrentInput, before: NodeInput, depth: number): readonly AttributedCause[] {
@@ -274,6 +287,17 @@ function baseOf(step: CurrentStep): CurrentStep | undefined {
 
 function baseIn(node: StepNode): Digest | undefined {
   return node.inputs.find(({ role }) => role === BASE_ROLE)?.node;
+}
+
+/** OWN without what only differs because the directory is another one that a relative path starts at. */
+function withoutEffects(
+  own: readonly AttributedCause[],
+  below: readonly AttributedCause[],
+  { step, node }: { readonly step: CurrentStep; readonly node: StepNode },
+): readonly AttributedCause[] {
+  const isMoved = below.some(({ cause }) => cause.kind === "instruction" && cause.part === "WORKDIR");
+  if (!isMoved || isExec(step.node) || step.node.text?.mark !== node.text?.mark) return own;
+  return own.filter(({ cause }) => cause.kind !== "instruction" || !/^(?:destination|path|WORKDIR)$/.test(cause.part));
 }
 
 /** What lies in sources, and in what is made for a step of the Dockerfile, is the affair of the first step upon it. */

@@ -77,6 +77,7 @@ class History implements BuildHistory {
       parts: this.#parts,
       counterpart: (step, older) => this.#past(step.id)?.match(step.id, older) ?? "unknown",
       isKept: (older) => [...this.#pasts.values()].some((past) => past.keeps(older)),
+      isMoved: (mark) => [...this.#pasts.values()].some((past) => past.isMoved(mark)),
     });
   }
 
@@ -144,7 +145,9 @@ class History implements BuildHistory {
       if (nearest === undefined || causes.length < nearest.length) nearest = causes;
     }
     const isNew = past.counterparts(step.id).every((node) => node === undefined);
-    if (isNew) return [{ cause: { kind: "step", change: "added" } }];
+    const mark = step.node.text?.mark;
+    const isMoved = mark !== undefined && past.isMoved(mark);
+    if (isNew) return [{ cause: { kind: "step", change: isMoved ? "moved" : "added" } }];
     if (nearest === undefined) return [{ cause: this.#burial(step) ?? { kind: "result" } }];
     return nearest.length > 0 ? nearest : [{ cause: this.#burial(step) ?? { kind: "record", gone: "missing" } }];
   }

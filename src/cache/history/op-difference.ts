@@ -36,7 +36,6 @@ const META_PARTS: readonly (readonly [string, string])[] = [
   ["cwd", "WORKDIR"],
   ["user", "USER"],
   ["hostname", "hostname"],
-  ["ulimits", "--ulimit"],
   ["extraHosts", "--add-host"],
   ["cgroupParent", "--cgroup-parent"],
   ["validExitCodes", "exit codes"],
@@ -53,10 +52,19 @@ function execDifference(older: StepNode, newer: StepNode): readonly InstructionC
   return [
     ...commandDifference({ older, newer }, list(oldMeta.args), list(meta.args)),
     ...META_PARTS.flatMap(([member, part]) => memberDifference(oldMeta[member], meta[member], part)),
+    ...memberDifference(ulimitsText(oldMeta.ulimits), ulimitsText(meta.ulimits), "--ulimit"),
     ...mountDifference(list(was.mounts), list(is.mounts)),
     ...memberDifference(networkName(was.network), networkName(is.network), "--network"),
     ...EXEC_PARTS.flatMap(([member, part]) => memberDifference(was[member], is[member], part)),
   ];
+}
+
+/** As the options have them. */
+function ulimitsText(ulimits: unknown): string | undefined {
+  const texts = list(ulimits)
+    .map(members)
+    .map(({ name, soft, hard }) => `${name}=${soft}:${hard}`);
+  return texts.length === 0 ? undefined : texts.join(", ");
 }
 
 /** As the option has it. */

@@ -56,6 +56,7 @@ function causesBetween(newer: RecordedNode, older: RecordedNode, parts: Parts): 
     counterpart: ({ id }, node) =>
       pasts.map((past) => past.match(id, node)).find((match) => match !== "unknown") ?? "unknown",
     isKept: (node) => pasts.some((past) => past.keeps(node)),
+    isMoved: (mark) => pasts.some((past) => past.isMoved(mark)),
   });
   const step = asCurrent(newer.node, { parts, reasons: newer.reasons, known: new Map() });
   return step ? differences.between(step, older.node) : [];

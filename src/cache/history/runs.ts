@@ -73,6 +73,7 @@ export class StagePast {
   readonly #pairs: readonly ReadonlyMap<number, number>[];
   readonly #order: ReadonlyMap<Digest, number>;
   readonly #kept: ReadonlySet<Digest>;
+  readonly #moved: ReadonlySet<string>;
 
   constructor(steps: readonly (Aligned & { readonly id: Digest })[], runs: readonly (readonly RunStep[])[]) {
     this.runs = runs;
@@ -81,6 +82,12 @@ export class StagePast {
     this.#kept = new Set(
       runs.flatMap((run, n) => [...(this.#pairs[n]?.values() ?? [])].flatMap((index) => run[index]?.node ?? [])),
     );
+    this.#moved = new Set(runs.flatMap((run, n) => movedMarks(steps, run, this.#pairs[n] ?? new Map())));
+  }
+
+  /** Whether a step of the text MARK stood elsewhere in a run. */
+  isMoved(mark: string): boolean {
+    return this.#moved.has(mark);
   }
 
   /** What the step ID was in each run; undefined where a run had it not. */
@@ -102,4 +109,15 @@ export class StagePast {
   keeps(older: Digest): boolean {
     return this.#kept.has(older);
   }
+}
+
+/** Marks of texts that are in both stages, but not in the same place. */
+function movedMarks(
+  newer: readonly Aligned[],
+  older: readonly Aligned[],
+  pairs: ReadonlyMap<number, number>,
+): readonly string[] {
+  const paired = new Set(pairs.values());
+  const left = new Set(older.flatMap(({ mark }, i) => (paired.has(i) ? [] : mark)));
+  return newer.flatMap(({ mark }, i) => (pairs.has(i) || !left.has(mark) ? [] : mark));
 }

@@ -20,6 +20,11 @@ export function variableDifference(
   return changes.filter((change) => !changes.some((other) => isDerived(change, other))).map(causeOf);
 }
 
+/** Whether the same variables are in another order. */
+export function isReordered(older: readonly NotedVariable[], newer: readonly NotedVariable[]): boolean {
+  return older.length === newer.length && newer.some(({ name }, i) => name !== older[i]?.name);
+}
+
 interface Change {
   readonly name: string;
   readonly from: NotedVariable | undefined;
