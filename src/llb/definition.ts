@@ -18,12 +18,19 @@ export interface OpMetadata {
   /** --no-cache: do not look for a result, but keep the new one. */
   readonly ignoreCache?: boolean | undefined;
   readonly location?: SourceRange | undefined;
-  /** The stage's name or number, the platform, and the place of the step in it: the same step in another build. */
-  readonly step?: { readonly stage: string; readonly ordinal: number } | undefined;
+  readonly step?: StepPlace | undefined;
   /** The ARGs in scope. */
   readonly args?: NameList | undefined;
   /** Of what has no environment of its own: the variables (`KEY=value`) that its instruction names. */
   readonly variables?: readonly string[] | undefined;
+}
+
+/** The stage's name or number, the platform, and the place of the step in it: the same step in another build. */
+export interface StepPlace {
+  readonly stage: string;
+  readonly ordinal: number;
+  /** What the stage begins with, as its FROM names it, and the variables (`KEY=value`) that this depends on. */
+  readonly from?: { readonly name: string; readonly variables: readonly string[] | undefined };
 }
 
 /** Names, the newest first. Lists that go on from one another share what they have in common, however many steps each is told beside. */

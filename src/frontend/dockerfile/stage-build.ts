@@ -109,7 +109,7 @@ export function stepMetadata(build: StageBuild, step: StepScope, name: string, n
     command: step.instruction.kind === "run" ? step.instruction.original : undefined,
     ignoreCache: (noCache && ignoresCache(build)) || undefined,
     location: sourceRange(build.scope.request.dockerfile.name, step.instruction.range),
-    step: { stage: build.facts.id, ordinal: step.ordinal },
+    step: { stage: build.facts.id, ordinal: step.ordinal, from: build.stage.from },
     args: build.argNames,
     variables: variablesOf(build, step.instruction),
   };

@@ -2,7 +2,7 @@ import { EngineError, messageOf } from "../../base/index.js";
 import { type Platform, parsePlatform } from "../../oci/index.js";
 import type { DockerfileNode, Flag, FromInstruction, Range, StageInstruction, StageNode } from "./ast.js";
 import type { ContextNames, FoundContext } from "./contexts.js";
-import { expandWord } from "./expand.js";
+import { expandWord, settings } from "./expand.js";
 import { fullImageName } from "./image-name.js";
 import { mistake, placed } from "./place.js";
 import { didYouMean } from "./suggest.js";
@@ -17,11 +17,18 @@ export interface Stage {
   /** The name, or `stage-N`. */
   readonly label: string;
   readonly base: StageBase;
+  /** What FROM names once its variables have their values, and those variables (`KEY=value`). */
+  readonly from: StageFrom;
   /** What --platform asks for. */
   readonly platform: Platform | undefined;
   readonly steps: readonly Step[];
   /** Whether a named context takes the place of the whole stage, whose steps then don't count. */
   readonly isReplaced: boolean;
+}
+
+export interface StageFrom {
+  readonly name: string;
+  readonly variables: readonly string[] | undefined;
 }
 
 /** `context` replaces the stage; the stage that a named context stands for may do so too. */
@@ -70,6 +77,11 @@ export function planStages(scope: StageScope): StagePlan {
   return plan;
 }
 
+interface FromName extends Pick<StageFrom, "variables"> {
+  readonly image: string;
+  readonly hint: string;
+}
+
 const NO_SOURCES: Step["sources"] = [];
 
 /** Names of stages that a hint lists. */
@@ -110,7 +122,7 @@ class StagePlan {
 
   addStage(node: StageNode): void {
     const { fileName: file } = this.#scope;
-    const { image, hint } = this.#baseName(node.from);
+    const { image, hint, variables } = this.#baseName(node.from);
     const platform = this.#platform(node.from);
     const name = node.from.name?.text.toLowerCase();
     try {
@@ -118,7 +130,8 @@ class StagePlan {
       const base = replacement ?? this.#base(image, platform);
       const label = name ?? `stage-${node.index}`;
       const isReplaced = replacement !== undefined;
-      const stage = { node, index: node.index, name, label, base, platform, steps: [], isReplaced };
+      const from: StageFrom = { name: image, variables };
+      const stage = { node, index: node.index, name, label, base, from, platform, steps: [], isReplaced };
       this.#stages.push(stage);
       if (name !== undefined) this.#byName.set(name, stage);
     } catch (error) {
@@ -216,14 +229,14 @@ class StagePlan {
   }
 
   /** What FROM names, and a hint at a variable in it that was probably misspelt. */
-  #baseName(from: FromInstruction): { readonly image: string; readonly hint: string } {
+  #baseName(from: FromInstruction): FromName {
     const { fileName, globals, dockerfile } = this.#scope;
     const place = { file: fileName, range: from.range, culprit: from.image.range };
     const expanded = expandWord(from.image.text, globals, dockerfile.directives.escape);
     if (!expanded.ok) throw mistake(expanded.error, place, undefined, expanded.hint);
     const hint = this.#meantBy(expanded.unset);
     if (expanded.value === "") throw mistake(`base name (${from.image.text}) should not be blank${hint}`, place);
-    return { image: expanded.value, hint };
+    return { image: expanded.value, hint, variables: settings(expanded.consulted, globals) };
   }
 
   #meantBy(unset: readonly string[]): string {
