@@ -52,7 +52,7 @@ function stateText(step: PlannedStep, number: number, told: ToldCauses): string 
       const { causes } = step;
       return causes === undefined
         ? "will run"
-        : `will run: ${shownMiss({ causes, omitted: 0 }, { number, vertex: step.vertex }, told).text}`;
+        : `will run: ${shownMiss({ causes, omitted: 0 }, { number, vertex: step.vertex }, told).text()}`;
     }
     case "depends":
       return `depends on what ${step.on} gives`;

@@ -32,7 +32,7 @@ export function composeFrame(view: FrameView, window: WindowSize): readonly stri
     view.ended === "no"
       ? blocksThatFit(view, Math.max(window.rows - 2, 0))
       : view.steps.map((step) => finalBlock(step));
-  const painter = { columns, now: view.now, color: view.color };
+  const painter = { columns, now: view.now, color: view.color, steps: view.steps };
   const header = truncate(headerOf(view), columns);
   if (view.ended === "no" && window.rows < 2) return [];
   return [header, ...blocks.flatMap((block) => blockLines(block, painter))];
@@ -52,6 +52,7 @@ interface Painter {
   readonly columns: number;
   readonly now: number;
   readonly color: boolean;
+  readonly steps: readonly Step[];
 }
 
 /** Rows kept for steps that ended before output of running ones takes the rest. */
@@ -129,14 +130,21 @@ function finalBlock(step: Step): Block {
 }
 
 function blockLines({ step, showsMiss, statuses, logs }: Block, painter: Painter): readonly string[] {
-  const { columns, color } = painter;
-  const miss = showsMiss && step.miss ? [` => => not cached: ${printable(step.miss.text)}`] : [];
+  const { columns, color, steps } = painter;
+  const why = showsMiss ? step.miss?.text((number) => placeOf(steps[number - 1])) : undefined;
+  const miss = why === undefined ? [] : [` => => not cached: ${printable(why)}`];
   return [
     stepLine(step, painter),
     ...miss.map((line) => paint("dim", truncate(line, columns), color)),
     ...statuses.map((status) => statusLine(status, painter)),
     ...logs.map((line) => paint("dim", truncate(` => => # ${line}`, columns), color)),
   ];
+}
+
+/** What a step is called in a few words: `[build 2/5]`. No numbers are shown here. */
+function placeOf(step: Step | undefined): string {
+  const { name = "another step" } = step?.info ?? {};
+  return /^\[[^\]]+\]/.exec(name)?.[0].replace(/\s+/g, " ") ?? name;
 }
 
 function stepLine(step: Step, { columns, now, color }: Painter): string {

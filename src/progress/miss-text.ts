@@ -23,8 +23,9 @@ export interface ShownStep {
 
 /** A miss as it is shown below its step; `isNews`: it tells something that no step before it has told. */
 export interface ShownMiss {
-  readonly text: string;
   readonly isNews: boolean;
+  /** The line; NAME_OF: what the step of a number is called there. Default: `#6`. */
+  text(nameOf?: (number: number) => string): string;
 }
 
 /** The same for a step, in short where steps before it have told the causes already. They are told then. */
@@ -44,12 +45,17 @@ export function shownMiss({ causes, omitted }: Miss, { number, vertex }: ShownSt
   }
   const isNews = fresh.length > 0;
   const above = new Set([...tellers].filter((teller) => !alike.has(teller)));
-  const others = [...numbered("like", alike), ...numbered("follows from", above)];
-  return { text: withOmitted([...fresh, ...others], isNews ? omitted : 0), isNews };
+  return {
+    isNews,
+    text(nameOf = (of) => `#${of}`) {
+      const others = [...referring("like", alike, nameOf), ...referring("follows from", above, nameOf)];
+      return withOmitted([...fresh, ...others], isNews ? omitted : 0);
+    },
+  };
 }
 
-function numbered(words: string, numbers: ReadonlySet<number>): readonly string[] {
-  return numbers.size === 0 ? [] : [`${words} ${[...numbers].map((number) => `#${number}`).join(", ")}`];
+function referring(words: string, numbers: ReadonlySet<number>, nameOf: (of: number) => string): readonly string[] {
+  return numbers.size === 0 ? [] : [`${words} ${[...numbers].map(nameOf).join(", ")}`];
 }
 
 /** Whether a cause says nothing without the step that it is of. */

@@ -91,7 +91,7 @@ class PlainRenderer implements Renderer {
       case "vertex-cached":
         return ["CACHED"];
       case "vertex-missed":
-        return step.miss === undefined ? [] : [`not cached: ${printable(step.miss.text)}`];
+        return step.miss === undefined ? [] : [`not cached: ${printable(step.miss.text())}`];
       case "vertex-completed":
         return [endOf(step)];
       case "status":

@@ -5,7 +5,11 @@ import { createPlainRenderer, createRawjsonRenderer, missText, type ProgressEven
 import { createTrace } from "../../src/progress/trace.js";
 
 const clock = { now: () => 0, after: () => () => {} };
-const vertices = ["COPY a /", "RUN make", "RUN test"].map((name) => ({ name, digest: digestOf(name), inputs: [] }));
+const vertices = ["[1/3] COPY a /", "[2/3] RUN make", "[3/3] RUN test"].map((name) => ({
+  name,
+  digest: digestOf(name),
+  inputs: [],
+}));
 const [copy, make, check] = vertices as [(typeof vertices)[0], (typeof vertices)[0], (typeof vertices)[0]];
 const changed: Miss["causes"][number] = { cause: { kind: "file", path: "a", change: { kind: "content" } } };
 const variable: Miss["causes"][number] = {
@@ -57,7 +61,7 @@ test("the live view keeps what tells something new", () => {
   const lines = composeFrame(view, { columns: 80, rows: 24 }).map((line) => line.trimEnd());
   expect(lines.filter((line) => line.includes("not cached"))).toEqual([
     " => => not cached: a changed (content)",
-    " => => not cached: ARG V 1 -> 2; follows from #1",
+    " => => not cached: ARG V 1 -> 2; follows from [1/3]",
   ]);
 });
 
@@ -68,7 +72,7 @@ test("programs get the causes as they are", () => {
   const misses = lines.flatMap((line) => JSON.parse(line).misses ?? []);
   expect(misses[1]).toMatchObject({
     vertex: make.digest,
-    text: "ARG V 1 -> 2; COPY a /: a changed (content)",
+    text: "ARG V 1 -> 2; [1/3] COPY a /: a changed (content)",
     causes: [variable, { ...changed, step: of(copy) }],
     omitted: 0,
   });
@@ -92,7 +96,7 @@ test.each<readonly [string, Miss["causes"][number]]>([
   ["RUN old was removed", { cause: { kind: "step", change: "removed" }, step: { name: "RUN old" } }],
   ["no earlier build had this step at this place", { cause: { kind: "step", change: "moved" } }],
   [
-    "RUN make gave another result, made from the same (it ran again: its result was pruned)",
+    "[2/3] RUN make gave another result, made from the same (it ran again: its result was pruned)",
     { cause: { kind: "result", reason: { kind: "record", gone: "pruned" } }, step: of(make) },
   ],
 ])("%s", (text, cause) => {
