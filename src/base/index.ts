@@ -2,6 +2,7 @@ export * from "./addon.js";
 export * from "./clock.js";
 export { attachDeviceProgram } from "./device-program.js";
 export * from "./digest.js";
+export { makeDirectories } from "./directories.js";
 export * from "./errors.js";
 export * from "./file-changes.js";
 export * from "./flight.js";

@@ -1,7 +1,7 @@
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { EngineError, messageOf, systemCode } from "../base/index.js";
+import { EngineError, makeDirectories, messageOf, systemCode } from "../base/index.js";
 import { describeOwnership, type Ownership, type Snapshotter, type StateDirs, stateDirs } from "../snapshot/index.js";
 
 /** The state directory, made where it is missing, and how layers can be stacked there. */
@@ -46,7 +46,7 @@ export interface GroundOptions {
 export function prepareGround(root: string, { snapshotter: wanted, ownership }: GroundOptions): Ground {
   const dirs = stateDirs(path.resolve(root));
   refuseOthers(dirs);
-  makeDirectories(dirs, ownership);
+  makeStateDirectories(dirs, ownership);
   settleOwnership(dirs, ownership);
   const type = fs.statfsSync(dirs.root).type;
   const network = NETWORK_FILE_SYSTEMS.get(type);
@@ -119,14 +119,14 @@ function keptOwnership(file: string, text: string): string {
   }
 }
 
-function makeDirectories(dirs: StateDirs, { kind }: Ownership): void {
+function makeStateDirectories(dirs: StateDirs, { kind }: Ownership): void {
   const { root, database: _, ...parts } = dirs;
   // Files of a namespace's root that change their user do so to the user: nobody else may reach them.
   const mode = kind === "machine" ? 0o711 : 0o700;
   try {
-    fs.mkdirSync(root, { recursive: true, mode });
-    for (const part of Object.values(parts)) fs.mkdirSync(part, { recursive: true, mode });
-    fs.mkdirSync(path.join(dirs.layers, "empty"), { recursive: true, mode: 0o755 });
+    makeDirectories(root, mode);
+    for (const part of Object.values(parts)) makeDirectories(part, mode);
+    makeDirectories(path.join(dirs.layers, "empty"), 0o755);
   } catch (error) {
     const code = systemCode(error);
     const message = `making the state directory ${root}: ${messageOf(error)}`;

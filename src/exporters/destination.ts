@@ -1,9 +1,9 @@
 import { createWriteStream, type Stats } from "node:fs";
-import { chmod, mkdir, mkdtemp, realpath, rename, rm, rmdir, stat } from "node:fs/promises";
+import { chmod, mkdtemp, realpath, rename, rm, rmdir, stat } from "node:fs/promises";
 import path from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { type AbortOptions, canceled, EngineError, errorCode, messageOf } from "../base/index.js";
+import { type AbortOptions, canceled, EngineError, errorCode, makeDirectories, messageOf } from "../base/index.js";
 import type { Bytes } from "../oci/index.js";
 
 /** Where an export goes: a path, or a stream, which is ended. */
@@ -40,7 +40,7 @@ async function replaceFile(
   write: (file: string) => Promise<void>,
 ): Promise<void> {
   const parent = path.dirname(path.resolve(target));
-  const made = await mkdir(parent, { recursive: true });
+  const made = makeDirectories(parent);
   const directory = await mkdtemp(path.join(parent, ".ashlar-"));
   let done = false;
   try {

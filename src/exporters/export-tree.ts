@@ -1,7 +1,7 @@
 import { createReadStream } from "node:fs";
-import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, rm, utimes, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { EngineError, errorCode, forAll, messageOf } from "../base/index.js";
+import { EngineError, errorCode, forAll, makeDirectories, messageOf } from "../base/index.js";
 import { formatPlatform } from "../oci/index.js";
 import type { DataPlane, LayerStore, StateDirs } from "../snapshot/index.js";
 import { attestationFiles } from "./attestation-files.js";
@@ -45,7 +45,7 @@ export async function exportLocal(exporter: TreeExporter, request: TreeExport): 
   const isMerged = parts.length > 1 && parts.every(({ directory }) => directory === undefined);
   if (isMerged) await checkDisjoint(exporter, parts, request);
   await named(root, async () => {
-    await mkdir(root, { recursive: true });
+    makeDirectories(root);
     if (isMerged) return copyMerged(exporter, { parts, root }, request);
     if (output.existing === "delete" && parts.some(({ directory }) => directory !== undefined))
       await keepOnly(root, new Set(parts.map(({ directory }) => directory)));
@@ -83,7 +83,7 @@ export async function exportTar(exporter: TreeExporter, request: TreeExport): Pr
       return sizeBytes;
     }
     // Whoever reads a stream gets nothing of an archive that fails.
-    await mkdir(dirs.tmp, { recursive: true });
+    makeDirectories(dirs.tmp);
     const directory = await mkdtemp(path.join(dirs.tmp, "tar-"));
     try {
       const file = path.join(directory, "archive");

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import path from "node:path";
 import {
   type AbortOptions,
@@ -7,6 +7,7 @@ import {
   EngineError,
   Flight,
   type Limiter,
+  makeDirectories,
   unreachable,
 } from "../base/index.js";
 import { type Descriptor, type Layer, layerCompression, MediaType } from "../oci/index.js";
@@ -197,7 +198,7 @@ class Blobs implements LayerBlobs {
   /** Has WORK fill a file of its own, which is gone afterwards. */
   async #inFile(work: (file: string) => Promise<MadeLayer>): Promise<MadeLayer> {
     const { dirs } = this.#options;
-    await mkdir(dirs.tmp, { recursive: true });
+    makeDirectories(dirs.tmp);
     const directory = await mkdtemp(path.join(dirs.tmp, "blob-"));
     try {
       return await work(path.join(directory, "blob"));

@@ -1,6 +1,6 @@
-import { mkdir, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import path from "node:path";
-import { type AbortOptions, EngineError, errorCode, messageOf } from "../base/index.js";
+import { type AbortOptions, EngineError, errorCode, makeDirectories, messageOf } from "../base/index.js";
 import {
   type Descriptor,
   IMAGE_NAME_ANNOTATION,
@@ -34,7 +34,7 @@ export async function addToLayout(
 
 async function entriesOf(directory: string, options: AbortOptions): Promise<readonly Descriptor[]> {
   try {
-    await mkdir(directory, { recursive: true });
+    makeDirectories(directory);
     return (await openLayout(directory, options)).index.manifests;
   } catch (cause) {
     if (errorCode(cause) === "not-found") return [];

@@ -1,7 +1,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { type AbortOptions, canceled, EngineError, systemCode, tryLock } from "../base/index.js";
+import { type AbortOptions, canceled, EngineError, makeDirectories, systemCode, tryLock } from "../base/index.js";
 
 /**
  * Calls WORK while nobody else changes the index of the layout in DIRECTORY, which is made where it is missing. The lock is the one that
@@ -12,7 +12,7 @@ export async function withLayoutLock<T>(
   work: () => Promise<T>,
   { signal }: AbortOptions = {},
 ): Promise<T> {
-  fs.mkdirSync(directory, { recursive: true });
+  makeDirectories(directory);
   const file = path.join(directory, LOCK_FILE);
   for (let pause: number = BACK_OFF_MS.min, waitedMs = 0; ; pause = Math.min(2 * pause, BACK_OFF_MS.max)) {
     if (signal?.aborted) throw canceled(signal);

@@ -1,6 +1,6 @@
 import fs from "node:fs";
 import path from "node:path";
-import { EngineError, errorCode, messageOf, readRegularFile } from "../base/index.js";
+import { EngineError, errorCode, makeDirectories, messageOf, readRegularFile } from "../base/index.js";
 
 /** Docker's config.json, of which the members that concern registries are known and the others kept. */
 export type DockerConfig = Readonly<Record<string, unknown>>;
@@ -31,7 +31,7 @@ export function parseDockerConfig(text: string, origin: string): DockerConfig {
 
 /** Writes CONFIG to FILE so that nobody ever sees half of it, for its owner alone to read. Throws the system's errors. */
 export function writeDockerConfig(file: string, config: DockerConfig): void {
-  fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
+  makeDirectories(path.dirname(file), 0o700);
   const known = fs.statSync(file, { throwIfNoEntry: false });
   const target = known === undefined ? file : fs.realpathSync(file);
   const directory = fs.mkdtempSync(path.join(path.dirname(target), ".ashlar-"));

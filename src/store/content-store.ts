@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { constants, statSync, utimesSync } from "node:fs";
-import { type FileHandle, mkdir, mkdtemp, open, readdir, rename, rm, rmdir, stat } from "node:fs/promises";
+import { type FileHandle, mkdtemp, open, readdir, rename, rm, rmdir, stat } from "node:fs/promises";
 import path from "node:path";
 import {
   type AbortOptions,
@@ -12,6 +12,7 @@ import {
   errorCode,
   Flight,
   hexOf,
+  makeDirectories,
   messageOf,
   streamRegularFile,
 } from "../base/index.js";
@@ -129,7 +130,7 @@ class DiskStore implements ContentStore {
     expected: Expected,
     options: IngestOptions,
   ): Promise<Descriptor> {
-    await mkdir(this.#blobs, { recursive: true });
+    makeDirectories(this.#blobs);
     const dir = await this.#newIngest();
     try {
       const file = path.join(dir, "data");
@@ -149,7 +150,7 @@ class DiskStore implements ContentStore {
   /** Who shares a directory that is no engine's may take its empty `ingest` away at any moment. */
   async #newIngest(): Promise<string> {
     for (;;) {
-      await mkdir(this.#ingests, { recursive: true });
+      makeDirectories(this.#ingests);
       const dir = await present(mkdtemp(path.join(this.#ingests, "blob-")));
       if (dir !== undefined) return dir;
     }
@@ -158,7 +159,7 @@ class DiskStore implements ContentStore {
   async adopt(file: string, content: Descriptor): Promise<void> {
     const { size } = await stat(file);
     verify({ digest: content.digest, size }, content);
-    await mkdir(this.#blobs, { recursive: true });
+    makeDirectories(this.#blobs);
     await rename(file, this.path(content.digest));
   }
 

@@ -1,7 +1,7 @@
-import { mkdirSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { type AbortOptions, canceled, EngineError } from "../base/index.js";
+import { type AbortOptions, canceled, EngineError, makeDirectories } from "../base/index.js";
 import { connect, isBusy, type SqliteConnection, type SqliteStatement, type SqlValue, translated } from "./sqlite.js";
 
 /** A row by its columns' names. */
@@ -40,7 +40,7 @@ export async function openDatabase(
   migrations: readonly Migration[],
   options: AbortOptions = {},
 ): Promise<Database> {
-  mkdirSync(path.dirname(file), { recursive: true });
+  makeDirectories(path.dirname(file));
   const database = new SqliteDatabase(file, connectOrThrow(file));
   try {
     await patiently(() => database.configure(), file, options);
