@@ -97,6 +97,7 @@ const library = lazy(() => {
     close: int("close", "int"),
     gettid: int("gettid"),
     syncfs: int("syncfs", "int"),
+    _exit: int("_exit", "int"),
   };
 });
 
@@ -248,6 +249,18 @@ function byteLock(type: number, offset: bigint): Buffer {
 /** Makes everything written to FD's file system durable. Blocks: call it off the main thread. */
 export function syncFileSystem(fd: number): void {
   check(library().syncfs(fd), "syncfs", () => `fd ${fd}`);
+}
+
+/**
+ * _exit(2): ends the process at once, whatever its threads are doing. Node's own exit stops them first, which aborts the process when one
+ * of them is loading an addon.
+ */
+export function exitAtOnce(code: number): never {
+  try {
+    library()._exit(code);
+  } finally {
+    process.exit(code);
+  }
 }
 
 export const RESOLVE_IN_ROOT = 0x10;

@@ -1,5 +1,5 @@
 import os from "node:os";
-import { systemCode } from "../base/index.js";
+import { exitAtOnce, systemCode } from "../base/index.js";
 import { dockerConfigFile } from "./docker-config.js";
 import { BROKEN_PIPE_CODE } from "./exit-codes.js";
 import { runCli } from "./run-cli.js";
@@ -15,7 +15,7 @@ process.on("uncaughtException", onBug);
 process.stdout.on("error", (error) => {
   // A build that writes an archive there listens itself, and cleans up before it ends.
   if (process.stdout.listenerCount("error") > 1) return;
-  if (systemCode(error) === "EPIPE") process.exit(BROKEN_PIPE_CODE);
+  if (systemCode(error) === "EPIPE") exitAtOnce(BROKEN_PIPE_CODE);
   onBug(error);
 });
 process.stderr.on("error", () => undefined); // nobody is left to be told
@@ -50,7 +50,10 @@ const surroundings: Surroundings = {
       for (const signal of STOP_SIGNALS) process.off(signal, handler);
     };
   },
-  exit: (code) => process.exit(code),
+  exit: (code) => {
+    if (process.stdin.isRaw) process.stdin.setRawMode(false);
+    exitAtOnce(code);
+  },
 };
 
 // Where nothing is left to wait for, nothing will come: that is a failure, not an end.
@@ -59,5 +62,5 @@ runCli(surroundings).then((code) => process.exit(code), onBug);
 
 function onBug(error: unknown): void {
   process.stderr.write(`ERROR: internal error: ${error instanceof Error ? error.message : String(error)}\n`);
-  process.exit(1);
+  exitAtOnce(1);
 }

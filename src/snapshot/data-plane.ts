@@ -193,6 +193,8 @@ class Thread {
   #joined: Promise<unknown> | undefined;
   #nextId = 1;
   #stopped = false;
+  /** Why it answers no more. */
+  #ended: EngineError | undefined;
 
   constructor(open: OpenThread) {
     this.#channel = open({
@@ -251,6 +253,7 @@ class Thread {
 
   #asked(id: number, message: Distribute<ToThread>, onProgress?: Call["onProgress"]): Promise<unknown> {
     return new Promise((resolve, reject) => {
+      if (this.#ended) return reject(this.#ended);
       this.#calls.set(id, { resolve, reject, onProgress });
       this.#channel.hold();
       this.#channel.post({ ...message, id } as ToThread);
@@ -300,6 +303,7 @@ class Thread {
   }
 
   #fail(error: EngineError): void {
+    this.#ended ??= error;
     for (const call of this.#calls.values()) call.reject(error);
     for (const process of this.#processes.values()) process.exited({ code: null, signal: "SIGKILL" });
     this.#calls.clear();

@@ -2,9 +2,10 @@ import { Worker } from "node:worker_threads";
 import type { FromWorker, ToWorker, WorkerData } from "./worker/protocol.js";
 
 type Distribute<T> = T extends { readonly cancel: Int32Array } ? Omit<T, "cancel"> : T;
+type ToRunning = Exclude<ToWorker, { readonly type: "end" }>;
 
 /** What a thread is told, as plain data: nothing in it is shared with the teller. */
-export type ToThread = Distribute<ToWorker> | { readonly type: "cancel"; readonly id: number };
+export type ToThread = Distribute<ToRunning> | { readonly type: "cancel"; readonly id: number };
 
 /** A thread of the data plane, wherever it runs. */
 export interface ThreadChannel {
@@ -12,7 +13,7 @@ export interface ThreadChannel {
   /** Keeps the process from ending for want of work, until `release`. */
   hold(): void;
   release(): void;
-  /** Ends the thread, whatever it is doing. */
+  /** Tells the thread's jobs to stop; it ends when they have, and when it is up, if it was only starting. */
   stop(): Promise<void>;
 }
 
@@ -40,6 +41,7 @@ export class WorkerThread implements ThreadChannel {
   readonly #worker: Worker;
   /** What tells a running job to stop: not zero once its caller has aborted. */
   readonly #flags = new Map<number, Int32Array>();
+  readonly #exited: Promise<void>;
 
   constructor(workerFile: string, workerData: WorkerData, listener: ThreadListener) {
     this.#worker = new Worker(workerFile, { workerData, stdin: false });
@@ -48,7 +50,8 @@ export class WorkerThread implements ThreadChannel {
       listener.message(message);
     });
     this.#worker.on("error", (error) => listener.failed(error));
-    this.#worker.on("exit", () => listener.exited());
+    this.#exited = new Promise((resolve) => this.#worker.once("exit", () => resolve()));
+    void this.#exited.then(() => listener.exited());
   }
 
   post(message: ToThread): void {
@@ -78,6 +81,10 @@ export class WorkerThread implements ThreadChannel {
   }
 
   async stop(): Promise<void> {
-    await this.#worker.terminate();
+    for (const flag of this.#flags.values()) Atomics.store(flag, 0, 1);
+    this.hold();
+    // Never from outside (`terminate`): that takes the whole process down while the thread loads an addon or calls one.
+    this.#worker.postMessage({ type: "end" } satisfies ToWorker);
+    await this.#exited;
   }
 }

@@ -36,6 +36,7 @@ export interface SupervisedStep {
 }
 
 port.on("message", (message: ToThreadWorker) => {
+  if (message.type === "end") process.exit();
   if (message.type !== "job") return;
   const { id, args, cancel } = message;
   const checkCanceled = () => {

@@ -43,6 +43,8 @@ port.on("message", (message: ToWorker) => {
       return processes.kill(message.id, message.signal);
     case "taken":
       return processes.taken(message.id, message.bytes);
+    case "end":
+      return process.exit();
     default:
       answer(message.id, () => perform(message));
   }
@@ -56,7 +58,7 @@ async function answer(id: number, work: () => unknown): Promise<void> {
   }
 }
 
-function perform(message: Exclude<ToWorker, { type: "kill" | "taken" }>): unknown {
+function perform(message: Exclude<ToWorker, { type: "kill" | "taken" | "end" }>): unknown {
   switch (message.type) {
     case "found":
       return foundNamespace();

@@ -29,7 +29,9 @@ export type ToWorker =
   | { readonly type: "spawn"; readonly id: number; readonly request: SpawnRequest }
   | { readonly type: "kill"; readonly id: number; readonly signal: NodeJS.Signals }
   /** So many bytes of output were taken. */
-  | { readonly type: "taken"; readonly id: number; readonly bytes: number };
+  | { readonly type: "taken"; readonly id: number; readonly bytes: number }
+  /** Ends the thread, with whatever is running in it. */
+  | { readonly type: "end" };
 
 /** How layers become a file system: stacked by the kernel, or by a program, or copied. */
 export type Snapshotter = "overlay" | "fuse-overlayfs" | "native";
