@@ -1,5 +1,5 @@
 import os from "node:os";
-import { exitAtOnce, systemCode } from "../base/index.js";
+import { exitAtOnce, hasCLibrary, systemCode } from "../base/index.js";
 import { dockerConfigFile } from "./docker-config.js";
 import { BROKEN_PIPE_CODE } from "./exit-codes.js";
 import { runCli } from "./run-cli.js";
@@ -58,7 +58,24 @@ const surroundings: Surroundings = {
 
 // Where nothing is left to wait for, nothing will come: that is a failure, not an end.
 process.on("beforeExit", () => onBug(new Error("the command stopped without an end")));
-runCli(surroundings).then((code) => process.exit(code), onBug);
+runCli(surroundings).then(end, onBug);
+
+/** Words for Node by which it writes, when it ends, what it saw. */
+const WATCHING = /--(?:cpu-prof|heap-prof|prof|trace|report|inspect)/;
+
+/**
+ * Ends with CODE when whoever listens has all that was said: a pipe may not hold all of it. Node then waits for threads of V8's that may
+ * wait for it in turn (nodejs/node#54918), so that a command that has done everything hangs now and then. By then there is nothing to wait
+ * for, unless somebody watches the process.
+ */
+async function end(code: number): Promise<void> {
+  for (const stream of [process.stdout, process.stderr])
+    if (stream.writableLength > 0) await new Promise<void>((resolve) => stream.write("", () => resolve()));
+  const { NODE_V8_COVERAGE: coverage, NODE_OPTIONS: options = "" } = process.env;
+  const isWatched = coverage !== undefined || [options, ...process.execArgv].some((words) => WATCHING.test(words));
+  if (!isWatched && hasCLibrary()) process.on("exit", () => exitAtOnce(code)); // the last one to listen
+  process.exit(code);
+}
 
 function onBug(error: unknown): void {
   process.stderr.write(`ERROR: internal error: ${error instanceof Error ? error.message : String(error)}\n`);

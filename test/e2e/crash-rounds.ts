@@ -223,25 +223,11 @@ async function suffer(doer: Doer, words: readonly string[], fault: Fault): Promi
     await pause(fault.afterMs);
     running.child.kill("SIGKILL");
   }
-  const watch = setTimeout(() => endHanging(world), HANGS_MS);
-  const { stderr } = await running.ended.finally(() => clearTimeout(watch));
+  const { stderr } = await running.ended;
   if (/internal error|unhandled|at .*\.cjs:/i.test(stderr)) throw new Error(`it says ${stderr}`);
   await eventually(() => tracesOf(world.dir, world.root, undefined).join("\n") || true, GONE_WITHIN_MS);
 }
 
-/**
- * Ends a program that has closed its engine and doesn't get to its end: glibc 2.36 may lose a wake-up when Node joins its threads (glibc
- * bug 25847), and slow calls bring that about. One whose engine is open is left to the time limit of the test.
- */
-function endHanging(world: World): void {
-  if (owners(world.root).length > 0) return;
-  for (const trace of tracesOf(world.dir, world.root, undefined)) {
-    const pid = /^process (\d+):/.exec(trace)?.[1];
-    if (pid !== undefined) process.kill(Number(pid), "SIGKILL");
-  }
-}
-
-const HANGS_MS = 40_000;
 const GONE_WITHIN_MS = 3000;
 const LOOKS_EVERY = 4;
 

@@ -1,7 +1,9 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import fs from "node:fs";
 import path from "node:path";
 import { beforeEach, expect, test } from "vitest";
-import { cgroupsNamed, eventually, owners, type Running, tracesOf, World } from "./world.js";
+import { ASHLAR, cgroupsNamed, eventually, needs, owners, type Running, tracesOf, World } from "./world.js";
 
 let world: World;
 
@@ -52,6 +54,29 @@ for (const [signal, code] of [
     expect(bundles.filter((name) => name.includes("config.json"))).toEqual([]);
   });
 }
+
+test("a command that has done everything waits for none of its threads", async (context) => {
+  needs(context, "strace");
+  const directory = world.files({ Dockerfile: "FROM base\nRUN echo made > /made\n" });
+  expect(await world.build(["-q", directory])).toMatchObject({ code: 0 });
+  const calls = world.path("calls");
+  const under = ["strace", "-f", "-qq", "-e", "trace=exit,exit_group", "-o", calls];
+  expect(await world.build(["-q", directory], { under })).toMatchObject({ code: 0 });
+  expect(fs.readFileSync(calls, "utf8").match(/exit\w*\(\d+\)/g)).toEqual(["exit_group(0)"]);
+});
+
+test("what is said reaches a reader who takes it late", async () => {
+  const context = world.files({ Dockerfile: "FROM base\n" });
+  expect(await world.build(["-q", "-t", "app", context])).toMatchObject({ code: 0 });
+  const names = Array.from({ length: 1000 }, () => "app");
+  const env = { ...process.env, ASHLAR_ROOT: world.root };
+  const child = spawn(ASHLAR, ["inspect", ...names], { env, stdio: ["ignore", "pipe", "inherit"] });
+  await once(child.stdout, "readable");
+  await eventually(() => owners(world.root).length === 0, GONE_WITHIN_MS);
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of child.stdout) chunks.push(chunk);
+  expect(JSON.parse(Buffer.concat(chunks).toString())).toHaveLength(names.length);
+});
 
 test("kill -9 takes processes and mounts along at once, and the next command sweeps the rest", async () => {
   const { running, marker, owner, context } = await startSleeping();

@@ -164,7 +164,9 @@ export function tracesOf(marker: string, root: string, owner: string | undefined
 }
 
 export function cgroupsNamed(part: string): readonly string[] {
-  const listing = execFileSync("find", ["/sys/fs/cgroup", "-type", "d", "-name", `*${part}*`], { encoding: "utf8" });
+  const listing = execFileSync("find", ["/sys/fs/cgroup", "-ignore_readdir_race", "-type", "d", "-name", `*${part}*`], {
+    encoding: "utf8",
+  });
   return listing.split("\n").filter(Boolean);
 }
 
