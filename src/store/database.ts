@@ -1,8 +1,8 @@
-import { statSync } from "node:fs";
+import { chmodSync, closeSync, openSync, statSync } from "node:fs";
 import path from "node:path";
-import { setTimeout as delay } from "node:timers/promises";
-import { type AbortOptions, canceled, EngineError, makeDirectories } from "../base/index.js";
-import { connect, isBusy, type SqliteConnection, type SqliteStatement, type SqlValue, translated } from "./sqlite.js";
+import { type AbortOptions, EngineError, makeDirectories, systemCode } from "../base/index.js";
+import { Patience, type WaitingOptions } from "./patience.js";
+import { connect, type SqliteConnection, type SqliteStatement, type SqlValue, translated } from "./sqlite.js";
 
 /** A row by its columns' names. */
 export type Row = Readonly<Record<string, SqlValue>>;
@@ -38,12 +38,13 @@ export interface Migration {
 export async function openDatabase(
   file: string,
   migrations: readonly Migration[],
-  options: AbortOptions = {},
+  options: AbortOptions & WaitingOptions = {},
 ): Promise<Database> {
   makeDirectories(path.dirname(file));
-  const database = new SqliteDatabase(file, connectOrThrow(file));
+  keepPrivate(file);
+  const database = new SqliteDatabase(file, connectOrThrow(file), new Patience(file, options));
   try {
-    await patiently(() => database.configure(), file, options);
+    await database.configure(options);
     if (!isCurrent(database, migrations, file))
       await database.transaction(() => migrate(database, migrations, file), options);
     return database;
@@ -55,10 +56,6 @@ export async function openDatabase(
 
 /** How long SQLite itself waits, which blocks the thread; then we wait without blocking. Milliseconds. */
 const BUSY_TIMEOUT_MS = 50;
-/** Tries until another process is given up on: about a minute. */
-const BUSY_ATTEMPTS_MAX = 250;
-/** Bounds of the pause between tries. Milliseconds. */
-const BACK_OFF_MS = { min: 5, max: 200 } as const;
 
 /** The write-ahead log is brought into the database when it holds so many pages: whoever opens the database first reads all of it. */
 const LOG_PAGES = 256;
@@ -70,24 +67,25 @@ class SqliteDatabase implements Database {
   readonly #connection: SqliteConnection;
   /** By text. The texts stand in the code, so there is an end to them. */
   readonly #statements = new Map<string, SqliteStatement>();
+  readonly #patience: Patience;
   #inTransaction = false;
 
-  constructor(file: string, connection: SqliteConnection) {
+  constructor(file: string, connection: SqliteConnection, patience: Patience) {
     this.#file = file;
     this.#connection = connection;
+    this.#patience = patience;
   }
 
-  configure(): void {
-    this.exec(
-      [
-        `PRAGMA busy_timeout=${BUSY_TIMEOUT_MS}`,
-        "PRAGMA journal_mode=WAL",
-        `PRAGMA wal_autocheckpoint=${LOG_PAGES}`,
-        `PRAGMA journal_size_limit=${LOG_BYTES_MAX}`,
-        "PRAGMA synchronous=NORMAL",
-        "PRAGMA foreign_keys=ON",
-      ].join("; "),
-    );
+  configure(options: AbortOptions): Promise<void> {
+    const settings = [
+      `PRAGMA busy_timeout=${BUSY_TIMEOUT_MS}`,
+      "PRAGMA journal_mode=WAL",
+      `PRAGMA wal_autocheckpoint=${LOG_PAGES}`,
+      `PRAGMA journal_size_limit=${LOG_BYTES_MAX}`,
+      "PRAGMA synchronous=NORMAL",
+      "PRAGMA foreign_keys=ON",
+    ].join("; ");
+    return this.#patience.until(() => this.exec(settings), options);
   }
 
   get<R extends Row>(sql: string, ...params: readonly SqlValue[]): R | undefined {
@@ -112,7 +110,7 @@ class SqliteDatabase implements Database {
       this.exec("BEGIN IMMEDIATE");
       return this.#guarded(() => this.#finish(work));
     };
-    return patiently(attempt, this.#file, options);
+    return this.#patience.until(attempt, options);
   }
 
   close(): void {
@@ -172,25 +170,43 @@ class SqliteDatabase implements Database {
   }
 }
 
+const OWNER_ONLY = 0o600;
+
+/**
+ * Makes FILE, which tells what was built of what, its user's own, with the files that SQLite puts beside it: they get its mode. None is
+ * opened: closing it again would end locks that this process has on it (https://sqlite.org/howtocorrupt.html, "Posix advisory locks").
+ */
+function keepPrivate(file: string): void {
+  if (!statSync(file, { throwIfNoEntry: false })) makeFile(file);
+  for (const each of [file, `${file}-wal`, `${file}-shm`]) {
+    const mode = statSync(each, { throwIfNoEntry: false })?.mode ?? OWNER_ONLY;
+    if ((mode & ~OWNER_ONLY & 0o777) !== 0) chmodIfThere(each);
+  }
+}
+
+/** Nobody has it open yet, so that it may be closed. */
+function makeFile(file: string): void {
+  try {
+    closeSync(openSync(file, "wx", OWNER_ONLY));
+  } catch (error) {
+    if (systemCode(error) !== "EEXIST") throw error;
+  }
+}
+
+/** Others may just have taken it away; what can't be changed is used as it is, if it can be. */
+function chmodIfThere(file: string): void {
+  try {
+    chmodSync(file, OWNER_ONLY);
+  } catch (error) {
+    if (systemCode(error) !== "ENOENT" && systemCode(error) !== "EPERM") throw error;
+  }
+}
+
 function connectOrThrow(file: string): SqliteConnection {
   try {
     return connect(file);
   } catch (error) {
     throw translated(error, file);
-  }
-}
-
-/** The result of ATTEMPT once it no longer finds the database busy. */
-async function patiently<T>(attempt: () => T, file: string, { signal }: AbortOptions): Promise<T> {
-  for (let tries = 1; ; tries++) {
-    if (signal?.aborted) throw canceled(signal);
-    try {
-      return attempt();
-    } catch (error) {
-      if (!isBusy(error) || tries === BUSY_ATTEMPTS_MAX) throw translated(error, file);
-    }
-    const pause = Math.min(BACK_OFF_MS.min * 2 ** Math.min(tries, 10), BACK_OFF_MS.max);
-    await delay(pause, undefined, signal ? { signal } : {}).catch(() => undefined);
   }
 }
 

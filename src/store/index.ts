@@ -2,6 +2,7 @@ export * from "./content-store.js";
 export * from "./database.js";
 export { type Documents, passingDocuments, storedDocumentsIn } from "./documents.js";
 export * from "./image-store.js";
+export type { WaitingOptions } from "./patience.js";
 export * from "./reference-store.js";
 export type { SqlValue } from "./sqlite.js";
 export { tiered } from "./tiered.js";

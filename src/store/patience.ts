@@ -1,0 +1,96 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { type AbortOptions, canceled, createLimiter, EngineError } from "../base/index.js";
+import { lockHolder } from "./lock-holder.js";
+import { isBusy, translated } from "./sqlite.js";
+
+/** What somebody who waits for other processes wants to know, and has to say. */
+export interface WaitingOptions {
+  /** Told, when others have held the database for a second, who does (`process 12 (ashlar build)`); disposed of when they don't any more. */
+  readonly onWait?: ((holder: string) => Disposable) | undefined;
+  /** Whether all that is left to do is to end: from then on, others are waited for a second in all. */
+  readonly isHurried?: (() => boolean) | undefined;
+}
+
+/** How long another process is waited for until it is given up on; how long once the caller is in a hurry. Milliseconds. */
+const PATIENCE_MS = 60_000;
+const HURRIED_PATIENCE_MS = 1000;
+/** A shorter wait is not worth a word. Milliseconds. */
+const UNTOLD_MS = 1000;
+/** Bounds of the pause between tries. Milliseconds. */
+const BACK_OFF_MS = { min: 5, max: 200 } as const;
+
+/** Waits for other processes that hold the database FILE. Whoever waits stands in one line: each try blocks the thread for a moment. */
+export class Patience {
+  readonly #file: string;
+  readonly #options: WaitingOptions;
+  readonly #line = createLimiter(1);
+  #waiting = 0;
+  #told: Disposable | undefined;
+  #hurriedAt: number | undefined;
+
+  constructor(file: string, options: WaitingOptions) {
+    this.#file = file;
+    this.#options = options;
+  }
+
+  /** The result of ATTEMPT once it no longer finds the database busy; `unavailable` when it does for too long. */
+  async until<T>(attempt: () => T, { signal }: AbortOptions): Promise<T> {
+    if (signal?.aborted) throw canceled(signal);
+    const since = performance.now();
+    if (this.#waiting === 0) {
+      const first = this.#tried(attempt);
+      if (first) return first.result;
+    }
+    this.#waiting++;
+    try {
+      return await this.#line.run(() => this.#retry(attempt, since, signal), signal ? { signal } : {});
+    } finally {
+      if (--this.#waiting === 0) this.#tellEnd();
+    }
+  }
+
+  async #retry<T>(attempt: () => T, since: number, signal: AbortSignal | undefined): Promise<T> {
+    for (let pause: number = BACK_OFF_MS.min; ; pause = Math.min(2 * pause, BACK_OFF_MS.max)) {
+      if (signal?.aborted) throw canceled(signal);
+      const tried = this.#tried(attempt);
+      if (tried) return tried.result;
+      if (this.#isOver(since)) throw this.#unavailable();
+      this.#tell(since);
+      await delay(pause, undefined, signal ? { signal } : {}).catch(() => undefined);
+    }
+  }
+
+  /** Undefined where another process was in the way. */
+  #tried<T>(attempt: () => T): { readonly result: T } | undefined {
+    try {
+      return { result: attempt() };
+    } catch (error) {
+      if (isBusy(error)) return undefined;
+      throw translated(error, this.#file);
+    }
+  }
+
+  #isOver(since: number): boolean {
+    const now = performance.now();
+    if (!this.#options.isHurried?.()) {
+      this.#hurriedAt = undefined;
+      return now - since > PATIENCE_MS;
+    }
+    this.#hurriedAt ??= now;
+    return now - this.#hurriedAt > HURRIED_PATIENCE_MS;
+  }
+
+  #tell(since: number): void {
+    if (this.#told || this.#hurriedAt !== undefined || performance.now() - since < UNTOLD_MS) return;
+    this.#told = this.#options.onWait?.(lockHolder(this.#file));
+  }
+
+  #tellEnd(): void {
+    this.#told?.[Symbol.dispose]();
+    this.#told = undefined;
+  }
+
+  #unavailable(): EngineError {
+    return new EngineError("unavailable", `the metadata database ${this.#file} is locked by ${lockHolder(this.#file)}`);
+  }
+}
