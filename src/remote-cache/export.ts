@@ -88,8 +88,6 @@ class Export implements CacheExport {
       const blobs = mounts.map(({ blob }) => blob);
       return { ...encodeCache({ ...document, mounts: listed }), layers: [...layersOf(document), ...blobs] };
     });
-    const published = this.#sent.size === 0 ? await target.published?.(cache, options) : undefined;
-    if (published) return published;
     await forAll(ids, (id, signal) => this.#send(id, { ...options, signal }), options);
     const put = ({ blob, provider }: MountFile, signal: AbortSignal) =>
       step(`writing layer ${blob.digest}`, options, () => target.putBlob(blob, provider, { signal, origins: [] }));

@@ -1,4 +1,4 @@
-import { type AbortOptions, EngineError } from "../base/index.js";
+import { type AbortOptions, EngineError, errorCode } from "../base/index.js";
 import { type Bytes, checked, type Descriptor, type Provider } from "../oci/index.js";
 import { RETRY_DELAYS_MS, retrying, TransientError } from "../registry/index.js";
 import { openCache } from "./document.js";
@@ -15,6 +15,7 @@ export interface ObjectStore {
   readonly origin: string;
   /** The newest config; undefined where there is none. Errors: `invalid` for one beyond all bounds. */
   readConfig(options: AbortOptions): Promise<Uint8Array | undefined>;
+  /** Makes BYTES the newest config, unless they are that already. */
   writeConfig(bytes: Uint8Array, options: AbortOptions): Promise<void>;
   has(blob: Descriptor, options: AbortOptions): Promise<boolean>;
   /** As `has`, of a blob that is to stay. */
@@ -73,6 +74,17 @@ async function* resumed(store: ObjectStore, blob: Descriptor, offset: number, op
     } catch (error) {
       if (!(error instanceof TransientError) || cuts >= RETRY_DELAYS_MS.length) throw error;
     }
+  }
+}
+
+/** Whether READ gives just BYTES; what can't be read is not the same. */
+export async function isNewest(bytes: Uint8Array, read: () => Promise<Uint8Array | undefined>): Promise<boolean> {
+  try {
+    const known = await read();
+    return known !== undefined && Buffer.compare(known, bytes) === 0;
+  } catch (error) {
+    if (errorCode(error) === "canceled") throw error;
+    return false; // whoever writes it hears what is wrong
   }
 }
 

@@ -32,9 +32,7 @@ export interface CacheTarget {
   readonly title: string;
   /** Sees to it that a blob is there, reading it from SOURCE only if it isn't. */
   putBlob(blob: Descriptor, source: Provider, options: PutOptions): Promise<void>;
-  /** The cache's manifest, if it is there already, just as it is, with its layers. Absent in a place that can't tell cheaply. */
-  readonly published?: ((cache: PublishedCache, options: AbortOptions) => Promise<Descriptor | undefined>) | undefined;
-  /** Makes the cache be found by its name; its layers are there. Gives the descriptor of its manifest, if it has one. */
+  /** Makes the cache be found by its name, if it isn't; its layers are there. Gives the descriptor of its manifest, if it has one. */
   publish(cache: PublishedCache, options: AbortOptions): Promise<Descriptor | undefined>;
 }
 

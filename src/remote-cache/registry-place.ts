@@ -1,4 +1,4 @@
-import { type AbortOptions, errorCode } from "../base/index.js";
+import type { AbortOptions } from "../base/index.js";
 import {
   type Descriptor,
   familiarReference,
@@ -46,18 +46,6 @@ export function registryTarget(registry: Registry, target: RegistryTargetOptions
     title: "exporting cache to registry",
     async putBlob(blob, source, { origins, ...options }) {
       await repository.putBlob(blob, source, { ...options, origins: origins.flatMap(referenceOf) });
-    },
-    async published(cache, options) {
-      const { descriptor } = cacheManifest(cache, target);
-      const { tag } = reference;
-      if (tag === undefined) return undefined;
-      try {
-        const { digest } = await repository.resolve({ tag }, options);
-        return digest === descriptor.digest ? descriptor : undefined;
-      } catch (error) {
-        if (errorCode(error) === "canceled") throw error;
-        return undefined; // whoever writes it hears what is wrong
-      }
     },
     async publish(cache, options) {
       const { descriptor, bytes, blobs } = cacheManifest(cache, target);

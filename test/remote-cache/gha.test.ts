@@ -66,6 +66,18 @@ test("the newest config of a scope is read, and no other scope's", async () => {
   await expect(objectSource(store({ scope: "none" })).open({})).rejects.toMatchObject({ code: "not-found" });
 });
 
+test("a config that is the newest already is not written again", async () => {
+  for (const [name, count] of [
+    ["a", 1],
+    ["a", 1],
+    ["b", 2],
+    ["a", 3],
+  ] as const) {
+    await objectTarget(store()).publish(configOf(name), {});
+    expect(server.entries.size).toBe(count);
+  }
+});
+
 test("who is not let in is told so, and no address is", async () => {
   await expect(objectSource(store({ token: "wrong" })).open({})).rejects.toMatchObject({
     code: "denied",

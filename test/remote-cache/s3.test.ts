@@ -109,6 +109,19 @@ test("every name of a cache is written, the first is read", async () => {
   await expect(objectSource(store({ name: "other" })).open({})).rejects.toMatchObject({ code: "not-found" });
 });
 
+test("a config that is there is written again only when it is old", async () => {
+  const puts = () => server.requests.filter((each) => each.startsWith("PUT ")).length;
+  const target = objectTarget(store({ name: "main;v1" }));
+  for (const count of [2, 2]) {
+    await target.publish(EMPTY, {});
+    expect(puts()).toBe(count);
+  }
+  const object = server.objects.get("ci (1)/manifests/v1");
+  if (object) object.modifiedAt = 0;
+  await target.publish(EMPTY, {});
+  expect(puts()).toBe(3);
+});
+
 test("who is not let in is told so", async () => {
   const stranger = objectSource(store({ secret_access_key: "wrong" })).open({});
   await expect(stranger).rejects.toMatchObject({ code: "denied", message: expect.stringContaining("does not match") });

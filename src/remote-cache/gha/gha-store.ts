@@ -2,7 +2,7 @@ import { type Digest, EngineError, errorCode } from "../../base/index.js";
 import type { Descriptor } from "../../oci/index.js";
 import type { HttpClient } from "../../registry/index.js";
 import { CACHE_CONFIG_BYTES_MAX } from "../document.js";
-import { type ObjectStore, readBounded } from "../object-place.js";
+import { isNewest, type ObjectStore, readBounded } from "../object-place.js";
 import { CacheService, type ServiceEntry } from "./service.js";
 
 /** Where in GitHub's cache service a cache is. */
@@ -41,17 +41,19 @@ export function ghaStore(
     if (entry) found.set(digest, entry);
     return entry !== undefined;
   };
+  const readConfig: ObjectStore["readConfig"] = async (options) => {
+    const entry = await service.find(configPrefix, configPrefix, options);
+    return entry && readBounded(await service.read(entry, 0, options), CACHE_CONFIG_BYTES_MAX);
+  };
   return {
     name: `gha:${place.scope}`,
     title: "exporting to GitHub Actions Cache",
     origin: `gha-cache://${place.url.host}/${place.scope}`,
     has,
     refresh: has,
-    async readConfig(options) {
-      const entry = await service.find(configPrefix, configPrefix, options);
-      return entry && readBounded(await service.read(entry, 0, options), CACHE_CONFIG_BYTES_MAX);
-    },
+    readConfig,
     async writeConfig(bytes, options) {
+      if (await isNewest(bytes, () => readConfig(options))) return;
       async function* open() {
         yield bytes;
       }

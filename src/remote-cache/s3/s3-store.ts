@@ -1,9 +1,9 @@
-import { type Clock, type Digest, digestOf, errorCode } from "../../base/index.js";
+import { type AbortOptions, type Clock, type Digest, digestOf, errorCode } from "../../base/index.js";
 import type { HttpClient } from "../../registry/index.js";
 import { CACHE_CONFIG_BYTES_MAX, CACHE_CONFIG_TYPE } from "../document.js";
-import { type ObjectStore, readBounded } from "../object-place.js";
+import { isNewest, type ObjectStore, readBounded } from "../object-place.js";
 import { inMemory } from "../registry-place.js";
-import { Bucket } from "./bucket.js";
+import { Bucket, type StoredObject } from "./bucket.js";
 import type { Signer } from "./signature.js";
 
 /** Where in S3 a cache is. */
@@ -28,22 +28,30 @@ export function s3Store(place: S3Place, parts: { readonly client: HttpClient; re
   const configKey = (name: string) => `${prefix}${manifestsPrefix}${name}`;
   const blobKey = (digest: Digest) => `${prefix}${blobsPrefix}${digest}`;
   const where = `${place.endpoint?.host ?? "s3"}/${place.bucket}/${prefix}`;
+  const readConfig = async (name: string, options: AbortOptions): Promise<Uint8Array | undefined> => {
+    try {
+      const response = await bucket.get(configKey(name), 0, options);
+      return await readBounded(response.body, CACHE_CONFIG_BYTES_MAX);
+    } catch (error) {
+      if (errorCode(error) === "not-found") return undefined;
+      throw error;
+    }
+  };
+  const isAged = ({ modifiedAt }: StoredObject) => parts.clock.now() - modifiedAt > place.touchAfterMs;
+  const isYoung = async (name: string, options: AbortOptions): Promise<boolean> => {
+    const found = await bucket.head(configKey(name), options);
+    return found !== undefined && !isAged(found);
+  };
   return {
     name: `s3:${place.bucket}/${prefix}${names[0]}`,
     title: "exporting cache to Amazon S3",
     origin: `s3-cache://${where}`,
-    async readConfig(options) {
-      try {
-        const response = await bucket.get(configKey(names[0]), 0, options);
-        return await readBounded(response.body, CACHE_CONFIG_BYTES_MAX);
-      } catch (error) {
-        if (errorCode(error) === "not-found") return undefined;
-        throw error;
-      }
-    },
+    readConfig: (options) => readConfig(names[0], options),
     async writeConfig(bytes, options) {
       const config = { mediaType: CACHE_CONFIG_TYPE, digest: digestOf(bytes), size: bytes.length };
-      for (const name of names) await bucket.put(configKey(name), config, inMemory(bytes), options);
+      for (const name of names)
+        if (!(await isYoung(name, options)) || !(await isNewest(bytes, () => readConfig(name, options))))
+          await bucket.put(configKey(name), config, inMemory(bytes), options);
     },
     async has({ digest, size }, options) {
       return (await bucket.head(blobKey(digest), options))?.sizeBytes === size;
@@ -51,8 +59,7 @@ export function s3Store(place: S3Place, parts: { readonly client: HttpClient; re
     async refresh({ digest, size }, options) {
       const found = await bucket.head(blobKey(digest), options);
       if (found?.sizeBytes !== size) return false;
-      if (parts.clock.now() - found.modifiedAt > place.touchAfterMs)
-        await bucket.touch(blobKey(digest), found, options);
+      if (isAged(found)) await bucket.touch(blobKey(digest), found, options);
       return true;
     },
     async read({ digest }, offset, options) {
