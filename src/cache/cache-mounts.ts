@@ -11,7 +11,14 @@ import {
   hexOf,
   tryLock,
 } from "../base/index.js";
-import type { DataPlane, LayerId, LayerStore, StateDirs, Workspace } from "../snapshot/index.js";
+import {
+  type DataPlane,
+  isAsItWas,
+  type LayerId,
+  type LayerStore,
+  type StateDirs,
+  type Workspace,
+} from "../snapshot/index.js";
 import type { Database, Migration } from "../store/index.js";
 
 /**
@@ -192,7 +199,7 @@ async function keepImported(options: CacheMountOptions, id: string, workspace: W
 /** Moves what was brought in for ID into the new directory of its first user. */
 async function takeImported(options: CacheMountOptions, id: string, workspace: Workspace): Promise<void> {
   const name = { key: importedMountKey(id), slot: 0 };
-  const layer = find(options.database, name.key, name.slot);
+  const layer = findHere(options, name.key, name.slot);
   if (layer === undefined) return;
   {
     using lock = lockNow(options, name);
@@ -235,7 +242,7 @@ async function tryAcquire({ request, slot, exclusive, options }: Attempt): Promi
   const file = lockFile(options, request.key, slot);
   const fd = fs.openSync(file, "a");
   try {
-    const known = find(options.database, request.key, slot);
+    const known = findHere(options, request.key, slot);
     if (!tryLock(fd, exclusive || known === undefined ? "exclusive" : "shared")) {
       fs.closeSync(fd);
       return undefined;
@@ -244,7 +251,7 @@ async function tryAcquire({ request, slot, exclusive, options }: Attempt): Promi
       fs.closeSync(fd);
       return tryAcquire({ request, slot, exclusive, options });
     }
-    const layer = find(options.database, request.key, slot) ?? (await make({ request, slot, exclusive, options }));
+    const layer = findHere(options, request.key, slot) ?? (await make({ request, slot, exclusive, options }));
     // Changing the kind of a lock gives it up for a moment.
     if (!exclusive && !(tryLock(fd, "shared") && isStill(fd, file))) {
       fs.closeSync(fd);
@@ -267,6 +274,12 @@ async function tryAcquire({ request, slot, exclusive, options }: Attempt): Promi
 
 function find(database: Database, key: Digest, slot: number): LayerId | undefined {
   return database.get<{ layer: number }>("SELECT layer FROM cache_mount WHERE key = ? AND slot = ?", key, slot)?.layer;
+}
+
+/** The layer of a slot, unless its files are gone. */
+function findHere({ database, dirs }: CacheMountOptions, key: Digest, slot: number): LayerId | undefined {
+  const layer = find(database, key, slot);
+  return layer !== undefined && isAsItWas(dirs, { id: layer, stamp: null }) ? layer : undefined;
 }
 
 async function make({ request, slot, options }: Attempt): Promise<LayerId> {

@@ -1,4 +1,4 @@
-import { type AbortOptions, type Clock, canonicalJson, type Digest } from "../base/index.js";
+import { type AbortOptions, type Clock, canonicalJson, type Digest, EngineError } from "../base/index.js";
 import type { LayerStore, Tree } from "../snapshot/index.js";
 import type {
   CacheKey,
@@ -91,10 +91,13 @@ class LocalCache<R extends TreeResult> implements CacheManager<R> {
   }
 
   async load(record: CacheRecord): Promise<readonly R[]> {
-    return this.#trees(record).map((tree) => {
-      for (const layer of tree) this.#options.layers.info(layer);
-      return this.#options.open(tree);
-    });
+    const { layers, open } = this.#options;
+    const trees = this.#trees(record);
+    const distinct = new Set(trees.flat());
+    for (const layer of distinct) layers.info(layer);
+    const [lost] = await layers.mend(distinct);
+    if (lost !== undefined) throw new EngineError("data-loss", `the files of layer ${lost} are damaged or gone`);
+    return trees.map(open);
   }
 
   #trees(record: CacheRecord): readonly Tree[] {

@@ -111,7 +111,16 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
   const lent = new Map<string, Provider>();
   const fetchLayer = createLayerFetcher({ store, registry, lent });
   const layers = scope.use(
-    createLayerStore({ database, plane, owner: owner.id, bootId: boot, clock, fetch: fetchLayer }),
+    createLayerStore({
+      database,
+      plane,
+      dirs,
+      owner: owner.id,
+      bootId: boot,
+      clock,
+      fetch: fetchLayer,
+      isStored: (blob) => fs.existsSync(store.path(blob)),
+    }),
   );
   const cacheMounts = createCacheMounts({ database, layers, plane, dirs, clock });
   const imageSource = createImageSource({

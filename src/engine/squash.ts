@@ -25,8 +25,8 @@ export async function squashOwn(
   const workspace = await layers.create([]);
   try {
     const args = { lower: base, upper: tree, layer: workspace.layer };
-    const { sizeBytes } = await plane.run("diffTrees", args, { signal });
-    const own = await layers.seal(workspace, sizeBytes);
+    const summary = await plane.run("diffTrees", args, { signal });
+    const own = await layers.seal(workspace, summary);
     return {
       ...image,
       tree: [...base, ...own],

@@ -36,8 +36,8 @@ export function createDiffOp(op: DiffOp, inputCount: number, environment: OpEnvi
       const workspace = await environment.layers.create([]);
       try {
         const args = { lower, upper, layer: workspace.layer };
-        const { sizeBytes } = await environment.plane.run("diffTrees", args, { signal: context.signal });
-        return [createResult({ kind: "tree", tree: await environment.layers.seal(workspace, sizeBytes) }, environment)];
+        const summary = await environment.plane.run("diffTrees", args, { signal: context.signal });
+        return [createResult({ kind: "tree", tree: await environment.layers.seal(workspace, summary) }, environment)];
       } catch (error) {
         await environment.layers.abandon(workspace);
         throw error;

@@ -1,4 +1,4 @@
-import { canonicalJson, digestOf, EngineError, redactCredentials } from "../base/index.js";
+import { canonicalJson, digestOf, EngineError, errorCode, messageOf, redactCredentials } from "../base/index.js";
 import type { SourceOp } from "../llb/index.js";
 import type { CacheMap, Op, OpContext } from "../solver/index.js";
 import type { ImagePlatform, OpEnvironment } from "./environment.js";
@@ -43,7 +43,9 @@ function imageOp(op: SourceOp, platform: ImagePlatform, environment: OpEnvironme
     },
     async exec(_inputs, context) {
       const { layers } = await resolve(context);
-      const tree = await environment.layers.adopt(layers, environment.buildId);
+      const tree = await environment.layers.adopt(layers, environment.buildId).catch((error: unknown) => {
+        throw aboutImage(op.identifier, error);
+      });
       const present = tree.every((layer) => environment.layers.info(layer).state === "ready");
       for (const layer of tree) environment.pulledBy.set(layer, context.vertex);
       if (present)
@@ -51,6 +53,16 @@ function imageOp(op: SourceOp, platform: ImagePlatform, environment: OpEnvironme
       return [createResult({ kind: "tree", tree }, environment)];
     },
   };
+}
+
+/** ERROR, with the image that has lost something. */
+function aboutImage(identifier: string, error: unknown): unknown {
+  if (errorCode(error) !== "data-loss") return error;
+  const name = identifier.replace(/^[a-z-]+:\/\//, "").replace(/@sha256:[0-9a-f]+$/, "");
+  return new EngineError("data-loss", `the image ${name} is damaged: ${messageOf(error)}`, {
+    cause: error,
+    hint: `build or pull ${name} again`,
+  });
 }
 
 function localOp(op: SourceOp, environment: OpEnvironment): Op<FileResult> {

@@ -1,6 +1,7 @@
 export type { ContentTree, TreeDirectory, TreeEntry } from "./content-tree.js";
 export * from "./data-plane.js";
 export * from "./file-action.js";
+export { highestPlace, isAsItWas } from "./layer-files.js";
 export { DamagedLayer } from "./layer-pull.js";
 export * from "./layer-store.js";
 export * from "./owner.js";
@@ -13,6 +14,7 @@ export * from "./tree.js";
 export * from "./user-namespace.js";
 export type { WrittenBlob } from "./worker/blob-file.js";
 export type { LayerCompression } from "./worker/compressor.js";
+export type { LayerSummary } from "./worker/layer-measure.js";
 export type { MachineSocket, NetlinkOutcome, NetworkRequest, OpenNetwork } from "./worker/network.js";
 export * from "./worker/owner-note.js";
 export type { FromWorker as FromThread, Snapshotter, ToWorker as ToThreadWorker } from "./worker/protocol.js";

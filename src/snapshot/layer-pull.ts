@@ -97,11 +97,15 @@ export class LayerPuller {
     const { plane, bootId, database } = this.#options;
     const base = tree.slice(0, tree.indexOf(id));
     const [summary] = await plane.run("settleLayers", { base, layers: [unpacked] }, { signal });
-    await plane.control("placeLayer", { from: unpacked.layer, to: id });
+    if (!summary) throw new EngineError("internal", `no summary of layer ${id}`);
+    const isOurs = await plane.control("placeLayer", { from: unpacked.layer, to: id });
     unpacked.placed = true;
+    // Whoever else has put it there knows what its root looks like, or is gone.
+    const looks = isOurs ? [summary.stamp, summary.shape] : [null, null];
     await database.transaction(() => {
-      const update = "UPDATE layer SET state = 'ready', size_bytes = ?, boot_id = ?, durable = 0 WHERE id = ?";
-      database.run(update, summary?.sizeBytes ?? 0, bootId, id);
+      const update = "UPDATE layer SET state = 'ready', size_bytes = ?, stamp = ?, shape = ?, boot_id = ?, durable = 0";
+      const where = isOurs ? "id = ?" : "id = ? AND state = 'lazy'";
+      database.run(`${update} WHERE ${where}`, summary.sizeBytes, ...looks, bootId, id);
       database.run("DELETE FROM layer WHERE id = ?", unpacked.layer);
     });
   }

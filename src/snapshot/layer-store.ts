@@ -1,11 +1,14 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { type AbortOptions, type Clock, type Digest, digestOf, EngineError } from "../base/index.js";
+import { type AbortOptions, type Clock, type Digest, digestOf, EngineError, errorCode } from "../base/index.js";
 import type { Descriptor, Layer } from "../oci/index.js";
-import type { Database } from "../store/index.js";
+import type { Database, SqlValue } from "../store/index.js";
 import type { DataPlane } from "./data-plane.js";
+import { clearPlace, DAMAGED_STAMP, hasPlace, highestPlace, isAsItWas } from "./layer-files.js";
 import { LayerPuller } from "./layer-pull.js";
+import type { StateDirs } from "./state-dirs.js";
 import type { LayerId, Tree, Workspace } from "./tree.js";
 import type { JobProgress } from "./worker/context.js";
+import type { LayerSummary } from "./worker/layer-measure.js";
 
 /** A layer of an image, and where its blob can be had: an opaque text that the fetcher understands. */
 export interface ImageLayer extends Layer {
@@ -42,7 +45,7 @@ export interface LayerStore extends AsyncDisposable {
   /** Makes the workspace's layer immutable; gives the whole tree. */
   commit(workspace: Workspace, options?: AbortOptions): Promise<Tree>;
   /** As `commit`, of a layer that a job has left in its final form. */
-  seal(workspace: Workspace, sizeBytes: number): Promise<Tree>;
+  seal(workspace: Workspace, summary: LayerSummary): Promise<Tree>;
   /** Throws the workspace away. Its files go in the background: nobody has to wait for them. */
   abandon(workspace: Workspace): Promise<void>;
   /** Takes over what owners had that are gone: their leases end, and what they were making is removed in the background. */
@@ -51,7 +54,17 @@ export interface LayerStore extends AsyncDisposable {
   owners(): readonly string[];
   /** Removes the topmost layer of a tree that no record, image or other layer names. */
   remove(tree: Tree): Promise<void>;
-  /** The tree of an image's layers, bottom first. Nothing is fetched; the layers are leased to BUILD. */
+  /**
+   * Looks at the places of LAYERS: where the files of one are gone, or its root isn't what it was, it is to be fetched again, if it can be.
+   * Gives those that are lost.
+   */
+  mend(layers: Iterable<LayerId>): Promise<readonly LayerId[]>;
+  /** Makes a note that a layer, which nobody's build may use any more, does not hold what it did. */
+  distrust(layer: LayerId): Promise<void>;
+  /**
+   * The tree of an image's layers, bottom first. Nothing is fetched; the layers are leased to BUILD. Throws `data-loss` where the files of one
+   * are gone that was made here.
+   */
   adopt(layers: readonly ImageLayer[], build: string): Promise<Tree>;
   /** What is known of each of an image's LAYERS, bottom first, where that is anything. Nothing is adopted. */
   known(layers: readonly Layer[]): readonly (LayerInfo | undefined)[];
@@ -100,11 +113,14 @@ type LayerRow = {
   readonly origin: string | null;
   readonly size_bytes: number;
   readonly created_at: number;
+  readonly stamp: string | null;
 };
 
 /** How long the end of an engine may be held up by files that nobody needs any more. Milliseconds. */
 const REMOVALS_MS = 300;
-const LAYER_COLUMNS = "id, state, diff_id, blob, origin, size_bytes, created_at";
+const LAYER_COLUMNS = "id, state, diff_id, blob, origin, size_bytes, created_at, stamp";
+const INSERT_LAZY = `INSERT INTO layer (state, chain_id, diff_id, blob, origin, boot_id, created_at)
+  VALUES ('lazy', ?, ?, ?, ?, ?, ?) RETURNING id`;
 /** More places of one blob are not remembered. */
 const ORIGINS_MAX = 8;
 
@@ -115,10 +131,13 @@ function originsOf(row: LayerRow): readonly string[] {
 export interface LayerStoreOptions {
   readonly database: Database;
   readonly plane: DataPlane;
+  readonly dirs: StateDirs;
   readonly owner: string;
   readonly bootId: string;
   readonly clock: Clock;
   readonly fetch: FetchLayer;
+  /** Whether a blob is on this disk. */
+  readonly isStored: (blob: Digest) => boolean;
 }
 
 export function createLayerStore(options: LayerStoreOptions): LayerStore {
@@ -146,24 +165,30 @@ class Layers implements LayerStore {
 
   async #allocate(): Promise<LayerId> {
     const { owner, clock, bootId } = this.#options;
-    return this.#database.transaction(() => {
-      const insert = "INSERT INTO layer (state, owner, boot_id, created_at) VALUES ('active', ?, ?, ?) RETURNING id";
-      const row = this.#database.get<{ id: number }>(insert, owner, bootId, clock.now());
+    const insert = "INSERT INTO layer (state, owner, boot_id, created_at) VALUES ('active', ?, ?, ?) RETURNING id";
+    return this.#database.transaction(() => this.#inserted(insert, owner, bootId, clock.now()));
+  }
+
+  /** The number of a new row, whose place is free: a database that was lost, or is older than the layers, gives numbers once more. */
+  #inserted(insert: string, ...params: readonly SqlValue[]): LayerId {
+    for (;;) {
+      const row = this.#database.get<{ id: LayerId }>(insert, ...params);
       if (!row) throw new EngineError("internal", "no number for a new layer");
-      return row.id;
-    });
+      if (!hasPlace(this.#options.dirs, row.id)) return row.id;
+      this.#database.run("DELETE FROM layer WHERE id = ?", row.id);
+      const highest = highestPlace(this.#options.dirs);
+      this.#database.run("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'layer'", highest);
+    }
   }
 
   async commit(workspace: Workspace, options: AbortOptions = {}): Promise<Tree> {
-    const { sizeBytes } = await this.#options.plane.run("commitLayer", workspace, options);
-    return this.seal(workspace, sizeBytes);
+    return this.seal(workspace, await this.#options.plane.run("commitLayer", workspace, options));
   }
 
-  async seal(workspace: Workspace, sizeBytes: number): Promise<Tree> {
-    await this.#database.transaction(() =>
-      this.#database.run("UPDATE layer SET state = 'ready', size_bytes = ? WHERE id = ?", sizeBytes, workspace.layer),
-    );
-    return [...workspace.parents, workspace.layer];
+  async seal({ layer, parents }: Workspace, { sizeBytes, stamp, shape }: LayerSummary): Promise<Tree> {
+    const update = "UPDATE layer SET state = 'ready', size_bytes = ?, stamp = ?, shape = ? WHERE id = ?";
+    await this.#database.transaction(() => this.#database.run(update, sizeBytes, stamp, shape, layer));
+    return [...parents, layer];
   }
 
   async abandon({ layer }: Workspace): Promise<void> {
@@ -204,10 +229,11 @@ class Layers implements LayerStore {
       await Promise.race([Promise.allSettled(this.#removals), delay(REMOVALS_MS, undefined, { ref: false })]);
     const { owner } = this.#options;
     if (!this.owners().includes(owner)) return;
-    await this.#database.transaction(() => {
+    const ended = this.#database.transaction(() => {
       this.#database.run("DELETE FROM lease WHERE owner = ?", owner);
       this.#database.run("UPDATE layer SET owner = NULL WHERE owner = ? AND state <> 'active'", owner);
     });
+    await unlessHeld(ended);
   }
 
   async remove(tree: Tree): Promise<void> {
@@ -225,29 +251,72 @@ class Layers implements LayerStore {
       let chain: Digest | undefined;
       for (const { diffId, descriptor, origin, createdAt = clock.now() } of layers) {
         chain = chainOf(chain, diffId);
-        this.#database.run(
-          `INSERT INTO layer (state, chain_id, diff_id, blob, origin, boot_id, created_at) VALUES ('lazy', ?, ?, ?, ?, ?, ?)
-           ON CONFLICT (chain_id) DO NOTHING`,
-          ...[chain, diffId, JSON.stringify(descriptor), JSON.stringify([origin]), bootId, createdAt],
-        );
-        const row = this.#database.get<LayerRow>(`SELECT ${LAYER_COLUMNS} FROM layer WHERE chain_id = ?`, chain);
-        if (!row) throw new EngineError("internal", `no layer for chain ${chain}`);
-        if (row.state === "lazy") this.#addOrigin(row, { descriptor, origin });
-        tree.push(row.id);
+        const place = { descriptor, origin };
+        const known = this.#database.get<LayerRow>(`SELECT ${LAYER_COLUMNS} FROM layer WHERE chain_id = ?`, chain);
+        const blob = [JSON.stringify(descriptor), JSON.stringify([origin])];
+        const id = known?.id ?? this.#inserted(INSERT_LAZY, chain, diffId, ...blob, bootId, createdAt);
+        if (known?.state === "lazy") this.#addOrigin(known, place);
+        if (known?.state === "ready" && !isAsItWas(this.#options.dirs, known)) this.#adoptLost(known, place);
+        tree.push(id);
         this.#database.run(
           "INSERT OR IGNORE INTO lease (owner, build, kind, target) VALUES (?, ?, 'layer', ?)",
-          owner,
-          build,
-          String(row.id),
+          ...[owner, build, String(id)],
         );
       }
       return tree;
     });
   }
 
+  /** A layer whose files are gone can be had again where an image's layer can. */
+  #adoptLost(row: LayerRow, { descriptor, origin }: Pick<ImageLayer, "descriptor" | "origin">): void {
+    const { isStored, dirs } = this.#options;
+    if (row.origin === null && !isStored(descriptor.digest)) {
+      throw new EngineError(
+        "data-loss",
+        `the files of its layer ${row.diff_id} are gone from ${dirs.layers}, or damaged`,
+      );
+    }
+    const update = "UPDATE layer SET blob = ?, origin = ? WHERE id = ? AND origin IS NULL";
+    this.#database.run(update, JSON.stringify(descriptor), JSON.stringify([origin]), row.id);
+    this.#unplace(row.id);
+  }
+
+  /** A layer that is not on this disk any more. */
+  #unplace(layer: LayerId): void {
+    clearPlace(this.#options.dirs, layer, this.#options.owner);
+    const update = "UPDATE layer SET state = 'lazy', size_bytes = 0, stamp = NULL, shape = NULL WHERE id = ?";
+    this.#database.run(update, layer);
+  }
+
+  async mend(layers: Iterable<LayerId>): Promise<readonly LayerId[]> {
+    const damaged = [...layers].filter((layer) => this.#isDamaged(layer));
+    if (damaged.length === 0) return [];
+    return this.#database.transaction(() =>
+      damaged.filter((layer) => {
+        if (!this.#isDamaged(layer)) return false; // somebody else was faster
+        const { origin } = this.#row(layer);
+        if (origin !== null) this.#unplace(layer);
+        return origin === null;
+      }),
+    );
+  }
+
+  #isDamaged(layer: LayerId): boolean {
+    const select = "SELECT id, stamp FROM layer WHERE id = ? AND state = 'ready'";
+    const row = this.#database.get<{ id: LayerId; stamp: string | null }>(select, layer);
+    return row !== undefined && !isAsItWas(this.#options.dirs, row);
+  }
+
+  async distrust(layer: LayerId): Promise<void> {
+    const update = "UPDATE layer SET stamp = ? WHERE id = ? AND state = 'ready'";
+    await this.#database.transaction(() => this.#database.run(update, DAMAGED_STAMP, layer));
+  }
+
   async release(build: string): Promise<void> {
     if (!this.#database.get("SELECT 1 FROM lease WHERE build = ? LIMIT 1", build)) return;
-    await this.#database.transaction(() => this.#database.run("DELETE FROM lease WHERE build = ?", build));
+    await unlessHeld(
+      this.#database.transaction(() => this.#database.run("DELETE FROM lease WHERE build = ?", build)),
+    );
   }
 
   ensure(tree: Tree, options: EnsureOptions = {}): Promise<void> {
@@ -302,11 +371,19 @@ class Layers implements LayerStore {
         if (diffId === undefined) throw new EngineError("internal", `no digest for layer ${layer}`);
         chain = chainOf(chain, diffId);
         this.#database.run("UPDATE layer SET diff_id = ?1 WHERE id = ?2 AND diff_id IS NOT ?1", diffId, layer);
+        this.#unnameLost(chain, layer);
         const set = "UPDATE OR IGNORE layer SET chain_id = ? WHERE id = ? AND chain_id IS NULL";
         this.#database.run(set, chain, layer);
         return this.#database.get("SELECT 1 FROM layer WHERE chain_id = ?", chain) === undefined;
       });
     });
+  }
+
+  /** A layer that has lost its files gives the name CHAIN to LAYER. */
+  #unnameLost(chain: Digest, layer: LayerId): void {
+    const holder = this.#database.get<{ id: LayerId }>("SELECT id FROM layer WHERE chain_id = ?", chain);
+    if (holder && holder.id !== layer && this.#isDamaged(holder.id))
+      this.#database.run("UPDATE layer SET chain_id = NULL WHERE id = ?", holder.id);
   }
 
   blob(layer: LayerId, variant: string): MadeLayer | undefined {
@@ -352,6 +429,15 @@ class Layers implements LayerStore {
       );
     }
     return digest;
+  }
+}
+
+/** The end of CLEANING, which is left to the sweep of dead owners where another process holds the database for too long. */
+async function unlessHeld(cleaning: Promise<unknown>): Promise<void> {
+  try {
+    await cleaning;
+  } catch (error) {
+    if (errorCode(error) !== "unavailable") throw error;
   }
 }
 

@@ -2,6 +2,7 @@ import type { Migration } from "../store/index.js";
 
 /**
  * Layers: `active` while they are made, `ready` when committed, `lazy` when known (of an image) but not on this disk.
+ * `stamp` and `shape` tell whether a ready one is what it was (see LayerSummary); they are NULL where they were never noted.
  * A lease keeps its target from being pruned while its owner (see owner.ts; an owner may lease for several builds) lives.
  */
 export const layerMigrations: readonly Migration[] = [
@@ -42,4 +43,5 @@ export const layerMigrations: readonly Migration[] = [
      PRIMARY KEY (build, kind, target)
    ) STRICT, WITHOUT ROWID;`,
   },
+  { id: "layer-2", sql: "ALTER TABLE layer ADD COLUMN stamp TEXT; ALTER TABLE layer ADD COLUMN shape TEXT" },
 ];

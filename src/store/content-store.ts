@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
-import { constants, statSync, utimesSync } from "node:fs";
-import { type FileHandle, mkdtemp, open, readdir, rename, rm, rmdir, stat } from "node:fs/promises";
+import { constants, readFileSync, statSync, utimesSync } from "node:fs";
+import { type FileHandle, mkdtemp, open, readdir, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import {
   type AbortOptions,
@@ -8,6 +8,7 @@ import {
   canceled,
   type Digest,
   digestFromHex,
+  digestOf,
   EngineError,
   errorCode,
   Flight,
@@ -40,7 +41,10 @@ export interface IngestOptions extends AbortOptions {
   readonly durable?: boolean;
 }
 
-/** Blobs on disk by their digest. Several processes may share it; a process killed at any point leaves only garbage in `ingest/`. */
+/**
+ * Blobs on disk by their digest. One that turns out to be damaged when it is read is removed, so that it is not found again.
+ * Several processes may share it; a process killed at any point leaves only garbage in `ingest/`.
+ */
 export interface ContentStore extends Provider, Ingester {
   /** Where the blob lies (or would), for threads that read it with synchronous calls. What they read is theirs to verify. */
   path(digest: Digest): string;
@@ -51,10 +55,14 @@ export interface ContentStore extends Provider, Ingester {
    */
   adopt(file: string, content: Descriptor): Promise<void>;
   /**
-   * Sees to it that TARGET is here, as if it had just come, reading it from FROM if need be, whose bytes verify themselves as the port promises. Concurrent
-   * calls for one blob share the work.
+   * Sees to it that TARGET is here, as if it had just come, reading it from FROM if need be, whose bytes verify themselves as the port promises. What
+   * is here counts by its size, a small one by its bytes. Concurrent calls for one blob share the work.
    */
   ensure(target: Descriptor, from: Provider, options?: AbortOptions): Promise<void>;
+  /** As `read`, but what is damaged stays. */
+  peek(target: Descriptor, options?: ReadOptions): Bytes;
+  /** Takes a blob, which is known to be damaged, out of the store; it is swept some time. */
+  setAside(digest: Digest): Promise<void>;
   /** Every blob, in no order. Blobs may come and go meanwhile. */
   walk(options?: AbortOptions): AsyncIterable<ContentInfo>;
   /** Removes a blob; nothing happens if it isn't there. */
@@ -86,6 +94,9 @@ const INGEST_STALE_MS = 60 * 60 * 1000;
 /** A blob is young for longer than this. Milliseconds. */
 const FRESH_MS = 60_000;
 
+/** Blobs up to this size are hashed before they are relied on: documents are, and it takes less than opening what they describe. */
+const SMALL_BYTES = 256 * 1024;
+
 class DiskStore implements ContentStore {
   readonly #blobs: string;
   readonly #ingests: string;
@@ -109,15 +120,26 @@ class DiskStore implements ContentStore {
   }
 
   async *read(target: Descriptor, options: ReadOptions = {}): Bytes {
-    const file = this.path(target.digest);
     try {
-      yield* checked(target, streamRegularFile(file, options), options.offset);
+      yield* this.peek(target, options);
     } catch (cause) {
-      if (errorCode(cause) === "not-found")
-        throw new EngineError("not-found", `${target.digest}: not found in the store`, { cause });
       if (errorCode(cause) === "data-loss") await this.#dropDamaged(target, cause);
       throw cause;
     }
+  }
+
+  async *peek(target: Descriptor, options: ReadOptions = {}): Bytes {
+    try {
+      yield* checked(target, streamRegularFile(this.path(target.digest), options), options.offset);
+    } catch (cause) {
+      if (errorCode(cause) !== "not-found") throw cause;
+      throw new EngineError("not-found", `${target.digest}: not found in the store`, { cause });
+    }
+  }
+
+  async setAside(digest: Digest): Promise<void> {
+    makeDirectories(this.#ingests);
+    await present(rename(this.path(digest), path.join(this.#ingests, `${hexOf(digest)}.damaged`)));
   }
 
   ingest(content: Bytes, expected: Expected, options: IngestOptions = {}): Promise<Descriptor> {
@@ -165,7 +187,7 @@ class DiskStore implements ContentStore {
 
   async ensure(target: Descriptor, from: Provider, options: AbortOptions = {}): Promise<void> {
     const known = await this.info(target.digest);
-    if (known?.sizeBytes === target.size && this.#refresh(known)) return;
+    if (known?.sizeBytes === target.size && this.#isSound(target) && this.#refresh(known)) return;
     const fetch = async (signal: AbortSignal): Promise<void> => {
       // A provider's bytes are verified already; hashing them again would double the price of a pull.
       const write = async (file: string): Promise<Written> => {
@@ -204,11 +226,21 @@ class DiskStore implements ContentStore {
         stat(data).catch((error) => (errorCode(error) === "not-found" ? stat(dir) : Promise.reject(error))),
       );
       if (found === undefined || (!all && this.#clock.now() - found.mtimeMs < INGEST_STALE_MS)) continue;
-      await rm(data, { force: true });
-      await present(rmdir(dir));
+      await rm(dir, { recursive: true, force: true });
       if (found.isFile()) freedBytes += found.size;
     }
     return freedBytes;
+  }
+
+  /** Whether a blob of the right size holds what it should; a large one is taken at its word. */
+  #isSound({ digest, size }: Descriptor): boolean {
+    if (size > SMALL_BYTES) return true;
+    try {
+      return digestOf(readFileSync(this.path(digest))) === digest;
+    } catch (error) {
+      if (errorCode(error) === "not-found") return false;
+      throw error;
+    }
   }
 
   /** Makes a blob young, since what is old and has no name may be removed; false if it is gone. */

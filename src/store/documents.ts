@@ -13,8 +13,7 @@ export function storedDocumentsIn(store: ContentStore): Documents {
   return {
     read: (target, options) => store.read(target, options),
     async put(target, bytes, options) {
-      if ((await store.info(target.digest))?.sizeBytes !== target.size)
-        await store.ingest(once(bytes), target, options);
+      await store.ensure(target, { read: () => once(bytes) }, options);
     },
   };
 }

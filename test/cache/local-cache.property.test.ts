@@ -96,7 +96,7 @@ class World {
   cache(build: string): CacheManager<Opened> {
     const known = this.#caches.get(build);
     if (known) return known;
-    const layers = { info: () => ({ state: "ready" }) } as unknown as LayerStore;
+    const layers = { info: () => ({ state: "ready" }), mend: async () => [] } as unknown as LayerStore;
     const newId = () => `r${this.#ids++}`;
     const cache = createLocalCache<Opened>({
       database,

@@ -70,7 +70,16 @@ export class Workshop implements AsyncDisposable {
     this.store = createContentStore(this.dirs.root, clock);
     this.images = createImageStore(database, clock);
     const fetchLayer = (layer: KnownLayer) => this.#fetch(layer);
-    this.layers = createLayerStore({ database, plane, owner: "owner", bootId: "boot", clock, fetch: fetchLayer });
+    this.layers = createLayerStore({
+      database,
+      plane,
+      dirs: this.dirs,
+      owner: "owner",
+      bootId: "boot",
+      clock,
+      fetch: fetchLayer,
+      isStored: (blob) => fs.existsSync(this.store.path(blob)),
+    });
     const counting: DataPlane = Object.assign(Object.create(plane), {
       run: (...[name, args, options]: Parameters<DataPlane["run"]>) => {
         if (name === "exportLayer") this.packed.push((args as { layer: number }).layer);
@@ -102,9 +111,12 @@ export class Workshop implements AsyncDisposable {
 
   /** PARENTS and a new layer that SCRIPT makes, run by sh in an empty directory; every file is dated 2019 unless it is dated already. */
   async layer(parents: Tree, script: string): Promise<Tree> {
-    const workspace = await this.layers.create(parents);
+    // What of a base was not fetched is nothing to stand on.
+    const present = parents.filter((layer) => this.layers.info(layer).state === "ready");
+    const workspace = await this.layers.create(present);
     runScript(script, path.join(this.dirs.layers, String(workspace.layer), "fs"));
-    return this.layers.commit(workspace);
+    await this.layers.commit(workspace);
+    return [...parents, workspace.layer];
   }
 
   /** A layer of an image that lies elsewhere, packed by gzip. */

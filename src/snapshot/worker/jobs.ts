@@ -57,15 +57,17 @@ const removeLayers: Job<{ readonly layers: readonly LayerId[] }, void> = ({ laye
   }
 };
 
-/** Gives a finished layer the place of another; where somebody else has put one there already, that one stays. */
-const placeLayer: Job<{ readonly from: LayerId; readonly to: LayerId }, void> = ({ from, to }, { dirs }) => {
+/** Gives a finished layer the place of another; false where somebody else has put one there already, which stays. */
+const placeLayer: Job<{ readonly from: LayerId; readonly to: LayerId }, boolean> = ({ from, to }, { dirs }) => {
   const target = path.join(dirs.layers, String(to));
   try {
     fs.renameSync(path.join(dirs.layers, String(from)), target);
+    return true;
   } catch (error) {
     const code = systemCode(error);
     if (code !== "ENOTEMPTY" && code !== "EEXIST") throw error;
     removeTree(fromText(path.join(dirs.layers, String(from))));
+    return false;
   }
 };
 

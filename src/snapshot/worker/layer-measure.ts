@@ -1,12 +1,18 @@
+import { createHash } from "node:crypto";
+import { type Digest, digestFromHex } from "../../base/index.js";
 import type { BytePath } from "./bytes.js";
 import type { JobContext } from "./context.js";
-import { entriesIn, inodeKey } from "./layer-stat.js";
+import { entriesIn, type FileStat, inodeKey, statOf } from "./layer-stat.js";
 
-/** How much a layer holds. */
+/** How much a layer holds, and what it looks like. */
 export interface LayerSummary {
   /** What it takes on disk, each file once whatever its names. */
   readonly sizeBytes: number;
   readonly entries: number;
+  /** When its root was changed last, in nanoseconds since the epoch: the same as long as nothing comes or goes there. */
+  readonly stamp: string;
+  /** Of the names, kinds, modes, owners, sizes and times of all that it holds. */
+  readonly shape: Digest;
 }
 
 /** Walks a layer's directory. */
@@ -14,19 +20,29 @@ export function measure(directory: BytePath, context: JobContext): LayerSummary 
   let sizeBytes = 0;
   let entries = 0;
   const counted = new Set<string>();
-  const visit = (path: BytePath): void => {
+  const shape = createHash("sha256");
+  const visit = (path: BytePath, prefix: BytePath): void => {
     context.checkCanceled();
-    for (const entry of entriesIn(path)) {
+    for (const { name, path: at, stat } of entriesIn(path)) {
       entries++;
-      if (entry.stat.kind === "directory") visit(entry.path);
-      else if (entry.stat.nlink > 1) {
-        const key = inodeKey(entry.stat);
+      shape.update(`${prefix}${name}\0${looks(stat)}\n`, "latin1");
+      if (stat.kind === "directory") visit(at, `${prefix}${name}/`);
+      else if (stat.nlink > 1) {
+        const key = inodeKey(stat);
         if (counted.has(key)) continue;
         counted.add(key);
       }
-      sizeBytes += entry.stat.allocatedBytes;
+      sizeBytes += stat.allocatedBytes;
     }
   };
-  visit(directory);
-  return { sizeBytes, entries };
+  visit(directory, "");
+  const stamp = String(statOf(directory)?.mtimeNs ?? "");
+  return { sizeBytes, entries, stamp, shape: digestFromHex(shape.digest("hex")) };
+}
+
+function looks({ kind, mode, uid, gid, sizeBytes, mtimeNs, rdev }: FileStat): string {
+  if (kind === "whiteout") return kind;
+  // What a directory's own size is depends on the file system, and on what was there before.
+  const size = kind === "directory" ? 0 : sizeBytes;
+  return `${kind} ${mode} ${uid} ${gid} ${size} ${mtimeNs} ${rdev}`;
 }

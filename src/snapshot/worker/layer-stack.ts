@@ -1,6 +1,7 @@
 import { EngineError } from "../../base/index.js";
 import type { Tree } from "../tree.js";
 import { type BytePath, join, toText } from "./bytes.js";
+import { checkPresent } from "./layer-presence.js";
 import { entriesIn, type FileStat, namesIn, statOf } from "./layer-stat.js";
 
 /**
@@ -22,8 +23,9 @@ export interface StackEntry {
 /** A directory without anything in it. */
 export const NOTHING: StackDir = { parts: [] };
 
-/** The root of a tree; the cwd is the layers' directory. */
+/** The root of a tree; the cwd is the layers' directory. Throws `data-loss` where the files of a layer are gone. */
 export function stackOf(tree: Tree): StackDir {
+  checkPresent(tree);
   return { parts: [...tree].reverse().map((id) => `${id}/fs`) };
 }
 

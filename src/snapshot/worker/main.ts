@@ -17,6 +17,7 @@ import {
 } from "../../base/index.js";
 import type { JobContext, JobProgress } from "./context.js";
 import { jobs } from "./jobs.js";
+import { unlessLost } from "./layer-presence.js";
 import { usableSnapshotter } from "./mounting.js";
 import { setOwnership } from "./ownership.js";
 import { Processes } from "./processes.js";
@@ -54,7 +55,7 @@ async function answer(id: number, work: () => unknown): Promise<void> {
   try {
     post({ type: "done", id, value: await work() });
   } catch (error) {
-    post({ type: "failed", id, error: plain(error) });
+    post({ type: "failed", id, error: plain(unlessLost(error)) });
   }
 }
 

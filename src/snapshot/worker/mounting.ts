@@ -17,6 +17,7 @@ import { isInUserNamespace } from "../user-namespace.js";
 import { fromText } from "./bytes.js";
 import type { JobContext } from "./context.js";
 import { mountFuseStack } from "./fuse-overlay.js";
+import { checkPresent } from "./layer-presence.js";
 import { whiteoutsAreMarked } from "./layer-whiteout.js";
 import { materialise } from "./native.js";
 import type { Snapshotter, WorkerData } from "./protocol.js";
@@ -89,6 +90,7 @@ function mountAt(target: string, { tree, upper }: MountRequest, context: JobCont
   try {
     mount("overlay", target, "overlay", upper === undefined ? MS_RDONLY : 0, options);
   } catch (error) {
+    checkPresent(tree);
     throw new EngineError(
       "unavailable",
       `mounting an overlay file system below ${context.dirs.layers}: ${systemCode(error) ?? error}`,
