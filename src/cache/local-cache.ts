@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { type AbortOptions, type Clock, canonicalJson, type Digest, EngineError } from "../base/index.js";
 import type { LayerStore, Tree } from "../snapshot/index.js";
 import type {
@@ -32,8 +33,16 @@ export interface LocalCacheOptions<R> {
   readonly open: (tree: Tree) => R;
 }
 
+export interface LocalCacheManager<R> extends CacheManager<R> {
+  /**
+   * Ends the build's leases on records that SPARE gives, which it is asked several times: on those that it gives every time and nobody
+   * finds meanwhile. Whatever they name may be removed then. How many there were.
+   */
+  giveUp(spare: () => readonly CacheRecord[]): Promise<number>;
+}
+
 /** The cache in this state directory's database, opened for one build. */
-export function createLocalCache<R extends TreeResult>(options: LocalCacheOptions<R>): CacheManager<R> {
+export function createLocalCache<R extends TreeResult>(options: LocalCacheOptions<R>): LocalCacheManager<R> {
   return new LocalCache(options);
 }
 
@@ -43,7 +52,7 @@ type RecordRow = {
   readonly outputs: number;
 };
 
-class LocalCache<R extends TreeResult> implements CacheManager<R> {
+class LocalCache<R extends TreeResult> implements LocalCacheManager<R> {
   readonly #options: LocalCacheOptions<R>;
   readonly #database: Database;
   readonly #leased = new Map<string, CacheRecord>();
@@ -141,6 +150,35 @@ class LocalCache<R extends TreeResult> implements CacheManager<R> {
   async noteContent(record: CacheRecord, part: ContentPart, digest: Digest): Promise<void> {
     const tree = this.#trees(record)[part.index];
     if (tree) await this.#options.layers.content(tree, part.selector, async () => digest);
+  }
+
+  async giveUp(spare: () => readonly CacheRecord[]): Promise<number> {
+    // Who finds one of them from now on leases it anew. Who has just found one says so to SPARE before it is asked again.
+    const records = spare().filter(({ id }) => this.#leased.delete(id));
+    if (records.length === 0) return 0;
+    await nextTurn();
+    const { owner, build } = this.#options;
+    return this.#database.transaction(() => {
+      const still = new Set(spare().map(({ id }) => id));
+      const given = records.filter((record) => !this.#leased.has(record.id) && still.has(record.id));
+      for (const { id } of given) {
+        const lease = [owner, build, id] as const;
+        this.#database.run(
+          "DELETE FROM lease WHERE owner = ? AND build = ? AND kind = 'record' AND target = ?",
+          ...lease,
+        );
+        // Records say from now on who needs its layers.
+        const layers = "SELECT layer FROM record_layer WHERE record = ?";
+        this.#database.run(
+          `UPDATE layer SET owner = NULL WHERE owner = ? AND state <> 'active' AND id IN (${layers})`,
+          owner,
+          id,
+        );
+      }
+      for (const record of records)
+        if (!given.includes(record) && !this.#leased.has(record.id)) this.#leased.set(record.id, record);
+      return given.length;
+    });
   }
 
   async discard(record: CacheRecord, options: AbortOptions): Promise<void> {

@@ -19,6 +19,7 @@ import { gitWanted, type OpEnvironment } from "../ops/index.js";
 import type { Tree } from "../snapshot/index.js";
 import { parseLayoutIdentifier } from "../sources/index.js";
 import type { BuildInputs } from "./inputs.js";
+import type { BuiltImage } from "./outputs.js";
 import type { AttestationSpec, BuildRequest } from "./request.js";
 
 /** What of a build attestations are made from. */
@@ -41,12 +42,23 @@ export function checkAttestations({ attestations = [] }: BuildRequest): void {
     else parseSbomOptions(attrs);
 }
 
-/** What the request wants to be said of the image that TREE is the file system of. */
-export async function attestationsOf(
-  image: FrontendImage,
-  tree: Tree,
+/** BUILT, the images in their order, with what the request wants to be said of them. */
+export async function attestedImages(
+  images: readonly FrontendImage[],
+  built: readonly BuiltImage[],
   attesting: Attesting,
-): Promise<readonly Attestation[]> {
+): Promise<readonly BuiltImage[]> {
+  if ((attesting.request.attestations ?? []).length === 0) return built;
+  return Promise.all(
+    built.map(async (each, i): Promise<BuiltImage> => {
+      const image = images[i];
+      return image ? { ...each, attestations: await attestationsOf(image, each.tree, attesting) } : each;
+    }),
+  );
+}
+
+/** What the request wants to be said of the image that TREE is the file system of. */
+async function attestationsOf(image: FrontendImage, tree: Tree, attesting: Attesting): Promise<readonly Attestation[]> {
   const specs = attesting.request.attestations ?? [];
   return Promise.all(specs.map((spec) => attestationOf(spec, { image, tree }, attesting)));
 }

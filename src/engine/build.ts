@@ -21,7 +21,7 @@ import type { DataPlane, LayerStore, StateDirs } from "../snapshot/index.js";
 import type { CacheKey, Job, StepLocks, Vertex } from "../solver/index.js";
 import type { GitSource, HttpEntities, ImageSource } from "../sources/index.js";
 import type { Database } from "../store/index.js";
-import { type Attesting, attestationsOf } from "./attestations.js";
+import { attestedImages } from "./attestations.js";
 import type { CacheTransfer } from "./cache-transfer.js";
 import { type Catalog, createCatalog, lostLayer } from "./catalog.js";
 import { createEarlyPacking, type EarlyPacking } from "./early-packing.js";
@@ -32,6 +32,7 @@ import { frontendRequest } from "./frontend-request.js";
 import { rootOf } from "./graph.js";
 import type { BuildInputs } from "./inputs.js";
 import type { CacheKeeper } from "./keeper.js";
+import { type Leases, leasesFor } from "./leases.js";
 import { type BuiltImage, checkOutputs, type Outputs, writeOutputs } from "./outputs.js";
 import { type Preparation, prepare } from "./preparation.js";
 import { BuildReport } from "./report.js";
@@ -70,12 +71,15 @@ export interface BuildEngine {
  */
 export async function runBuild(engine: BuildEngine, request: BuildRequest): Promise<BuildResult> {
   const lost = new Set<string>();
+  const leases = leasesFor(request);
   for (let changed = false; ; ) {
     try {
-      return await runOnce(engine, request, lost);
+      return await runOnce(engine, request, { lost, leases });
     } catch (error) {
       if (typeof request.context !== "string" || request.signal?.aborted) throw error;
-      if (!changed && errorCode(firstError(error)) === "changed") changed = true;
+      const code = errorCode(firstError(error));
+      if (!changed && code === "changed") changed = true;
+      else if (leases.haveEnded && leases.mayEnd && code === "data-loss") leases.mayEnd = false;
       else if (!(await forgetLost(engine, error, { request, lost }))) throw error;
     }
   }
@@ -99,9 +103,14 @@ async function forgetLost(
   return true;
 }
 
-/** LOST: places of layers that are not looked at. */
-async function runOnce(engine: BuildEngine, request: BuildRequest, lost: ReadonlySet<string>): Promise<BuildResult> {
-  await using build = new Build(engine, request, lost);
+interface Attempt {
+  /** Places of layers that are not looked at. */
+  readonly lost: ReadonlySet<string>;
+  readonly leases: Leases;
+}
+
+async function runOnce(engine: BuildEngine, request: BuildRequest, attempt: Attempt): Promise<BuildResult> {
+  await using build = new Build(engine, request, attempt);
   return await build.run();
 }
 
@@ -114,16 +123,16 @@ class Build implements AsyncDisposable {
   readonly #catalog: Catalog;
   readonly #report: BuildReport;
   readonly #startedAt: number;
-  readonly #lost: ReadonlySet<string>;
+  readonly #attempt: Attempt;
   #packing: EarlyPacking | undefined;
   #explainer: Explainer | undefined;
   #signingKey: SigningKey | undefined;
   #transfer: CacheTransfer | undefined;
   #images: readonly FrontendImage[] = [];
 
-  constructor(engine: BuildEngine, request: BuildRequest, lost: ReadonlySet<string>) {
+  constructor(engine: BuildEngine, request: BuildRequest, attempt: Attempt) {
     this.#engine = engine;
-    this.#lost = lost;
+    this.#attempt = attempt;
     this.#startedAt = engine.clock.now();
     this.#request = request;
     this.#id = engine.newId();
@@ -160,7 +169,7 @@ class Build implements AsyncDisposable {
     if (cacheFrom.length === 0 && cacheTo.length === 0) return;
     const { openCacheTransfer } = await import("./cache-transfer.js");
     const parts = { engine: this.#engine, request: this.#request, id: this.#id, progress: this.#report };
-    this.#transfer = this.#scope.use(openCacheTransfer({ ...parts, lost: this.#lost, signal: this.#signal }));
+    this.#transfer = this.#scope.use(openCacheTransfer({ ...parts, lost: this.#attempt.lost, signal: this.#signal }));
   }
 
   #prepare(): Promise<Preparation> {
@@ -191,12 +200,12 @@ class Build implements AsyncDisposable {
     const request = frontendRequest(this.#request, inputs);
     const { images, multiPlatform } = await createDockerfileFrontend().solve(request, bridge, { signal: this.#signal });
     this.#images = images;
-    const { environment, job } = await solver();
+    const { environment, job, giveUp } = await solver();
     this.#packEarly(images);
     const explained = { engine: this.#engine, request: this.#request, inputs, images, signal: this.#signal };
     const explainer = createExplainer(explained);
     this.#explainer = explainer;
-    const built = await this.#solved(images, { job, environment, inputs }).finally(() =>
+    const built = await this.#solved(images, { job, environment, inputs, giveUp }).finally(() =>
       this.#remember(explainer.remember(job)),
     );
     this.#packing?.stop();
@@ -244,8 +253,9 @@ class Build implements AsyncDisposable {
   /** The images' trees; a failure is told with the place of its step in the Dockerfile. */
   async #solved(
     images: readonly FrontendImage[],
-    { job, environment, inputs }: Solving,
+    { job, environment, inputs, giveUp }: Solving,
   ): Promise<readonly BuiltImage[]> {
+    using _ = this.#engine.keeper.attend(() => this.#endLeases(giveUp));
     try {
       return await this.#solveAll(images, job, environment);
     } catch (error) {
@@ -255,6 +265,14 @@ class Build implements AsyncDisposable {
       if (!step?.location || errorCode(error) === "canceled") throw error;
       throw failureAt(error, inputs, { name: step.name, location: step.location });
     }
+  }
+
+  /** Lets go of what the build has done with, for the keeper to remove. */
+  async #endLeases(giveUp: RequestSolver["giveUp"]): Promise<void> {
+    const { leases } = this.#attempt;
+    if (!leases.mayEnd) return;
+    leases.haveEnded = true;
+    await giveUp();
   }
 
   #metadata(digest: Digest): readonly OpMetadata[] {
@@ -275,21 +293,6 @@ class Build implements AsyncDisposable {
       }),
     );
   }
-}
-
-/** BUILT, the images in their order, with what the request wants to be said of them. */
-async function attestedImages(
-  images: readonly FrontendImage[],
-  built: readonly BuiltImage[],
-  attesting: Attesting,
-): Promise<readonly BuiltImage[]> {
-  if ((attesting.request.attestations ?? []).length === 0) return built;
-  return Promise.all(
-    built.map(async (each, i): Promise<BuiltImage> => {
-      const image = images[i];
-      return image ? { ...each, attestations: await attestationsOf(image, each.tree, attesting) } : each;
-    }),
-  );
 }
 
 /** The time that a build fixes, in whole seconds: the same for all of its platforms. */

@@ -178,14 +178,14 @@ function removeFile(
 }
 
 /**
- * Holds the state directory to POLICIES, one after the other. ENGINE says whether builds are under way. What was removed, and the bytes
- * that freed.
+ * Holds the state directory to POLICIES, one after the other. ENGINE says whether builds are under way. What was removed, the bytes that
+ * freed, and what is left.
  */
 export async function collect(
   engine: PruneEngine,
   policies: readonly CachePolicy[],
   options: AbortOptions = {},
-): Promise<{ readonly entries: readonly UsageEntry[]; readonly freedBytes: number; readonly totalBytes: number }> {
+): Promise<{ readonly entries: readonly UsageEntry[]; readonly freedBytes: number; readonly left: Inventory }> {
   const entries: UsageEntry[] = [];
   const before = await takeInventory(engine, options);
   let inventory = before;
@@ -201,6 +201,6 @@ export async function collect(
   return {
     entries,
     freedBytes: Math.max(before.totalBytes - inventory.totalBytes, 0),
-    totalBytes: inventory.totalBytes,
+    left: inventory,
   };
 }

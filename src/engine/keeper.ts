@@ -5,12 +5,17 @@ import { type CachePolicy, type SizeBound, targetBytes } from "../cache/index.js
 import { formatBytes } from "../progress/index.js";
 import { loadCachePolicies } from "./cache-config.js";
 import { collect, diskOf } from "./collection.js";
-import { ownBytes } from "./inventory.js";
+import { type Inventory, ownBytes, type StoredItem } from "./inventory.js";
 import type { PruneEngine } from "./prune.js";
 import { bytesOnDisk, bytesOnDiskBelow } from "./room.js";
 
 /** Holds the state directory to its bounds while builds add to it. */
 export interface CacheKeeper {
+  /**
+   * A build is under way, until the outcome is disposed of. GIVE_UP ends its hold on what it has done with: asked where there is too much,
+   * as long as no other build of this engine could take part in it.
+   */
+  attend(giveUp: () => Promise<void>): Disposable;
   /** Something was added: where that makes too much, what was not used for the longest time goes before this settles. Never rejects. */
   added(): Promise<void>;
   /** A build has ended and needs nothing any more; IS_BUSY: others of this engine are under way. Never rejects. */
@@ -53,6 +58,7 @@ class Keeper implements CacheKeeper {
   /** No less could be reached: only when there is more it is tried again. Bytes. */
   #leastBytes = 0;
   #work: Promise<void> = Promise.resolve();
+  readonly #attending = new Set<() => Promise<void>>();
   #isTold = false;
 
   constructor(options: KeeperOptions) {
@@ -66,6 +72,11 @@ class Keeper implements CacheKeeper {
         return [];
       }
     });
+  }
+
+  attend(giveUp: () => Promise<void>): Disposable {
+    this.#attending.add(giveUp);
+    return { [Symbol.dispose]: () => this.#attending.delete(giveUp) };
   }
 
   added(): Promise<void> {
@@ -100,24 +111,26 @@ class Keeper implements CacheKeeper {
     const disk = diskOf(engine);
     const broken = (await this.#policies()).filter((policy) => policy.keepDurationMs === 0 && isOver(policy, used));
     if (broken.length === 0 || used <= this.#leastBytes * (1 + SLACK)) return;
+    const [giveUp, ...others] = this.#attending;
+    if (others.length === 0) await giveUp?.();
     const strict = broken.map((policy) => withSlack(policy));
-    const { totalBytes } = await collect(engine, strict);
+    const { left } = await collect(engine, strict);
+    const { totalBytes } = left;
     const unmet = broken.find((policy) => isOver(policy, totalBytes));
     this.#leastBytes = unmet ? totalBytes : 0;
-    if (unmet && !isBusy) this.#complain(totalBytes, targetBytes(unmet, totalBytes, diskOf(engine)) ?? 0);
+    if (unmet) this.#complain(left, targetBytes(unmet, totalBytes, diskOf(engine)) ?? 0);
 
     function isOver(policy: CachePolicy, bytes: number): boolean {
       return (targetBytes(policy, bytes, disk) ?? bytes) < bytes;
     }
   }
 
-  #complain(bytes: number, bound: number): void {
+  #complain(left: Inventory, bound: number): void {
     if (this.#isTold) return;
     this.#isTold = true;
     const { root } = this.#options.engine.dirs;
-    this.#options.onNotice(
-      `the state directory ${root} has ${formatBytes(bytes)}, more than the ${formatBytes(bound)} it may have: what is left belongs to images or is in use`,
-    );
+    const has = `the state directory ${root} has ${formatBytes(left.totalBytes)}, more than the ${formatBytes(bound)} it may have`;
+    this.#options.onNotice(`${has}: what is left can't be removed now (${shares(left)})`);
   }
 
   async #keepAges(isBusy: boolean): Promise<void> {
@@ -143,6 +156,21 @@ class Keeper implements CacheKeeper {
     const metadata = ["", "-wal", "-shm"].reduce((sum, suffix) => sum + bytesOnDisk(dirs.database + suffix), 0);
     return (layers?.bytes ?? 0) + (layers?.count ?? 0) * LAYER_DIRECTORIES_BYTES + this.#slow.bytes + metadata;
   }
+}
+
+/** Who needs how much of what is there. */
+function shares({ items, totalBytes }: Inventory): string {
+  const sum = (holds: (item: StoredItem) => boolean) =>
+    items.reduce((bytes, item) => bytes + (holds(item) ? item.entry.sizeBytes : 0), 0);
+  const isImage = ({ entry }: StoredItem) => entry.type === "image" || entry.shared;
+  const images = sum((item) => isImage(item));
+  const builds = sum((item) => !isImage(item) && item.entry.inUse && item.thing.kind !== "fixed");
+  const parts = [
+    [builds, "running builds need"],
+    [images, "belong to images with names"],
+    [totalBytes - builds - images, "are the engine's own, or may be needed soon"],
+  ] as const;
+  return parts.flatMap(([bytes, what]) => (bytes > 0 ? [`${formatBytes(bytes)} ${what}`] : [])).join(", ");
 }
 
 function withSlack(policy: CachePolicy): CachePolicy {

@@ -1,6 +1,6 @@
 import path from "node:path";
 import { createLimiter, type Scope } from "../base/index.js";
-import { createLocalCache } from "../cache/index.js";
+import { createLocalCache, type LocalCacheManager } from "../cache/index.js";
 import type { OpNode } from "../llb/index.js";
 import { hostPlatform } from "../oci/index.js";
 import { createOp, createResult, type FileResult, type Inspection, type OpEnvironment } from "../ops/index.js";
@@ -18,6 +18,8 @@ import type { BuildRequest } from "./request.js";
 export interface RequestSolver {
   readonly environment: OpEnvironment;
   readonly job: Job<OpNode, FileResult>;
+  /** Ends the leases on what the job made or found and does not need any more. Only while nothing is solved but what was begun already. */
+  readonly giveUp: () => Promise<void>;
 }
 
 export interface RequestScope {
@@ -57,7 +59,15 @@ const TEMPORARY_ID_LENGTH = 8;
 /** Makes the solver of a request. Errors: those of the secrets and the agents it lends. */
 export async function openSolver(parts: RequestScope): Promise<RequestSolver> {
   const environment = await openEnvironment(parts);
-  return { environment, job: parts.scope.use(openJob(environment, parts)) };
+  const { job, cache } = openJob(environment, parts);
+  parts.scope.use(job);
+  return {
+    environment,
+    job,
+    giveUp: async () => {
+      await cache.giveUp(() => job.spare());
+    },
+  };
 }
 
 async function openEnvironment(parts: RequestScope): Promise<OpEnvironment> {
@@ -99,7 +109,10 @@ async function openEnvironment(parts: RequestScope): Promise<OpEnvironment> {
   };
 }
 
-function openJob(environment: OpEnvironment, parts: RequestScope): Job<OpNode, FileResult> {
+function openJob(
+  environment: OpEnvironment,
+  parts: RequestScope,
+): { readonly job: Job<OpNode, FileResult>; readonly cache: LocalCacheManager<FileResult> } {
   const { engine, id, report, signal, onMade, onMiss, onOp = (op) => op } = parts;
   const { owner, database, layers, clock, newId, running, stepLocks, keeper } = engine;
   const open = (tree: FileResult["tree"]) => createResult({ kind: "tree", tree }, environment);
@@ -107,7 +120,7 @@ function openJob(environment: OpEnvironment, parts: RequestScope): Job<OpNode, F
   const cache = createLocalCache<FileResult>({ database, layers, clock, newId, owner, build: id, open, onSaved });
   const platform = hostPlatform(process.arch);
   const imported = parts.imports?.(cache, open);
-  return createJob<OpNode, FileResult>({
+  const job = createJob<OpNode, FileResult>({
     buildId: id,
     resolveOp: (vertex) => onOp(createOp(vertex.definition, platform, environment), vertex),
     caches: imported ? [cache, imported] : [cache],
@@ -120,4 +133,5 @@ function openJob(environment: OpEnvironment, parts: RequestScope): Job<OpNode, F
     onMade,
     onMiss,
   });
+  return { job, cache };
 }

@@ -4,6 +4,7 @@ import type { ProgressSink, VertexInfo } from "../progress/index.js";
 import type { VertexAccount } from "./account.js";
 import type { CacheKey, CacheManager, CacheRecord } from "./cache-manager.js";
 import type { OpContext, ResolveOp, Result } from "./op.js";
+import { spareRecords } from "./spare.js";
 import type { StepLocks } from "./step-locks.js";
 import type { Vertex, VertexEdge } from "./vertex.js";
 import { type Plan, type TaskScope, VertexTask } from "./vertex-task.js";
@@ -28,6 +29,11 @@ export interface Job<D, R extends Result> extends AsyncDisposable {
    * runs and no result is loaded for it.
    */
   records(): Promise<readonly CacheRecord[]>;
+  /**
+   * The records in the first cache that nothing left to do needs for what `solve` was asked for. Who gives up their leases asks for
+   * nothing else to be solved, nor for `records`. None, once a record was lost: then much may be asked again.
+   */
+  spare(): readonly CacheRecord[];
 }
 
 /** `depends`: it can't be told before ON has run. What a source is needs no telling. */
@@ -75,6 +81,8 @@ class SolverJob<D, R extends Result> implements Job<D, R> {
   readonly #controller = new AbortController();
   readonly #results = new Scope();
   readonly #tasks = new Map<string, VertexTask<R>>();
+  /** What was asked for. */
+  readonly #roots = new Set<VertexTask<R>>();
   readonly #working = new Set<Promise<unknown>>();
   readonly #scope: TaskScope<R>;
 
@@ -108,7 +116,9 @@ class SolverJob<D, R extends Result> implements Job<D, R> {
   async solve(edge: VertexEdge<D>): Promise<R> {
     try {
       this.#controller.signal.throwIfAborted();
-      return await this.#task(edge.vertex).result(edge.index);
+      const task = this.#task(edge.vertex);
+      this.#roots.add(task);
+      return await task.result(edge.index);
     } catch (error) {
       this.#controller.abort(new EngineError("canceled", "canceled: another step failed", { cause: error }));
       while (this.#working.size > 0) await Promise.allSettled(this.#working);
@@ -150,6 +160,11 @@ class SolverJob<D, R extends Result> implements Job<D, R> {
   async records(): Promise<readonly CacheRecord[]> {
     const records = [...(await this.#locateAll([...this.#tasks.values()])).values()];
     return [...new Map(records.map((record) => [record.id, record])).values()];
+  }
+
+  spare(): readonly CacheRecord[] {
+    if (this.#scope.epoch > 0) return [];
+    return spareRecords([...this.#tasks.values()], this.#roots, this.#options.caches[0]);
   }
 
   async #locateAll(tasks: readonly VertexTask<R>[]): Promise<ReadonlyMap<VertexTask<R>, CacheRecord>> {

@@ -105,6 +105,12 @@ export class VertexTask<R extends Result> {
     return this.#context;
   }
 
+  /** Whether its results are there, and kept where they are to be. */
+  isDone = false;
+
+  /** The ids of all records that it may still load, be they its own or another vertex's. */
+  readonly found = new Set<string>();
+
   /** Where this build found or kept the results; undefined as long as nobody has needed them. */
   get location(): Location<R> | undefined {
     return this.#saved ?? (this.account.isLost ? undefined : this.#located);
@@ -310,7 +316,9 @@ export class VertexTask<R extends Result> {
     const options = await this.#finding();
     for (const cache of this.#scope.caches) {
       const record = await cache.find(key, options);
-      if (record) return { cache, record };
+      if (!record) continue;
+      this.found.add(record.id);
+      return { cache, record };
     }
     return undefined;
   }
@@ -326,7 +334,9 @@ export class VertexTask<R extends Result> {
     this.#blamed(async () => {
       const location = await this.locate();
       const loaded = location && (await this.#load(location));
-      return loaded ? this.#own(loaded) : this.#run();
+      const results = loaded ? this.#own(loaded) : await this.#run();
+      this.isDone = true;
+      return results;
     }),
   );
 
@@ -395,7 +405,7 @@ export class VertexTask<R extends Result> {
     const [cache] = this.#scope.caches;
     const record = await cache.find(key, await this.#finding());
     const results = record && (await this.#load({ cache, record }));
-    if (results) this.#saved = { cache, record };
+    if (results) this.#keptAt({ cache, record });
     return results;
   }
 
@@ -406,7 +416,12 @@ export class VertexTask<R extends Result> {
     const distinct = new Map(keys.flatMap((key) => (key ? [[key.key, key] as const] : [])));
     const [cache] = this.#scope.caches;
     const entry = { keys: [...distinct.values()], contentKey: contentKey.key, results, description: this.info.name };
-    this.#saved = { cache, record: await cache.save(entry, this.#context) };
+    this.#keptAt({ cache, record: await cache.save(entry, this.#context) });
+  }
+
+  #keptAt(location: Location<R>): void {
+    this.#saved = location;
+    this.found.add(location.record.id);
   }
 
   #own(results: readonly R[]): readonly R[] {

@@ -80,6 +80,28 @@ test("a build with a cache gives what one without gives, over random graphs, edi
   );
 });
 
+test("what a build has done with may go while it builds, over random graphs and edits", async () => {
+  let spared = 0;
+  await fc.assert(
+    fc.asyncProperty(plans, builds, async (plan, history) => {
+      const world = new World();
+      const ops = plan.map(({ op }) => op);
+      for (const { edits, noCache, lost } of history) {
+        for (const { at, op } of edits) if (at < ops.length) ops[at] = op;
+        const ids = world.recordIds;
+        for (const n of lost) world.forget(ids[n] ?? "");
+        const toy = graph(plan, ops, new Set(noCache.filter((at) => at < plan.length)), []);
+        expect(await world.build(toy, { isTight: true })).toBe(evaluate(toy));
+        expect(runs(world)).toBe(new Set(world.log.filter((line) => line.startsWith("run "))).size);
+        world.log.length = 0;
+      }
+      spared += world.spared;
+    }),
+    { numRuns: 300 },
+  );
+  expect(spared).toBeGreaterThan(0);
+});
+
 /** What a vertex is for the cache: its op, and of each input its own identity or the content that is taken of it. */
 function identityOf(toy: Toy): string {
   const inputs = toy.inputs.map((input, n) => {

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { canceled, type Digest, digestOf, EngineError, type Flight } from "../../src/base/index.js";
 import type { ProgressEvent } from "../../src/progress/index.js";
 import {
@@ -17,9 +18,20 @@ import {
 
 /** A result is a text; a selector picks one character of it. */
 export class Text implements Result {
-  constructor(readonly text: string) {}
+  readonly #text: string;
+  /** Where it is kept. */
+  home: { isGone: boolean } = { isGone: false };
+  constructor(text: string) {
+    this.#text = text;
+  }
+  get text(): string {
+    if (this.home.isGone) throw new Error(`${this.#text} was removed while it was needed`);
+    return this.#text;
+  }
   clone(): this {
-    return new Text(this.text) as this;
+    const clone = new Text(this.#text);
+    clone.home = this.home;
+    return clone as this;
   }
   async contentDigest(): Promise<Digest> {
     return digestOf(this.text);
@@ -46,6 +58,7 @@ interface Stored {
   readonly record: CacheRecord;
   readonly texts: readonly string[];
   readonly contents: Map<string, Digest>;
+  readonly home: Text["home"];
 }
 
 export interface BuildOptions {
@@ -53,6 +66,8 @@ export interface BuildOptions {
   readonly signal?: AbortSignal;
   /** The process that builds, where that is not the one that all builds share. */
   readonly machine?: Process;
+  /** Whether all that the build has done with is removed whenever something was saved. */
+  readonly isTight?: boolean;
 }
 
 /** What a process of its own has, and the events of its builds. */
@@ -105,6 +120,10 @@ export class World {
   readonly running: Flight<CacheKey, readonly Text[]> = createRunning<Text>();
   /** Records that are named but cannot be loaded. */
   readonly broken = new Set<string>();
+  /** Records that are about to be removed. */
+  readonly #hidden = new Set<string>();
+  /** How many were removed while a build went on. */
+  spared = 0;
   #nextId = 0;
 
   get recordIds(): string[] {
@@ -113,18 +132,20 @@ export class World {
 
   readonly cache: CacheManager<Text> = {
     find: async (key) => {
-      const id = this.#keys.get(key)?.find((each) => this.#records.has(each));
+      const id = this.#keys.get(key)?.find((each) => this.#records.has(each) && !this.#hidden.has(each));
       return id === undefined ? undefined : this.#records.get(id)?.record;
     },
     load: async (record) => {
       const stored = this.#records.get(record.id);
       if (!stored || this.broken.has(record.id)) throw new EngineError("data-loss", "record lost");
       this.log.push(`load ${stored.texts[0]}`);
-      return stored.texts.map((text) => new Text(text));
+      return stored.texts.map((text) => Object.assign(new Text(text), { home: stored.home }));
     },
     save: async ({ keys, contentKey, results }) => {
       const record = { id: `r${this.#nextId++}`, contentKey };
-      this.#records.set(record.id, { record, texts: results.map(({ text }) => text), contents: new Map() });
+      const home = { isGone: false };
+      for (const result of results) result.home = home;
+      this.#records.set(record.id, { record, texts: results.map(({ text }) => text), contents: new Map(), home });
       for (const key of keys) this.#name(key, record.id);
       return record;
     },
@@ -166,17 +187,40 @@ export class World {
     return new Map(planned.map(({ account, plan }) => [account.vertex.name, plan.kind]));
   }
 
-  #job({ id = `b${this.#nextId++}`, signal, machine }: BuildOptions): Job<Toy, Text> {
-    return createJob<Toy, Text>({
+  /** Removes what JOB has done with, as the local cache gives it up: nobody finds it any more, and who has just found it says so. */
+  async #spare(job: Job<Toy, Text>): Promise<void> {
+    const ids = job.spare().flatMap(({ id }) => (this.#records.has(id) && !this.#hidden.has(id) ? [id] : []));
+    for (const id of ids) this.#hidden.add(id);
+    await nextTurn();
+    const still = new Set(job.spare().map(({ id }) => id));
+    for (const id of ids) {
+      const stored = this.#records.get(id);
+      if (stored && still.has(id)) {
+        stored.home.isGone = true;
+        this.forget(id);
+        this.spared++;
+      }
+      this.#hidden.delete(id);
+    }
+  }
+
+  #job({ id = `b${this.#nextId++}`, signal, machine, isTight = false }: BuildOptions): Job<Toy, Text> {
+    const save: typeof this.cache.save = async (...entry) => {
+      const record = await this.cache.save(...entry);
+      if (isTight) await this.#spare(job);
+      return record;
+    };
+    const job = createJob<Toy, Text>({
       buildId: id,
       resolveOp: (vertex) => this.#op(vertex.definition),
-      caches: [this.cache],
+      caches: [{ ...this.cache, save }],
       running: machine?.running ?? this.running,
       locks: machine?.locks,
       progress: machine ?? { emit() {} },
       clock: { now: () => 0 },
       ...(signal ? { signal } : {}),
     });
+    return job;
   }
 
   #op(toy: Toy): Op<Text> {
