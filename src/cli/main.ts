@@ -4,6 +4,7 @@ import { dockerConfigFile } from "./docker-config.js";
 import { BROKEN_PIPE_CODE } from "./exit-codes.js";
 import { runCli } from "./run-cli.js";
 import type { StopSignal, Surroundings } from "./surroundings.js";
+import { tellOnLines } from "./waiting-lines.js";
 
 // libuv reads it when its first job comes; hashing and compression run there.
 process.env.UV_THREADPOOL_SIZE ??= String(Math.max(os.availableParallelism(), 4));
@@ -42,7 +43,8 @@ const surroundings: Surroundings = {
   },
   openEngine: async (options) => {
     const { createEngine } = await import("../engine/index.js");
-    return createEngine({ env: process.env, dockerConfig: dockerConfigFile(surroundings), ...options });
+    const onProgress = tellOnLines(process.stderr);
+    return createEngine({ env: process.env, dockerConfig: dockerConfigFile(surroundings), onProgress, ...options });
   },
   onSignal: (handler) => {
     for (const signal of STOP_SIGNALS) process.on(signal, handler);

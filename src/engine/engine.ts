@@ -33,6 +33,7 @@ import {
 } from "../store/index.js";
 import { bundleFile } from "./bundles.js";
 import { cacheConfigFiles } from "./cache-config.js";
+import { createCallers } from "./callers.js";
 import { createLayerFetcher } from "./catalog.js";
 import { forgetUnsynced, syncSettled } from "./durability.js";
 import { bootId, coreCount, defaultRoot, prepareGround } from "./ground.js";
@@ -52,6 +53,9 @@ import { sweepDeadOwners } from "./sweep.js";
 /** Opens an engine on a state directory, which it makes where it is missing. The caller disposes of it. */
 export async function createEngine(options: EngineOptions = {}): Promise<Engine> {
   await using scope = new Scope();
+  const callers = createCallers();
+  const opened = options.signal ? { signal: options.signal } : {};
+  using _ = options.signal && callers.wait(options.signal);
   const env = options.env ?? {};
   const root =
     options.root ??
@@ -66,7 +70,8 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     if (fs.existsSync(made)) fs.rmSync(made, { recursive: true, force: true });
   });
   const boot = bootId();
-  const notices = createNotices();
+  const clock: Clock = systemClock;
+  const notices = createNotices(options.onProgress, clock);
   if (ground.copies) notices.say(COPIED_LAYERS);
   if (missing !== undefined) notices.say(`${SINGLE_OWNER}: ${missing}`);
   const owner = scope.use(createOwner(dirs.owners, `${process.pid}-${randomUUID()}`));
@@ -79,9 +84,12 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     ...historyMigrations,
     ...httpEntityMigrations,
   ];
-  const database = await openDatabase(dirs.database, migrations);
+  const database = await openDatabase(dirs.database, migrations, {
+    ...opened,
+    onWait: (holder) => notices.wait(`waiting for the metadata database, which ${holder} holds`),
+    isHurried: callers.haveLeft,
+  });
   scope.defer(() => database.close());
-  const clock: Clock = systemClock;
   const plane = scope.use(
     createDataPlane({
       dirs,
@@ -214,6 +222,7 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     pruning,
     scope: scope.move(),
     notices,
+    callers,
     sync: () => syncSettled({ database, plane, clock, bootId: boot }),
     snapshotter: ground.snapshotter,
     ownership,

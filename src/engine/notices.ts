@@ -1,15 +1,20 @@
+import { type Clock, digestOf } from "../base/index.js";
 import type { ProgressSink } from "../progress/index.js";
 
 /** What is odd about this machine: told once, to the build that runs, or to the first that comes. */
 export interface Notices {
   say(message: string): void;
-  /** Tells EMIT what has not been told yet, and what is said from now on until it is disposed of. */
-  listen(emit: ProgressSink["emit"] | undefined): Disposable;
+  /** Tells LISTENER what has not been told yet, and what is said from now on until it is disposed of. */
+  listen(listener: ProgressSink["emit"] | undefined): Disposable;
+  /** Tells, until it is disposed of, that the engine waits: SENTENCE says for what. */
+  wait(sentence: string): Disposable;
 }
 
-export function createNotices(): Notices {
+/** What nobody asked for in particular goes to EMIT, else to the build that runs. */
+export function createNotices(emit: ProgressSink["emit"] | undefined, { now }: Clock): Notices {
   const untold: string[] = [];
   const listeners = new Set<ProgressSink["emit"]>();
+  let waits = 0;
   const tell = () => {
     const [listener] = listeners;
     if (!listener) return;
@@ -20,10 +25,19 @@ export function createNotices(): Notices {
       untold.push(message);
       tell();
     },
-    listen(emit) {
-      if (emit) listeners.add(emit);
+    listen(listener) {
+      if (listener) listeners.add(listener);
       tell();
-      return { [Symbol.dispose]: () => emit && listeners.delete(emit) };
+      return { [Symbol.dispose]: () => listener && listeners.delete(listener) };
+    },
+    wait(sentence) {
+      const [listener = () => undefined] = emit ? [emit] : listeners;
+      const vertex = { digest: digestOf(`wait ${++waits}`), name: sentence, inputs: [] };
+      listener({ type: "vertex-started", vertex, at: now() });
+      return {
+        [Symbol.dispose]: () =>
+          listener({ type: "vertex-completed", vertex: vertex.digest, at: now(), outcome: { kind: "done" } }),
+      };
     },
   };
 }

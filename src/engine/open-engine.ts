@@ -2,6 +2,7 @@ import { canceled, EngineError, errorCode, firstError, lazy, messageOf, type Sco
 import type { Ownership } from "../snapshot/index.js";
 import { type BuildEngine, runBuild } from "./build.js";
 import type { LocalCacheMounts } from "./cache-mount-tools.js";
+import type { Callers } from "./callers.js";
 import { coreCount } from "./ground.js";
 import { nameOfImage } from "./image-lookup.js";
 import type { LocalImages } from "./image-requests.js";
@@ -30,6 +31,7 @@ export interface EngineParts {
   readonly pruning: PruneEngine;
   readonly scope: Scope;
   readonly notices: Notices;
+  readonly callers: Callers;
   /** Notes what has reached the disk. */
   readonly sync: () => Promise<void>;
   readonly snapshotter: string;
@@ -50,13 +52,15 @@ export class OpenEngine implements Engine {
   readonly #closing = new AbortController();
   readonly #working = new Set<Promise<unknown>>();
   readonly #notices: Notices;
+  readonly #callers: Callers;
   readonly #sync: () => Promise<void>;
 
-  constructor({ parts, pruning, scope, notices, sync, snapshotter, ownership, networks }: EngineParts) {
+  constructor({ parts, pruning, scope, notices, callers, sync, snapshotter, ownership, networks }: EngineParts) {
     this.#parts = parts;
     this.#pruning = { ...pruning, isBusy: () => this.#working.size > 1 };
     this.#scope = scope;
     this.#notices = notices;
+    this.#callers = callers;
     this.#snapshotter = snapshotter;
     this.#ownership = ownership;
     this.#networks = networks;
@@ -170,8 +174,9 @@ export class OpenEngine implements Engine {
   }
 
   prune(request: Parameters<Engine["prune"]>[0]): ReturnType<Engine["prune"]> {
-    const pruned = async () => (await import("./prune.js")).prune(this.#pruning, request);
-    return this.#track(withReserve(this.#parts.dirs, pruned));
+    const closable = this.#closable(request);
+    const pruned = async () => (await import("./prune.js")).prune(this.#pruning, closable);
+    return this.#track(this.#cancelable(withReserve(this.#parts.dirs, pruned), closable.signal));
   }
 
   diskUsage(): ReturnType<Engine["diskUsage"]> {
@@ -199,12 +204,14 @@ export class OpenEngine implements Engine {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort(new EngineError("canceled", "the engine is closed"));
+    using _ = this.#callers.wait(this.#closing.signal);
     await Promise.allSettled(this.#working);
     await this.#scope[Symbol.asyncDispose]();
   }
 
   /** The end of what SIGNAL has canceled is a cancellation, whatever was thrown on the way. */
   async #cancelable<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    using _ = signal && this.#callers.wait(signal);
     try {
       return await work;
     } catch (error) {
@@ -212,7 +219,7 @@ export class OpenEngine implements Engine {
     }
   }
 
-  #closable<R extends { readonly signal?: AbortSignal }>(request: R): R & { readonly signal: AbortSignal } {
+  #closable<R extends { readonly signal?: AbortSignal | undefined }>(request: R): R & { readonly signal: AbortSignal } {
     const signal = request.signal ? AbortSignal.any([request.signal, this.#closing.signal]) : this.#closing.signal;
     return { ...request, signal };
   }

@@ -148,6 +148,10 @@ export interface EngineOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Path of Docker's config.json, for registry credentials. Default: that of the user's home. */
   readonly dockerConfig?: string;
+  /** Told what concerns no build in particular: that the engine, which may only be opening, waits for another process. Default: the build that runs is. */
+  readonly onProgress?: BuildRequest["onProgress"] | undefined;
+  /** Ends the opening; throws `canceled`. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** An open engine. Dispose of it when done; builds under way are canceled by that. */

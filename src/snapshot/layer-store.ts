@@ -314,9 +314,7 @@ class Layers implements LayerStore {
 
   async release(build: string): Promise<void> {
     if (!this.#database.get("SELECT 1 FROM lease WHERE build = ? LIMIT 1", build)) return;
-    await unlessHeld(
-      this.#database.transaction(() => this.#database.run("DELETE FROM lease WHERE build = ?", build)),
-    );
+    await unlessHeld(this.#database.transaction(() => this.#database.run("DELETE FROM lease WHERE build = ?", build)));
   }
 
   ensure(tree: Tree, options: EnsureOptions = {}): Promise<void> {

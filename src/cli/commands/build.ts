@@ -1,7 +1,7 @@
 import fs from "node:fs";
 import { finished } from "node:stream/promises";
 import { canceled, EngineError, messageOf, systemCode } from "../../base/index.js";
-import type { BuildRequest, BuildResult, OutputSpec } from "../../engine/index.js";
+import type { BuildRequest, BuildResult, Engine, OutputSpec } from "../../engine/index.js";
 import type { Place, ProgressEvent, Renderer, Summary } from "../../progress/index.js";
 import type { BuildFlags } from "../build-flags.js";
 import { type BuildInvocation, parseBuild } from "../build-request.js";
@@ -60,9 +60,11 @@ export async function buildCommand(
       onProgress,
       signal,
     };
-    if (invocation.plan) return await plan(invocation.plan, request, { invocation, renderer, surroundings });
-    if (invocation.call) return await answer(invocation.call, request, { invocation, renderer, surroundings });
-    const result = await build({ ...request, ...(outputs ? { outputs } : {}) }, invocation, surroundings);
+    const openEngine = () => surroundings.openEngine({ ...invocation.engine, onProgress, signal });
+    if (invocation.plan) return await plan(invocation.plan, request, { openEngine, renderer, surroundings });
+    if (invocation.call)
+      return await answer(invocation.call, request, { invocation, openEngine, renderer, surroundings });
+    const result = await build({ ...request, ...(outputs ? { outputs } : {}) }, openEngine);
     if (loader) await finished(loader.archive);
     const { metadataFile, metadataWarnings } = invocation;
     if (metadataFile) writeJson(metadataFile, metadataOf(result, metadataWarnings ? warnings : [], misses.list));
@@ -90,11 +92,12 @@ async function answer(
   request: BuildRequest,
   {
     invocation,
+    openEngine,
     renderer,
     surroundings,
-  }: { invocation: BuildInvocation; renderer: Renderer; surroundings: Surroundings },
+  }: { invocation: BuildInvocation; openEngine: OpenEngine; renderer: Renderer; surroundings: Surroundings },
 ): Promise<number> {
-  const answered = await answerCall(call, request, () => surroundings.openEngine(invocation.engine));
+  const answered = await answerCall(call, request, openEngine);
   if (invocation.metadataFile) writeJson(invocation.metadataFile, callMetadata(answered));
   surroundings.stdout.write(callText(call, answered));
   renderer.finish(answered.failure ?? { kind: "built", image: undefined, places: [] });
@@ -105,13 +108,9 @@ async function answer(
 async function plan(
   form: PlanForm,
   request: BuildRequest,
-  {
-    invocation,
-    renderer,
-    surroundings,
-  }: { invocation: BuildInvocation; renderer: Renderer; surroundings: Surroundings },
+  { openEngine, renderer, surroundings }: { openEngine: OpenEngine; renderer: Renderer; surroundings: Surroundings },
 ): Promise<number> {
-  await using engine = await surroundings.openEngine(invocation.engine);
+  await using engine = await openEngine();
   const planned = await engine.plan(request);
   renderer.finish({ kind: "silent" });
   surroundings.stdout.write(planText(planned, form));
@@ -136,12 +135,10 @@ function writeJson(file: string, content: object): void {
   writeResultFile(file, `${JSON.stringify(content, undefined, 2)}\n`);
 }
 
-async function build(
-  request: BuildRequest,
-  invocation: BuildInvocation,
-  surroundings: Surroundings,
-): Promise<BuildResult> {
-  await using engine = await surroundings.openEngine(invocation.engine);
+type OpenEngine = () => Promise<Engine>;
+
+async function build(request: BuildRequest, openEngine: OpenEngine): Promise<BuildResult> {
+  await using engine = await openEngine();
   return await engine.build(request);
 }
 

@@ -89,7 +89,7 @@ export async function exportMountCommand(
 ): Promise<number> {
   const destination = archiveDestination(flags.output, surroundings, "refusing to write an archive to a terminal");
   return untilStopped(surroundings, async (signal) => {
-    await using engine = await surroundings.openEngine(parseEngine(flags, ambientOf(surroundings)));
+    await using engine = await surroundings.openEngine({ ...parseEngine(flags, ambientOf(surroundings)), signal });
     const exported = () => engine.cacheMounts.export({ id, dest: destination.dest, signal });
     return (await destination.isCutOff(exported)) ? BROKEN_PIPE_CODE : 0;
   });
@@ -106,7 +106,7 @@ export async function importMountCommand(
   if (fromStdin && stdin.isTTY) throw new UsageError("there is no archive on standard input: use -i or redirect");
   const from = flags.input === undefined || fromStdin ? stdin : path.resolve(cwd, flags.input);
   return untilStopped(surroundings, async (signal) => {
-    await using engine = await surroundings.openEngine(parseEngine(flags, ambientOf(surroundings)));
+    await using engine = await surroundings.openEngine({ ...parseEngine(flags, ambientOf(surroundings)), signal });
     await engine.cacheMounts.import({ id, from, signal });
     return 0;
   });

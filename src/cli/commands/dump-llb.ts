@@ -28,7 +28,7 @@ export async function dumpLlbCommand(
   checkInputs(invocation);
   return untilStopped(surroundings, async (signal) => {
     const request = await completeRequest(invocation, surroundings, signal);
-    await using engine = await surroundings.openEngine(invocation.engine);
+    await using engine = await surroundings.openEngine({ ...invocation.engine, signal });
     const graphs = await engine.graphs({
       ...request,
       signal,

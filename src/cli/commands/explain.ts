@@ -25,7 +25,7 @@ export async function explainCommand(
   checkInputs(invocation);
   return untilStopped(surroundings, async (signal) => {
     const build = { ...(await completeRequest(invocation, surroundings, signal)), signal };
-    await using engine = await surroundings.openEngine(invocation.engine);
+    await using engine = await surroundings.openEngine({ ...invocation.engine, signal });
     const explained = await engine.explain({ build, step });
     stdout.write(json ? `${JSON.stringify(explanationJson(explained), undefined, 2)}\n` : explanationText(explained));
     return 0;

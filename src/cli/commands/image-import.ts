@@ -24,7 +24,7 @@ export async function importCommand(
   const from = source === "-" ? stdin : path.resolve(cwd, source);
   const options = parseEngine(flags, ambientOf(surroundings));
   return withProgress(flags, surroundings, async (work) => {
-    await using engine = await surroundings.openEngine(options);
+    await using engine = await surroundings.openEngine({ ...options, ...work });
     const { change: changes, message, platform } = flags;
     const id = await engine.images.import({ from, name, changes, message, platform, ...work });
     return () => stdout.write(`${id}\n`);

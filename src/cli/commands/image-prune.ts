@@ -23,7 +23,7 @@ export async function pruneImagesCommand(flags: PruneImagesFlags, surroundings: 
   if (!flags.force && !(await isConfirmed(`WARNING! This will remove ${what}.`, surroundings))) return 0;
   const options = parseEngine(flags, ambientOf(surroundings));
   return untilStopped(surroundings, async (signal) => {
-    await using engine = await surroundings.openEngine(options);
+    await using engine = await surroundings.openEngine({ ...options, signal });
     const { labels, withoutLabels, until } = query;
     const { untagged, deleted, freedBytes } = await engine.images.prune({ all, labels, withoutLabels, until, signal });
     const lines = [

@@ -16,7 +16,7 @@ export async function pullCommand(flags: PullFlags, name: string, surroundings: 
   const { stdout } = surroundings;
   const options = parseEngine(flags, ambientOf(surroundings));
   return withProgress(flags, surroundings, async (work) => {
-    await using engine = await surroundings.openEngine(options);
+    await using engine = await surroundings.openEngine({ ...options, ...work });
     if (!flags.allTags) {
       const pulled = await engine.images.pull({ name, platform: flags.platform, ...work });
       return () => {

@@ -15,7 +15,7 @@ export async function pushCommand(flags: PushFlags, name: string, surroundings: 
   const { stdout } = surroundings;
   const options = parseEngine(flags, ambientOf(surroundings));
   return withProgress(flags, surroundings, async (work) => {
-    await using engine = await surroundings.openEngine(options);
+    await using engine = await surroundings.openEngine({ ...options, ...work });
     const { allTags, platform } = flags;
     const pushed = await engine.images.push({ name, allTags: allTags === true, platform, ...work });
     return () => {

@@ -30,7 +30,7 @@ export async function saveCommand(
   const options = parseEngine(flags, ambientOf(surroundings));
   let isBroken = false;
   const code = await withProgress(flags, surroundings, async (work) => {
-    await using engine = await surroundings.openEngine(options);
+    await using engine = await surroundings.openEngine({ ...options, ...work });
     const saved = () => engine.images.save({ images, dest, platforms: flags.platform, ...work });
     isBroken = await destination.isCutOff(saved);
     return () => undefined;

@@ -21,7 +21,7 @@ export async function loadCommand(flags: LoadFlags, surroundings: Surroundings):
   const from = flags.input === undefined || flags.input === "-" ? stdin : path.resolve(cwd, flags.input);
   const options = parseEngine(flags, ambientOf(surroundings));
   return withProgress(flags, surroundings, async (work) => {
-    await using engine = await surroundings.openEngine(options);
+    await using engine = await surroundings.openEngine({ ...options, ...work });
     const { tag: name, platform: platforms } = flags;
     const loaded = await engine.images.load({ from, name, platforms, ...work });
     return () => {

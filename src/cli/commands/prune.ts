@@ -32,7 +32,7 @@ export async function pruneCommand(flags: PruneFlags, surroundings: Surroundings
   if (!flags.force && !flags.dryRun && !(await isConfirmed(question, surroundings))) return 0;
   const options = parseEngine(flags, ambientOf(surroundings));
   return untilStopped(surroundings, async (signal) => {
-    await using engine = await surroundings.openEngine(options);
+    await using engine = await surroundings.openEngine({ ...options, signal });
     const { freedBytes, records, entries } = await engine.prune({ ...request, signal });
     const format = flags.verbose ? "pretty" : undefined;
     const isListed = entries.length > 0 && (flags.dryRun || flags.verbose);

@@ -40,7 +40,7 @@ export async function runCommand(
   };
   const options = parseEngine(flags, ambientOf(surroundings));
   return untilStopped(surroundings, async (signal) => {
-    await using engine = await surroundings.openEngine(options);
+    await using engine = await surroundings.openEngine({ ...options, signal });
     using terminal = flags.tty ? lendTerminal(surroundings, surroundings.stdout) : undefined;
     return await engine.run({ ...request, ...(terminal ? { terminal } : {}), signal });
   });

@@ -44,7 +44,7 @@ export async function shellCommand(
   const options = parseEngine(flags, ambientOf(surroundings));
   return untilStopped(surroundings, async (signal) => {
     const place = await placeOf(operands, flags, { surroundings, signal });
-    await using engine: Engine = await surroundings.openEngine(options);
+    await using engine: Engine = await surroundings.openEngine({ ...options, signal });
     using terminal = isInteractive ? lendTerminal(surroundings, stdout) : undefined;
     return await engine.shell({ ...request, place, ...(terminal ? { terminal } : {}), signal });
   });
