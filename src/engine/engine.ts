@@ -185,6 +185,10 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     clock,
     owner: owner.id,
   };
+  scope.defer(async () => {
+    const { superseded } = images;
+    if (superseded.length > 0) await (await import("./garbage.js")).removeDocuments(pruning, superseded);
+  });
   const keeper = openKeeper({
     engine: pruning,
     files: cacheConfigFiles(env, env.HOME ?? os.homedir()),

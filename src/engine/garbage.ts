@@ -19,6 +19,20 @@ export async function removeUnused(engine: PruneEngine, options: AbortOptions): 
   return bytes + (await removeBlobs(engine, { seen, grace, named: images.blobs }, options));
 }
 
+/** Removes the documents of IMAGES that nothing else has. Where that can't be told for sure, a prune does it one day. Never rejects. */
+export async function removeDocuments(engine: PruneEngine, images: readonly Descriptor[]): Promise<void> {
+  const { store, dirs, owner } = engine;
+  if (!isAlone(dirs, owner)) return;
+  try {
+    const [gone, kept] = await Promise.all([imageContents(images, store), imageContents(rootsOf(engine), store)]);
+    const known = await Promise.all([...gone.blobs].map((digest) => store.info(digest)));
+    const seen = known.filter((info) => info !== undefined);
+    await removeBlobs(engine, { seen, grace: 0, named: kept.blobs }, {});
+  } catch {
+    // It was only garbage.
+  }
+}
+
 /** Takes unused layers out of the database, together with what images name at that moment. */
 async function forgetLayers(
   engine: PruneEngine,

@@ -27,6 +27,8 @@ export interface ImageStore {
   remove(name: string, options?: AbortOptions): Promise<boolean>;
   /** The same for an image without a name. */
   removeNameless(target: Digest, options?: AbortOptions): Promise<boolean>;
+  /** What has not been kept, since another manifest of the same image was: its documents, unless something else has them, are garbage. */
+  readonly superseded: readonly Descriptor[];
 }
 
 export interface NewImage {
@@ -79,6 +81,7 @@ export function createImageStore(database: Database, clock: Clock): ImageStore {
 const NAMELESS = "<none>@";
 
 class Images implements ImageStore {
+  readonly superseded: Descriptor[] = [];
   readonly #database: Database;
   readonly #clock: Clock;
 
@@ -93,15 +96,23 @@ class Images implements ImageStore {
       const before = this.#row(name);
       this.#write(name, image, this.#clock.now());
       this.#delete(NAMELESS + image.target.digest);
-      if (before && before.target.digest !== image.target.digest && !this.#isNamed(before))
-        this.#write(NAMELESS + before.target.digest, before, before.updatedAt);
+      this.#replaceNameless(image);
+      if (before && before.target.digest !== image.target.digest) {
+        if (this.#isNamed(before)) this.#supersede(before.target);
+        else this.#write(NAMELESS + before.target.digest, before, before.updatedAt);
+      }
       return { ...image, name, updatedAt: this.#clock.now() };
     }, options);
   }
 
   keep(image: Omit<NewImage, "name">, options?: AbortOptions): Promise<void> {
     return this.#database.transaction(() => {
-      if (!this.#isNamed(image)) this.#write(NAMELESS + image.target.digest, image, this.#clock.now());
+      if (this.#isNamed(image)) {
+        this.#supersede(image.target);
+        return;
+      }
+      this.#write(NAMELESS + image.target.digest, image, this.#clock.now());
+      this.#replaceNameless(image);
     }, options);
   }
 
@@ -135,6 +146,24 @@ class Images implements ImageStore {
 
   removeNameless(target: Digest, options?: AbortOptions): Promise<boolean> {
     return this.#database.transaction(() => this.#delete(NAMELESS + target), options);
+  }
+
+  /** Removes what has no name and is IMAGE under another manifest. */
+  #replaceNameless({ target, platforms }: Omit<NewImage, "name">): void {
+    const idsOf = (all: readonly PlatformImage[]) => all.map(({ imageId }) => imageId).join();
+    for (const { imageId } of platforms.slice(0, 1)) {
+      const same = this.find(imageId).filter((each) => idsOf(each.platforms) === idsOf(platforms));
+      for (const each of same) {
+        if (each.name !== undefined || each.target.digest === target.digest) continue;
+        this.#delete(NAMELESS + each.target.digest);
+        this.#supersede(each.target);
+      }
+    }
+  }
+
+  #supersede(target: Descriptor): void {
+    const kept = "SELECT 1 FROM images WHERE json_extract(target, '$.digest') = ?";
+    if (!this.#database.get(kept, target.digest)) this.superseded.push(target);
   }
 
   #row(name: string): StoredEntry | undefined {

@@ -46,6 +46,11 @@ test("a build without a name leaves an image without one, and files leave none, 
   expect(await world.ashlar(["run", id, "cat", "/made"])).toMatchObject({ code: 0, stdout: "made\n" });
   expect(await world.ashlar(["prune", "-f"])).toMatchObject({ code: 0 });
   expect(await images()).toBe("");
+  // Layers that are packed meanwhile make another manifest of the same image.
+  for (const more of [["-t", "app"], words, ["-t", "app"], []])
+    expect(await world.build([...more, context])).toMatchObject({ code: 0 });
+  expect(await images()).toMatch(/^app \w+\n$/);
+  expect(await world.ashlar(["prune", "--check"])).toMatchObject({ code: 0 });
 });
 
 test("skopeo reads the archive, and umoci unpacks it", async (context) => {

@@ -89,10 +89,20 @@ describe("the image store", () => {
     expect(images.list()).toHaveLength(2);
     await images.put({ ...image("hello", "new"), target: manifest("repacked") });
     expect(images.list()).toHaveLength(2);
+    expect(images.superseded).toEqual([manifest("new")]);
     await images.keep(image("", "new"));
     expect(images.list()).toHaveLength(2);
     await images.keep(image("", "alone"));
     expect(images.list()).toMatchObject([{ name: undefined, target: manifest("alone") }, {}, {}]);
+  });
+
+  it("keeps the last of several manifests of an image without a name, and none of an image that gets one", async () => {
+    await images.keep(image("", "one"));
+    await images.keep({ ...image("", "one"), target: manifest("repacked") });
+    expect(images.list()).toMatchObject([{ name: undefined, target: manifest("repacked") }]);
+    await images.put(image("hello", "one"));
+    expect(images.list()).toMatchObject([{ name: "docker.io/library/hello:latest", target: manifest("one") }]);
+    expect(images.superseded).toEqual([manifest("one"), manifest("repacked")]);
   });
 
   it("lists by name, finds by the beginning of an id, and removes", async () => {
