@@ -1,0 +1,74 @@
+import { expect, test } from "vitest";
+import { digestOf } from "../../src/base/index.js";
+import { MediaType, type Provider } from "../../src/oci/index.js";
+import type { CacheDocument } from "../../src/remote-cache/document.js";
+import { encodeCache, openCache } from "../../src/remote-cache/document.js";
+import { type CacheSource, createRemoteCache } from "../../src/remote-cache/index.js";
+import type { LayerStore } from "../../src/snapshot/index.js";
+import { type CacheManager, explainedKey, type NewRecord } from "../../src/solver/index.js";
+
+interface Opened {
+  readonly tree: readonly number[];
+}
+
+const preimage = { v: 1 as const, op: digestOf("op"), inputs: [] };
+const { key } = explainedKey(preimage);
+const record = { keys: [preimage], contentKey: key, results: [0], contents: [], name: "step" };
+const layer = {
+  diffId: digestOf("diff"),
+  createdAt: 1,
+  descriptor: { mediaType: MediaType.ociLayer, digest: digestOf("blob"), size: 4 },
+};
+
+/** Looks into a cache that is all well but for what RECORDS say, for a step of one result. */
+async function lookUp(records: CacheDocument["records"], createdAt = 1) {
+  const saved: NewRecord<Opened>[] = [];
+  const warnings: string[] = [];
+  const local = {
+    find: async () => undefined,
+    save: async (entry: NewRecord<Opened>) => {
+      saved.push(entry);
+      return { id: "kept", contentKey: entry.contentKey };
+    },
+    noteContent: async () => {},
+  } as unknown as CacheManager<Opened>;
+  const nothing: Provider = { async *read() {} };
+  const { config } = encodeCache({ layers: [{ ...layer, createdAt }], chains: [[-1, 0]], records });
+  const source: CacheSource = {
+    name: "place",
+    open: async () => [{ index: openCache(config, nothing), origin: "place", provider: nothing }],
+  };
+  const cache = createRemoteCache<Opened>({
+    sources: [source],
+    local,
+    layers: { adopt: async (layers: readonly unknown[]) => layers.map((_, i) => i) } as unknown as LayerStore,
+    build: "build",
+    open: (tree) => ({ tree }),
+    opening: (source, options) => source.open(options),
+    onWarning: (sentence) => warnings.push(sentence),
+  });
+  const found = await cache.find(key, { outputs: 1 });
+  return { found, saved, warnings };
+}
+
+test("a record that fits its step is kept as this machine's", async () => {
+  const { found, saved } = await lookUp([record]);
+  expect(found?.id).toBe("kept");
+  expect(saved).toMatchObject([{ contentKey: key, results: [{ tree: [0] }] }]);
+});
+
+test.each([
+  ["no result", { results: [] }],
+  ["too many results", { results: [0, 0] }],
+  ["another step's key", { contentKey: digestOf("other") }],
+  ["contents of a result that there isn't", { contents: [[1, "/", digestOf("content")] as const] }],
+  ["a chain that there isn't", { results: [1] }],
+])("a record with %s is not kept, and its cache not used any more", async (_, change) => {
+  const { found, saved, warnings } = await lookUp([{ ...record, ...change }]);
+  expect({ found, saved }).toEqual({ found: undefined, saved: [] });
+  expect(warnings).toEqual([expect.stringMatching(/^the cache place is not used any more: /)]);
+});
+
+test("a layer of no time that can be written makes a cache malformed", async () => {
+  await expect(lookUp([record], 2 ** 53 - 1)).rejects.toMatchObject({ code: "invalid" });
+});
