@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { type Clock, lazy, Scope, systemClock } from "../base/index.js";
+import { type Clock, canceled, lazy, Scope, systemClock } from "../base/index.js";
 import {
   cacheMigrations,
   cacheMountMigrations,
@@ -33,9 +33,10 @@ import {
 } from "../store/index.js";
 import { bundleFile } from "./bundles.js";
 import { cacheConfigFiles } from "./cache-config.js";
-import { createCallers } from "./callers.js";
+import { type Callers, createCallers } from "./callers.js";
 import { createLayerFetcher } from "./catalog.js";
 import { forgetUnsynced, syncSettled } from "./durability.js";
+import { openSound } from "./fresh-database.js";
 import { bootId, coreCount, defaultRoot, prepareGround } from "./ground.js";
 import { openKeeper } from "./keeper.js";
 import { createNetworkSources } from "./network-sources.js";
@@ -52,10 +53,18 @@ import { sweepDeadOwners } from "./sweep.js";
 
 /** Opens an engine on a state directory, which it makes where it is missing. The caller disposes of it. */
 export async function createEngine(options: EngineOptions = {}): Promise<Engine> {
-  await using scope = new Scope();
+  const { signal } = options;
   const callers = createCallers();
-  const opened = options.signal ? { signal: options.signal } : {};
-  using _ = options.signal && callers.wait(options.signal);
+  using _ = signal && callers.wait(signal);
+  try {
+    return await openOn(options, callers);
+  } catch (error) {
+    throw signal?.aborted ? canceled(signal) : error;
+  }
+}
+
+async function openOn(options: EngineOptions, callers: Callers): Promise<Engine> {
+  await using scope = new Scope();
   const env = options.env ?? {};
   const root =
     options.root ??
@@ -84,11 +93,13 @@ export async function createEngine(options: EngineOptions = {}): Promise<Engine>
     ...historyMigrations,
     ...httpEntityMigrations,
   ];
-  const database = await openDatabase(dirs.database, migrations, {
-    ...opened,
-    onWait: (holder) => notices.wait(`waiting for the metadata database, which ${holder} holds`),
-    isHurried: callers.haveLeft,
-  });
+  const open = () =>
+    openDatabase(dirs.database, migrations, {
+      ...(options.signal ? { signal: options.signal } : {}),
+      onWait: (holder) => notices.wait(`waiting for the metadata database, which ${holder} holds`),
+      isHurried: callers.haveLeft,
+    });
+  const database = await (options.replaceDamaged ? openSound(open, dirs, owner.id) : open());
   scope.defer(() => database.close());
   const plane = scope.use(
     createDataPlane({

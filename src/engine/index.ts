@@ -52,6 +52,7 @@ export type { StoreFault } from "./verify.js";
 
 /** One build with an engine of its own, opened before and closed after it. */
 export async function build(request: BuildRequest, options: EngineOptions = {}): Promise<BuildResult> {
-  await using engine = await createEngine(options);
+  const { signal, onProgress } = request;
+  await using engine = await createEngine({ signal, onProgress, ...options });
   return await engine.build(request);
 }

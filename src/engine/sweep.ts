@@ -1,6 +1,6 @@
 import fs from "node:fs";
 import path from "node:path";
-import type { Clock } from "../base/index.js";
+import { type Clock, errorCode } from "../base/index.js";
 import { deadOwners, type LayerStore, ownerIsAlive, type StateDirs } from "../snapshot/index.js";
 import type { ContentStore } from "../store/index.js";
 
@@ -24,11 +24,22 @@ export async function sweepDeadOwners({ dirs, layers, store, owner, clock }: Swe
   if (dead.length === 0) return;
   const { sweepExecutor } = await import("../executor/index.js");
   await sweepExecutor(dirs, (id) => ownerIsAlive(dirs.owners, id));
-  await layers.takeOver(dead);
+  if (!(await hasTakenOver(layers, dead))) return;
   sweepTemporary(dirs, owner);
   // Blobs being written carry no owner: only where nobody else is there are they all of the dead.
   await store.sweep({ isAlone: () => isAlone(dirs, owner) });
   for (const id of locks) fs.rmSync(path.join(dirs.owners, id), { force: true });
+}
+
+/** False where another process holds the database: what is left of the dead waits for a later engine, and nobody for that. */
+async function hasTakenOver(layers: LayerStore, dead: readonly string[]): Promise<boolean> {
+  try {
+    await layers.takeOver(dead);
+    return true;
+  } catch (error) {
+    if (errorCode(error) === "unavailable") return false;
+    throw error;
+  }
 }
 
 /** Removes temporary files that no living engine has; OWNER is this one. */

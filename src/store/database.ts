@@ -1,7 +1,7 @@
 import { chmodSync, closeSync, openSync, statSync } from "node:fs";
 import path from "node:path";
 import { type AbortOptions, EngineError, makeDirectories, systemCode } from "../base/index.js";
-import { Patience, type WaitingOptions } from "./patience.js";
+import { Patience, type PatienceOptions, type WaitingOptions } from "./patience.js";
 import { connect, type SqliteConnection, type SqliteStatement, type SqlValue, translated } from "./sqlite.js";
 
 /** A row by its columns' names. */
@@ -21,7 +21,7 @@ export interface Database {
    * Runs WORK, which is synchronous and uses this database, at most once and as a whole: what it threw is undone. Waits without
    * blocking while other processes write.
    */
-  transaction<T>(work: () => T, options?: AbortOptions): Promise<T>;
+  transaction<T>(work: () => T, options?: PatienceOptions): Promise<T>;
   close(): void;
 }
 
@@ -104,7 +104,7 @@ class SqliteDatabase implements Database {
     this.#connection.exec(sql);
   }
 
-  async transaction<T>(work: () => T, options: AbortOptions = {}): Promise<T> {
+  async transaction<T>(work: () => T, options: PatienceOptions = {}): Promise<T> {
     if (this.#inTransaction) throw new EngineError("internal", "a transaction can't hold another one");
     const attempt = (): T => {
       this.exec("BEGIN IMMEDIATE");

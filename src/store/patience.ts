@@ -11,11 +11,22 @@ export interface WaitingOptions {
   readonly isHurried?: (() => boolean) | undefined;
 }
 
+export interface PatienceOptions extends AbortOptions {
+  /** How long other processes are waited for; default: a minute. Milliseconds. */
+  readonly patienceMs?: number | undefined;
+}
+
 /** How long another process is waited for until it is given up on; how long once the caller is in a hurry. Milliseconds. */
 const PATIENCE_MS = 60_000;
 const HURRIED_PATIENCE_MS = 1000;
 /** A shorter wait is not worth a word. Milliseconds. */
 const UNTOLD_MS = 1000;
+interface Wait {
+  readonly since: number;
+  readonly patienceMs: number;
+  readonly signal: AbortSignal | undefined;
+}
+
 /** Bounds of the pause between tries. Milliseconds. */
 const BACK_OFF_MS = { min: 5, max: 200 } as const;
 
@@ -34,27 +45,29 @@ export class Patience {
   }
 
   /** The result of ATTEMPT once it no longer finds the database busy; `unavailable` when it does for too long. */
-  async until<T>(attempt: () => T, { signal }: AbortOptions): Promise<T> {
+  async until<T>(attempt: () => T, { signal, patienceMs = PATIENCE_MS }: PatienceOptions): Promise<T> {
     if (signal?.aborted) throw canceled(signal);
     const since = performance.now();
+    const wait = { since, patienceMs, signal };
     if (this.#waiting === 0) {
       const first = this.#tried(attempt);
       if (first) return first.result;
     }
     this.#waiting++;
     try {
-      return await this.#line.run(() => this.#retry(attempt, since, signal), signal ? { signal } : {});
+      return await this.#line.run(() => this.#retry(attempt, wait), signal ? { signal } : {});
     } finally {
       if (--this.#waiting === 0) this.#tellEnd();
     }
   }
 
-  async #retry<T>(attempt: () => T, since: number, signal: AbortSignal | undefined): Promise<T> {
+  async #retry<T>(attempt: () => T, wait: Wait): Promise<T> {
+    const { since, signal } = wait;
     for (let pause: number = BACK_OFF_MS.min; ; pause = Math.min(2 * pause, BACK_OFF_MS.max)) {
       if (signal?.aborted) throw canceled(signal);
       const tried = this.#tried(attempt);
       if (tried) return tried.result;
-      if (this.#isOver(since)) throw this.#unavailable();
+      if (this.#isOver(wait)) throw this.#unavailable();
       this.#tell(since);
       await delay(pause, undefined, signal ? { signal } : {}).catch(() => undefined);
     }
@@ -70,11 +83,11 @@ export class Patience {
     }
   }
 
-  #isOver(since: number): boolean {
+  #isOver({ since, patienceMs }: Wait): boolean {
     const now = performance.now();
     if (!this.#options.isHurried?.()) {
       this.#hurriedAt = undefined;
-      return now - since > PATIENCE_MS;
+      return now - since > patienceMs;
     }
     this.#hurriedAt ??= now;
     return now - this.#hurriedAt > HURRIED_PATIENCE_MS;

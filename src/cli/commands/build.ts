@@ -61,9 +61,9 @@ export async function buildCommand(
       signal,
     };
     const openEngine = () => surroundings.openEngine({ ...invocation.engine, onProgress, signal });
-    if (invocation.plan) return await plan(invocation.plan, request, { openEngine, renderer, surroundings });
-    if (invocation.call)
-      return await answer(invocation.call, request, { invocation, openEngine, renderer, surroundings });
+    const asking = { invocation, openEngine, renderer, surroundings };
+    if (invocation.plan) return await plan(invocation.plan, request, asking);
+    if (invocation.call) return await answer(invocation.call, request, asking);
     const result = await build({ ...request, ...(outputs ? { outputs } : {}) }, openEngine);
     if (loader) await finished(loader.archive);
     const { metadataFile, metadataWarnings } = invocation;
@@ -90,12 +90,7 @@ function isBrokenPipe(error: unknown, { outputs = [] }: BuildInvocation): boolea
 async function answer(
   call: Call,
   request: BuildRequest,
-  {
-    invocation,
-    openEngine,
-    renderer,
-    surroundings,
-  }: { invocation: BuildInvocation; openEngine: OpenEngine; renderer: Renderer; surroundings: Surroundings },
+  { invocation, openEngine, renderer, surroundings }: Asking,
 ): Promise<number> {
   const answered = await answerCall(call, request, openEngine);
   if (invocation.metadataFile) writeJson(invocation.metadataFile, callMetadata(answered));
@@ -108,10 +103,11 @@ async function answer(
 async function plan(
   form: PlanForm,
   request: BuildRequest,
-  { openEngine, renderer, surroundings }: { openEngine: OpenEngine; renderer: Renderer; surroundings: Surroundings },
+  { invocation, openEngine, renderer, surroundings }: Asking,
 ): Promise<number> {
   await using engine = await openEngine();
-  const planned = await engine.plan(request);
+  const outputs = invocation.outputs?.flatMap((target) => plannedOutput(target, surroundings));
+  const planned = await engine.plan({ ...request, ...(outputs ? { outputs } : {}) });
   renderer.finish({ kind: "silent" });
   surroundings.stdout.write(planText(planned, form));
   return planned.isCached ? 0 : PLAN_CODE;
@@ -136,6 +132,14 @@ function writeJson(file: string, content: object): void {
 }
 
 type OpenEngine = () => Promise<Engine>;
+
+/** Whoever asks something of an engine, and where the answer goes. */
+interface Asking {
+  readonly invocation: BuildInvocation;
+  readonly openEngine: OpenEngine;
+  readonly renderer: Renderer;
+  readonly surroundings: Surroundings;
+}
 
 async function build(request: BuildRequest, openEngine: OpenEngine): Promise<BuildResult> {
   await using engine = await openEngine();
@@ -246,6 +250,22 @@ function outputSpec(
       return [{ type: target.type, dest: stdout, attrs: target.attrs }];
     case "load":
       return loading ? [{ ...loading, attrs: target.attrs }] : [];
+    case "store":
+      return [{ type: "image", attrs: target.attrs }];
+    case "cache":
+      return [];
+  }
+}
+
+/** What a plan has to know of an output: nothing is written, nor is it looked for who would load it. */
+function plannedOutput(target: OutputTarget, { stdout }: Surroundings): readonly OutputSpec[] {
+  switch (target.kind) {
+    case "path":
+      return [{ type: target.type, dest: target.dest, attrs: target.attrs }];
+    case "stdout":
+      return [{ type: target.type, dest: stdout, attrs: target.attrs }];
+    case "load":
+      return [{ type: "docker", dest: stdout, attrs: target.attrs }];
     case "store":
       return [{ type: "image", attrs: target.attrs }];
     case "cache":
