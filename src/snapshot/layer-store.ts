@@ -48,7 +48,10 @@ export interface LayerStore extends AsyncDisposable {
   seal(workspace: Workspace, summary: LayerSummary): Promise<Tree>;
   /** Throws the workspace away. Its files go in the background: nobody has to wait for them. */
   abandon(workspace: Workspace): Promise<void>;
-  /** Takes over what owners had that are gone: their leases end, and what they were making is removed in the background. */
+  /**
+   * Takes over what owners had that are gone: their leases end, and what they were making is removed in the background. Throws
+   * `unavailable` soon where another process holds the database.
+   */
   takeOver(dead: readonly string[]): Promise<void>;
   /** Everybody who owns a layer or a lease. */
   owners(): readonly string[];
@@ -118,6 +121,8 @@ type LayerRow = {
 
 /** How long the end of an engine may be held up by files that nobody needs any more. Milliseconds. */
 const REMOVALS_MS = 300;
+/** What another engine may as well do isn't waited for. */
+const BRIEFLY = { patienceMs: 500 } as const;
 const LAYER_COLUMNS = "id, state, diff_id, blob, origin, size_bytes, created_at, stamp";
 const INSERT_LAZY = `INSERT INTO layer (state, chain_id, diff_id, blob, origin, boot_id, created_at)
   VALUES ('lazy', ?, ?, ?, ?, ?, ?) RETURNING id`;
@@ -213,7 +218,7 @@ class Layers implements LayerStore {
         this.#database.run("UPDATE layer SET owner = NULL WHERE owner = ?", each);
       }
       return this.#database.all<{ id: number }>("SELECT id FROM layer WHERE owner = ? AND state = 'active'", owner);
-    });
+    }, BRIEFLY);
     for (const { id } of layers) await this.abandon({ layer: id, parents: [] });
   }
 
