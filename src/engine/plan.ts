@@ -68,14 +68,17 @@ interface Planning {
 }
 
 async function planOf(planning: Planning): Promise<BuildPlan> {
-  const { images, solver } = planning;
+  const { images, request, solver } = planning;
   const known = new Map<Digest, Vertex<OpNode>>();
   const roots = images.flatMap(({ definition }) => rootOf(definition, known) ?? []);
   const planned = await solver.job.plan(roots);
   const causes = await causesOf(planned, planning);
   const kept = planned.filter(({ account }) => isStep(known.get(account.vertex.digest)));
   const steps = kept.map((each) => plannedStep(each, causes));
-  const pulls = await plannedPulls({ ...planning, environment: solver.environment, planned, vertices: known });
+  const results = roots.map(({ vertex, index }) => ({ vertex: vertex.digest, index }));
+  const { outputs = [] } = request;
+  const { environment } = solver;
+  const pulls = await plannedPulls({ ...planning, environment, planned, results, outputs, vertices: known });
   return { steps, pulls, isCached: kept.every(({ plan }) => plan.kind === "cached") };
 }
 

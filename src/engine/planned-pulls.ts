@@ -6,6 +6,7 @@ import type { ImageLayer, KnownLayer, LayerInfo } from "../snapshot/index.js";
 import type { CacheRecord, PlannedVertex, Vertex } from "../solver/index.js";
 import type { BuildEngine } from "./build.js";
 import { isCacheOrigin, placeOf } from "./catalog.js";
+import type { OutputSpec } from "./request.js";
 import type { PlannedPull } from "./result.js";
 import type { RequestSolver } from "./solver.js";
 
@@ -14,21 +15,25 @@ export interface PullsScope {
   readonly engine: BuildEngine;
   readonly environment: RequestSolver["environment"];
   readonly planned: readonly PlannedVertex[];
+  /** What the images are made of. */
+  readonly results: readonly Output[];
+  readonly outputs: readonly OutputSpec[];
   readonly vertices: ReadonlyMap<Digest, Vertex<OpNode>>;
   /** The layers of each output of a record that only another machine's cache has. */
   readonly elsewhere: (record: CacheRecord) => readonly (readonly Layer[])[] | undefined;
   readonly signal: AbortSignal;
 }
 
-/** What steps that run, or may run, would have fetched. Nothing is fetched or adopted for it. */
+/** What steps that run, or may run, and outputs would have fetched. Nothing is fetched or adopted for it. */
 export async function plannedPulls(scope: PullsScope): Promise<readonly PlannedPull[]> {
   const pulls = new Pulls(scope);
   for (const each of scope.planned) await pulls.addNeedsOf(each);
+  for (const each of scope.results) await pulls.addResult(each);
   return pulls.all();
 }
 
 /** An output of a vertex. */
-interface Output {
+export interface Output {
   readonly vertex: Digest;
   readonly index: number;
 }
@@ -71,6 +76,13 @@ class Pulls {
       const edge = node.inputs[input];
       if (edge) await this.#add({ vertex: edge.digest, index: edge.index }, isCertain && plan.kind === "run");
     }
+  }
+
+  /** What is written to files holds every layer; what a registry has is only sent there from here where it can't be told to take it. */
+  async addResult(result: Output): Promise<void> {
+    const { outputs } = this.#scope;
+    if (outputs.some(({ type }) => type !== "image")) await this.#add(result, true);
+    else if (outputs.some(({ attrs }) => attrs?.push === "true")) await this.#add(result, false);
   }
 
   /** The inputs whose files a running op asks for. */

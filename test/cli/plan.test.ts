@@ -72,6 +72,12 @@ test("--plan=json is for programs, and ends with 0 where all is cached", async (
   expect(requests).toMatchObject([{ context: "/" }]);
 });
 
+test("--plan tells the engine what would be written, and writes nothing", async () => {
+  const words = ["build", "--plan", "-o", "out.d", "-o", "-", "--load", "--push", "-t", "app", "/"];
+  const { requests } = await finished(words, { engine: { plan: PLAN } });
+  expect(requests[0]?.outputs?.map(({ type }) => type)).toEqual(["local", "tar", "docker", "image"]);
+});
+
 test.each([
   [["--plan=yaml", "/"], "--plan"],
   [["--plan", "--check", "/"], "cannot be used together"],

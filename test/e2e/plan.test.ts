@@ -58,6 +58,12 @@ test("a plan tells what another machine's cache has, and takes nothing of it; th
   const plan = await two.plan(request({ cacheFrom }));
   expect(plan).toMatchObject({ isCached: true, pulls: [] });
   for (const step of plan.steps) expect(step).toMatchObject({ state: "cached", cache: ref });
+  // Files that are written are made of all layers.
+  const written = { ...request({ cacheFrom }), outputs: [{ type: "local" as const, dest: world.path("out") }] };
+  expect(await two.plan(written)).toMatchObject({
+    isCached: true,
+    pulls: [{ cache: ref, layers: 4, isCertain: true }],
+  });
   // Nothing was kept: without the cache all of it would run.
   expect(new Set(statesOf(await two.plan(request())))).not.toContain("cached");
 
@@ -72,6 +78,8 @@ test("a plan tells what another machine's cache has, and takes nothing of it; th
   expect(layersOn("two")).toHaveLength(pulled + 1);
   // What was found there is this machine's now, but for what nobody needed.
   const after = await two.plan(edited);
+  const rewritten = await two.plan({ ...edited, outputs: written.outputs });
+  expect(rewritten.pulls).toEqual([]); // it was all pulled for the step that ran
   expect(after).toMatchObject({ isCached: true, pulls: [] });
   expect(after.steps.find(({ name }) => name.includes("COPY --from=build"))).not.toHaveProperty("cache");
 });
