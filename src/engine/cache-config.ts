@@ -1,65 +1,135 @@
 import fs from "node:fs";
 import path from "node:path";
-import { bytesOf, durationOf, EngineError, messageOf, systemCode } from "../base/index.js";
+import { EngineError, messageOf, systemCode } from "../base/index.js";
 import {
   boundBytes,
   type CacheBounds,
   type CachePolicy,
   type DiskSpace,
   defaultPolicies,
-  parseUsageFilter,
   type SizeBound,
-  type UsageFilter,
 } from "../cache/index.js";
-import { parseToml, type TomlTable, type TomlValue } from "../registry/index.js";
+import { parseToml } from "../registry/index.js";
+import { type ConfigFile, ConfigTable } from "./config-table.js";
 
 export interface CacheConfigOptions {
-  /** Files like the worker tables of `buildkitd.toml`; the first that is there counts. */
+  /** Files like `buildkitd.toml`; the first that is there counts. */
   readonly files: readonly string[];
   /** In place of what a file says. */
   readonly maxUsed?: SizeBound | undefined;
   readonly disk: DiskSpace;
+  /** Told a sentence of what in a file counts for nothing. */
+  readonly onWarning: (message: string) => void;
 }
 
 /** The policies that the state directory is held to. Throws `invalid` for a file that can't be read, with its place. */
-export function loadCachePolicies({ files, maxUsed, disk }: CacheConfigOptions): readonly CachePolicy[] {
-  const file = files.find((each) => fs.existsSync(each));
-  const table = file === undefined ? undefined : gcTable(file);
-  const reader = new TableReader(table ?? {}, file ?? "");
-  if (maxUsed === undefined && reader.boolean("enabled") === false) return [];
-  const written = table?.policy;
-  if (maxUsed === undefined && Array.isArray(written))
-    return written.map((each) => policyOf(new TableReader(asTable(each, file ?? ""), file ?? ""), disk));
-  const bounds: { -readonly [K in keyof CacheBounds]?: CacheBounds[K] } = {};
-  const [reserved, most, free] = [
-    reader.size("reservedSpace"),
-    maxUsed ?? reader.size("maxUsedSpace"),
-    reader.size("minFreeSpace"),
-  ];
-  if (reserved) bounds.reserved = reserved;
-  if (most) bounds.maxUsed = most;
-  if (free) bounds.minFree = free;
-  return defaultPolicies(disk, bounds);
+export function loadCachePolicies({ files, maxUsed, disk, onWarning }: CacheConfigOptions): readonly CachePolicy[] {
+  const settings = readSettings(files, onWarning);
+  if (maxUsed !== undefined) return defaultPolicies(disk, { ...settings?.bounds, maxUsed });
+  if (settings?.isOff) return [];
+  const { policies = [] } = settings ?? {};
+  return policies.length > 0
+    ? policies.map((policy) => policyOf(policy, disk))
+    : defaultPolicies(disk, settings?.bounds);
 }
 
-function gcTable(file: string): TomlTable | undefined {
-  let text: string;
+/** What a file says of the cache's size. */
+interface Settings {
+  readonly isOff: boolean;
+  /** In place of those that are there by themselves, if there are any. */
+  readonly policies: readonly ConfigTable[];
+  readonly bounds: Partial<CacheBounds>;
+}
+
+function readSettings(files: readonly string[], onWarning: (message: string) => void): Settings | undefined {
+  for (const file of files) {
+    const text = readIfThere(file);
+    if (text !== undefined) return settingsOf(text, { path: file, lines: new Map(), onWarning });
+  }
+  return undefined;
+}
+
+function readIfThere(file: string): string | undefined {
   try {
-    text = fs.readFileSync(file, "utf8");
+    return fs.readFileSync(file, "utf8");
   } catch (error) {
     if (systemCode(error) === "ENOENT") return undefined;
     throw new EngineError("denied", `reading ${file}: ${messageOf(error)}`, { cause: error });
   }
-  const { gc } = parseToml(text, file);
-  return gc === undefined ? undefined : asTable(gc, file);
 }
 
-function asTable(value: TomlValue, file: string): TomlTable {
-  if (typeof value === "object" && !Array.isArray(value)) return value as TomlTable;
-  throw new EngineError("invalid", `${file}: gc is [gc] and [[gc.policy]]`);
+function settingsOf(text: string, file: ConfigFile): Settings | undefined {
+  const document = new ConfigTable(parseToml(text, file.path, file.lines), "", file);
+  document.expect(["gc", ...BUILDKITD_KEYS]);
+  const workers = document.table("worker");
+  workers.expect(WORKERS);
+  const found = WORKERS.map((name) => workers.table(name));
+  for (const worker of found) worker.expect([...WORKER_GC_KEYS, ...WORKER_KEYS]);
+  const sized = found.filter((worker) => WORKER_GC_KEYS.some((key) => worker.has(key)));
+  if (document.has("gc")) {
+    const [unused] = sized;
+    if (unused)
+      file.onWarning(`${file.path}: what ${unused.name} says of the cache's size counts for nothing beside [gc]`);
+    return ownSettings(document.table("gc"));
+  }
+  const [first] = sized.filter((worker) => worker.boolean("enabled") !== false);
+  return first && workerSettings(first);
 }
 
-function policyOf(table: TableReader, disk: DiskSpace): CachePolicy {
+function ownSettings(gc: ConfigTable): Settings {
+  gc.expect(["enabled", "policy", ...BOUND_KEYS, "gckeepstorage"]);
+  const own = boundsOf(gc);
+  const bounds = Object.keys(own).length > 0 ? own : keptBounds(gc);
+  return { isOff: gc.boolean("enabled") === false, policies: checked(gc.tables("policy")), bounds };
+}
+
+/** As buildkitd has it, where bounds that aren't written don't hold beside one that is. */
+function workerSettings(worker: ConfigTable): Settings {
+  const own = boundsOf(worker);
+  const none = { bytes: 0 };
+  const everything = { percent: 100 };
+  const others = { reserved: none, minFree: none, maxUsed: own.minFree ? everything : (own.reserved ?? everything) };
+  const bounds = Object.keys(own).length > 0 ? { ...others, ...own } : keptBounds(worker);
+  return { isOff: worker.boolean("gc") === false, policies: checked(worker.tables("gcpolicy")), bounds };
+}
+
+function checked(policies: readonly ConfigTable[] | undefined): readonly ConfigTable[] {
+  for (const policy of policies ?? []) policy.expect([...BOUND_KEYS, "all", "filters", "keepDuration", "keepBytes"]);
+  return policies ?? [];
+}
+
+function boundsOf(table: ConfigTable): Partial<CacheBounds> {
+  const [reserved, maxUsed, minFree] = [
+    table.size("reservedSpace"),
+    table.size("maxUsedSpace"),
+    table.size("minFreeSpace"),
+  ];
+  return { ...(reserved && { reserved }), ...(maxUsed && { maxUsed }), ...(minFree && { minFree }) };
+}
+
+/** The old name of `reservedSpace`, which counts where nothing else is said: all above it goes. */
+function keptBounds(table: ConfigTable): Partial<CacheBounds> {
+  const kept = table.size("gckeepstorage");
+  return kept ? { reserved: kept, maxUsed: kept } : {};
+}
+
+const BOUND_KEYS = ["reservedSpace", "maxUsedSpace", "minFreeSpace"];
+const WORKERS = ["oci", "containerd"];
+const WORKER_GC_KEYS = ["gc", "gckeepstorage", ...BOUND_KEYS, "gcpolicy"];
+
+/** What else a `buildkitd.toml` may say: it counts for nothing here, and is no mistake. */
+const BUILDKITD_KEYS = [
+  ...["debug", "trace", "root", "insecure-entitlements", "proxyNetwork", "log", "grpc", "otel", "cdi", "worker"],
+  ...["registry", "dns", "history", "frontend", "system", "provenanceEnvDir", "cache"],
+];
+const WORKER_KEYS = [
+  ...["enabled", "labels", "platforms", "snapshotter", "rootless", "noProcessSandbox", "networkMode", "cniConfigPath"],
+  ...["cniBinaryPath", "cniPoolSize", "bridgeName", "bridgeSubnet", "userRemapUnsupported", "binary"],
+  ...["proxySnapshotterPath", "defaultCgroupParent", "stargzSnapshotter", "apparmor-profile", "selinux"],
+  ...["max-parallelism", "address", "namespace", "runtime"],
+];
+
+function policyOf(table: ConfigTable, disk: DiskSpace): CachePolicy {
   const bytes = (key: string) => {
     const bound = table.size(key);
     return bound && boundBytes(bound, disk);
@@ -72,58 +142,6 @@ function policyOf(table: TableReader, disk: DiskSpace): CachePolicy {
     maxUsedBytes: bytes("maxUsedSpace"),
     minFreeBytes: bytes("minFreeSpace"),
   };
-}
-
-/** Reads values as buildkitd takes them: numbers, or texts with a unit. */
-class TableReader {
-  readonly #table: TomlTable;
-  readonly #file: string;
-
-  constructor(table: TomlTable, file: string) {
-    this.#table = table;
-    this.#file = file;
-  }
-
-  boolean(key: string): boolean | undefined {
-    const value = this.#table[key];
-    if (value === undefined || typeof value === "boolean") return value;
-    throw this.#mistake(key, "true or false");
-  }
-
-  size(key: string): SizeBound | undefined {
-    const value = this.#table[key];
-    if (value === undefined) return undefined;
-    const bound = sizeBound(String(value));
-    if (bound === undefined) throw this.#mistake(key, 'a size such as 512000000, "20GB" or "10%"');
-    return bound;
-  }
-
-  /** Milliseconds. */
-  duration(key: string): number | undefined {
-    const value = this.#table[key];
-    if (value === undefined) return undefined;
-    const ms = durationOf(String(value));
-    if (ms === undefined) throw this.#mistake(key, 'a duration such as "48h", or seconds');
-    return ms;
-  }
-
-  filters(key: string): readonly UsageFilter[] {
-    const value = this.#table[key] ?? [];
-    if (!Array.isArray(value)) throw this.#mistake(key, 'a list such as ["type==source.local"]');
-    return value.map((text) => parseUsageFilter(String(text)));
-  }
-
-  #mistake(key: string, wanted: string): EngineError {
-    return new EngineError("invalid", `${this.#file}: ${key} of gc must be ${wanted}`);
-  }
-}
-
-/** Undefined for what is neither bytes nor a share of the disk. */
-function sizeBound(text: string): SizeBound | undefined {
-  const [, percent] = /^(\d{1,3})%$/.exec(text) ?? [];
-  if (percent !== undefined) return Number(percent) <= 100 ? { percent: Number(percent) } : undefined;
-  const bytes = bytesOf(text);
-  return bytes === undefined ? undefined : { bytes };
 }
 
 /** Where the policies are written: as for registries, the user's own file before the machine's. */

@@ -66,7 +66,7 @@ class Keeper implements CacheKeeper {
     const { engine, files, maxUsed } = options;
     this.#policies = lazy(async () => {
       try {
-        return loadCachePolicies({ files, maxUsed, disk: diskOf(engine) });
+        return loadCachePolicies({ files, maxUsed, disk: diskOf(engine), onWarning: options.onNotice });
       } catch (error) {
         options.onNotice(`nothing is removed to keep the cache small: ${messageOf(error)}`);
         return [];

@@ -8,4 +8,4 @@ export { createRegistry, type Registry, type RegistryOptions, type RepositoryOpt
 export type { PutBlobOptions, Repository } from "./repository.js";
 export { RETRY_DELAYS_MS, retrying } from "./retries.js";
 export { Schema1Error } from "./schema1.js";
-export { parseToml, type TomlTable, type TomlValue } from "./toml.js";
+export { parseToml, type TomlLines, type TomlTable, type TomlValue } from "./toml.js";

@@ -4,12 +4,16 @@ import { EngineError } from "../base/index.js";
 export type TomlValue = string | boolean | number | readonly TomlValue[] | TomlTable;
 export type TomlTable = { [key: string]: TomlValue };
 
+/** The lines (from 1) at which the keys of a document's tables stand, by table. */
+export type TomlLines = Map<TomlTable, Map<string, number>>;
+
 /**
  * Reads the part of TOML 1.0 that configuration of registries is written in: tables, arrays of tables, bare and quoted keys, strings on
- * one line, integers, booleans, arrays. Throws `invalid`, with ORIGIN and the line, for all else and for what is said twice.
+ * one line, integers, booleans, arrays. Throws `invalid`, with ORIGIN and the line, for all else and for what is said twice. LINES is
+ * filled.
  */
-export function parseToml(text: string, origin: string): TomlTable {
-  return new TomlParser(text, origin).parse();
+export function parseToml(text: string, origin: string, lines?: TomlLines): TomlTable {
+  return new TomlParser(text, origin, lines).parse();
 }
 
 /** Arrays within arrays. */
@@ -23,9 +27,12 @@ class TomlParser {
   /** Tables that a header has named: none may do so twice. */
   readonly #named = new Set<object>();
 
-  constructor(text: string, origin: string) {
+  readonly #lines: TomlLines | undefined;
+
+  constructor(text: string, origin: string, lines: TomlLines | undefined) {
     this.#text = text;
     this.#origin = origin;
+    this.#lines = lines;
   }
 
   parse(): TomlTable {
@@ -47,6 +54,7 @@ class TomlParser {
     if (this.#take(bracket === "[" ? /\]/y : /\]\]/y) === undefined) throw this.#mistake("a table's name has no end");
     const last = keys.pop() ?? "";
     const parent = keys.reduce((table, key) => this.#step(table, key), root);
+    this.#note(parent, last);
     if (bracket === "[[") {
       const list = parent[last] ?? [];
       if (!Array.isArray(list) || this.#named.has(list)) throw this.#mistake(`${last} is no array of tables`);
@@ -62,6 +70,7 @@ class TomlParser {
 
   /** The table KEY of TABLE, made if need be; of an array of tables its last. */
   #step(table: TomlTable, key: string): TomlTable {
+    if (table[key] === undefined) this.#note(table, key);
     table[key] ??= emptyTable();
     const value = table[key];
     const next = Array.isArray(value) ? value.at(-1) : value;
@@ -76,6 +85,7 @@ class TomlParser {
     const last = keys.pop() ?? "";
     const parent = keys.reduce((outer, key) => this.#step(outer, key), table);
     if (parent[last] !== undefined) throw this.#mistake(`${last} is there twice`);
+    this.#note(parent, last);
     const value = this.#value(0);
     if (Array.isArray(value)) this.#named.add(value);
     parent[last] = value;
@@ -132,9 +142,18 @@ class TomlParser {
     return found;
   }
 
+  #note(table: TomlTable, key: string): void {
+    if (!this.#lines) return;
+    const known = this.#lines.get(table) ?? new Map<string, number>();
+    this.#lines.set(table, known.set(key, this.#line()));
+  }
+
+  #line(): number {
+    return this.#text.slice(0, this.#position).split("\n").length;
+  }
+
   #mistake(what: string): EngineError {
-    const line = this.#text.slice(0, this.#position).split("\n").length;
-    return new EngineError("invalid", `${this.#origin}, line ${line}: ${what}`);
+    return new EngineError("invalid", `${this.#origin}, line ${this.#line()}: ${what}`);
   }
 }
 

@@ -1,10 +1,6 @@
-import fs from "node:fs";
-import os from "node:os";
-import path from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { CachePolicy, UsageEntry } from "../../src/cache/index.js";
-import { loadCachePolicies } from "../../src/engine/cache-config.js";
 import { chooseBy } from "../../src/engine/collection.js";
 import type { Inventory, StoredItem } from "../../src/engine/inventory.js";
 
@@ -90,57 +86,5 @@ describe("what a policy removes", () => {
       { now: 100, disk },
     );
     expect(none.items).toEqual([]);
-  });
-});
-
-describe("policies in a file", () => {
-  const load = (text: string, options: Partial<Parameters<typeof loadCachePolicies>[0]> = {}) => {
-    const directory = fs.mkdtempSync(path.join(os.tmpdir(), "policies-"));
-    try {
-      const file = path.join(directory, "ashlar.toml");
-      fs.writeFileSync(file, text);
-      return loadCachePolicies({ files: [path.join(directory, "none"), file], disk, ...options });
-    } finally {
-      fs.rmSync(directory, { recursive: true });
-    }
-  };
-
-  it("are those of buildkitd", () => {
-    const text = [
-      "[[gc.policy]]",
-      'reservedSpace = "1KB"',
-      "maxUsedSpace = 5000",
-      'minFreeSpace = "10%"',
-      "keepDuration = 172800",
-      'filters = [ "type==source.local", "type==exec.cachemount"]',
-      "[[gc.policy]]",
-      "all = true",
-      'keepDuration = "1h30m"',
-    ].join("\n");
-    const [first, second, ...others] = load(text);
-    expect(others).toEqual([]);
-    expect(first).toMatchObject({ all: false, reservedBytes: 1024, maxUsedBytes: 5000, minFreeBytes: 100_000 });
-    expect(first).toMatchObject({ keepDurationMs: 172_800_000, filters: [expect.any(Function), expect.any(Function)] });
-    expect(second).toMatchObject({ all: true, keepDurationMs: 5_400_000, filters: [] });
-  });
-
-  it("are the usual ones with other bounds, or none", () => {
-    expect(load('[gc]\nmaxUsedSpace = "1kb"').at(-1)).toMatchObject({ maxUsedBytes: 1024, reservedBytes: 1024 });
-    expect(load("[gc]\nenabled = false")).toEqual([]);
-    expect(load("[gc]\nenabled = false", { maxUsed: { bytes: 7 } }).at(-1)).toMatchObject({ maxUsedBytes: 7 });
-    expect(load("[[gc.policy]]\nall = true", { maxUsed: { percent: 50 } }).at(-1)).toMatchObject({
-      maxUsedBytes: 500_000,
-    });
-  });
-
-  it.each([
-    ['[gc]\nmaxUsedSpace = "much"', /maxUsedSpace of gc must be a size/],
-    ["[[gc.policy]]\nkeepDuration = true", /keepDuration of gc must be a duration/],
-    ['[[gc.policy]]\nfilters = "type==x"', /filters of gc must be a list/],
-    ['[[gc.policy]]\nfilters = ["color==x"]', /color is no field/],
-    ["gc = 3", /gc is/],
-    ["[gc", /line 1/],
-  ])("that can't be read are refused: %j", (text, message) => {
-    expect(() => load(text)).toThrow(message);
   });
 });
