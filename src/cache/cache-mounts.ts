@@ -23,7 +23,7 @@ import type { Database, Migration } from "../store/index.js";
 
 /**
  * A cache mount is a layer directory that is never committed; `slot` tells private ones of the same key apart, `description` is its id.
- * The layer's size is that of `measured_at`.
+ * The layer's size is that of `measured_at`; `selector` is what of it was mounted last.
  */
 export const cacheMountMigrations: readonly Migration[] = [
   {
@@ -39,6 +39,7 @@ export const cacheMountMigrations: readonly Migration[] = [
    ) STRICT, WITHOUT ROWID`,
   },
   { id: "cache-mount-2", sql: "ALTER TABLE cache_mount ADD COLUMN measured_at INTEGER NOT NULL DEFAULT 0" },
+  { id: "cache-mount-3", sql: "ALTER TABLE cache_mount ADD COLUMN selector TEXT NOT NULL DEFAULT ''" },
 ];
 
 /** What a cache mount is known by: its id, and the digest of what it starts from if that is not nothing. */
@@ -46,9 +47,16 @@ export function cacheMountKey(id: string, start: Digest | undefined): Digest {
   return digestOf(canonicalJson({ id, start }));
 }
 
-/** What a cache mount is called in a Dockerfile: its id without the blank name space before it. */
+/** What a cache mount is called in a Dockerfile: its id without the blank name space before it, in the letters that it is written in. */
 export function shownCacheMountId(id: string): string {
-  return id.replace(/^\/(?=.)/, "");
+  return asWritten(id.replace(/^\/(?=.)/, ""));
+}
+
+/** A word of a flag as it stands in the Dockerfile: flags are read byte by byte, each for a letter of its own. */
+function asWritten(word: string): string {
+  if (!/^[\0-\xff]*$/.test(word)) return word;
+  const text = Buffer.from(word, "latin1").toString("utf8");
+  return text.includes("\ufffd") ? word : text;
 }
 
 /** Under this key is kept what was brought in for an id that no step has used yet: the first one that does gets it. */
@@ -63,6 +71,8 @@ export interface CacheMountRequest {
   readonly key: Digest;
   readonly sharing: CacheSharing;
   readonly description: string;
+  /** What of the directory is mounted: a path in it, or nothing for all. */
+  readonly selector: string;
   /** Puts what the mount starts with into a new, empty directory. */
   readonly fill: (workspace: Workspace) => Promise<void>;
 }
@@ -79,6 +89,8 @@ export interface StoredCacheMount {
   /** As the Dockerfile says it. */
   readonly id: string;
   readonly layer: LayerId;
+  /** What of it was mounted last: the files that people know it by. */
+  readonly selector: string;
   /** Milliseconds since the epoch. */
   readonly createdAt: number;
   readonly usedAt: number;
@@ -132,7 +144,7 @@ export function createCacheMounts(options: CacheMountOptions): CacheMounts {
     list: () =>
       options.database
         .all<MountRow>(
-          `SELECT key, slot, description, layer, cache_mount.created_at, used_at, measured_at, size_bytes
+          `SELECT key, slot, description, layer, selector, cache_mount.created_at, used_at, measured_at, size_bytes
            FROM cache_mount JOIN layer ON layer.id = layer ORDER BY description, key, slot`,
         )
         .map(stored),
@@ -153,6 +165,7 @@ type MountRow = {
   readonly slot: number;
   readonly description: string;
   readonly layer: number;
+  readonly selector: string;
   readonly created_at: number;
   readonly used_at: number;
   readonly measured_at: number;
@@ -160,9 +173,9 @@ type MountRow = {
 };
 
 function stored(row: MountRow): StoredCacheMount {
-  const { key, slot, description: id, layer, created_at, used_at, measured_at, size_bytes } = row;
+  const { key, slot, description: id, layer, selector, created_at, used_at, measured_at, size_bytes } = row;
   const sizeBytes = measured_at > used_at ? size_bytes : undefined;
-  return { key, slot, id, layer, createdAt: created_at, usedAt: used_at, sizeBytes };
+  return { key, slot, id, layer, selector, createdAt: created_at, usedAt: used_at, sizeBytes };
 }
 
 async function noteSize(
@@ -196,15 +209,19 @@ async function keepImported(options: CacheMountOptions, id: string, workspace: W
   if (before !== undefined) await options.layers.remove([before]);
 }
 
-/** Moves what was brought in for ID into the new directory of its first user. */
-async function takeImported(options: CacheMountOptions, id: string, workspace: Workspace): Promise<void> {
+/** Moves what was brought in for an id into what its first user mounts of the new directory. */
+async function takeImported(
+  options: CacheMountOptions,
+  { description: id, selector }: Pick<CacheMountRequest, "description" | "selector">,
+  workspace: Workspace,
+): Promise<void> {
   const name = { key: importedMountKey(id), slot: 0 };
   const layer = findHere(options, name.key, name.slot);
   if (layer === undefined) return;
   {
     using lock = lockNow(options, name);
     if (!lock || find(options.database, name.key, name.slot) !== layer) return;
-    await options.plane.run("refillLayer", { from: layer, to: workspace.layer });
+    if (!(await options.plane.run("refillLayer", { from: layer, to: workspace.layer, selector }))) return;
   }
   await remove(options, name);
 }
@@ -259,8 +276,9 @@ async function tryAcquire({ request, slot, exclusive, options }: Attempt): Promi
     }
     await options.database.transaction(() =>
       options.database.run(
-        "UPDATE cache_mount SET used_at = ? WHERE key = ? AND slot = ?",
+        "UPDATE cache_mount SET used_at = ?, selector = ? WHERE key = ? AND slot = ?",
         options.clock.now(),
+        request.selector,
         request.key,
         slot,
       ),
@@ -287,7 +305,7 @@ async function make({ request, slot, options }: Attempt): Promise<LayerId> {
   const workspace = await layers.create([]);
   try {
     await request.fill(workspace);
-    if (slot === 0) await takeImported(options, request.description, workspace);
+    if (slot === 0) await takeImported(options, request, workspace);
     await insert(options, { key: request.key, slot, id: request.description }, workspace.layer);
     return workspace.layer;
   } catch (error) {

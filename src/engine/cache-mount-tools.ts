@@ -98,8 +98,8 @@ export async function exportCacheMount(
   engine: MountToolsEngine,
   { id, dest, ...options }: ExportMountRequest,
 ): Promise<{ readonly sizeBytes: number }> {
-  return withNewest(engine, id, async ({ layer }) => {
-    const parts = [{ tree: [layer] }];
+  return withNewest(engine, id, async ({ layer, selector }) => {
+    const parts = [{ tree: [layer], selector }];
     if (typeof dest === "string") return engine.plane.run("tarTree", { parts, output: path.resolve(dest) }, options);
     const directory = mkdtempSync(path.join(engine.dirs.tmp, `${engine.owner}-mount-`));
     try {
@@ -127,8 +127,9 @@ export async function importCacheMount(
   const known = engine.cacheMounts.list().filter((mount) => isCalled(mount, id) && !isImported(mount));
   if (known.length > 0) {
     await withNewest(engine, id, async (mount) => {
-      const { layer } = mount;
-      await engine.plane.run("refillLayer", { from: workspace.layer, to: layer }, options);
+      const { layer, selector } = mount;
+      if (!(await engine.plane.run("refillLayer", { from: workspace.layer, to: layer, selector }, options)))
+        throw new EngineError("failed", `what the cache mount ${id} mounts is no directory`);
       const { sizeBytes } = await engine.plane.run("measureLayer", { layer }, options);
       await engine.cacheMounts.noteSize(mount, sizeBytes);
     });

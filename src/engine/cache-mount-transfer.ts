@@ -3,7 +3,14 @@ import path from "node:path";
 import { PassThrough } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
-import { type AbortOptions, type Digest, digestFromHex, streamRegularFile } from "../base/index.js";
+import {
+  type AbortOptions,
+  type Digest,
+  digestFromHex,
+  errorCode,
+  messageOf,
+  streamRegularFile,
+} from "../base/index.js";
 import { shownCacheMountId } from "../cache/index.js";
 import { MediaType, type Provider } from "../oci/index.js";
 import type { MountFile } from "../remote-cache/index.js";
@@ -15,18 +22,30 @@ export interface PackedMounts extends AsyncDisposable {
   readonly mounts: readonly MountFile[];
 }
 
-/** Packs the cache mounts IDS. Errors: `not-found`, `unavailable` for one that a step of another build holds, `no-space`. */
+/** Told of mounts that are left out, and why. */
+export interface MountTransferOptions extends AbortOptions {
+  readonly onWarning: (sentence: string) => void;
+}
+
+/** Packs the cache mounts IDS, but for those that aren't there or that a step of another build holds. Errors: `no-space`, `canceled`. */
 export async function packMounts(
   engine: BuildEngine,
   ids: readonly string[],
-  options: AbortOptions,
+  options: MountTransferOptions,
 ): Promise<PackedMounts> {
   const directory = mkdtempSync(path.join(engine.dirs.tmp, `${engine.owner}-mounts-`));
   const remove = async () => rmSync(directory, { recursive: true, force: true });
   try {
     const mounts: MountFile[] = [];
-    for (const id of new Set(ids))
-      mounts.push(await pack(engine, id, path.join(directory, String(mounts.length)), options));
+    for (const id of new Set(ids)) {
+      try {
+        mounts.push(await pack(engine, id, path.join(directory, String(mounts.length)), options));
+      } catch (error) {
+        const code = errorCode(error);
+        if (code !== "not-found" && code !== "unavailable") throw error;
+        options.onWarning(`a cache mount does not go along: ${messageOf(error)}`);
+      }
+    }
     return { mounts, [Symbol.asyncDispose]: remove };
   } catch (error) {
     await remove();
@@ -50,17 +69,23 @@ async function digestOfFile(file: string): Promise<Digest> {
   return digestFromHex(hash.digest("hex"));
 }
 
-/** Fills those of MOUNTS that nothing here is called like. */
+/** Fills those of MOUNTS that nothing here is called like. One that can't be had stays empty. Errors: `no-space`, `canceled`. */
 export async function bringMounts(
   engine: BuildEngine,
   mounts: readonly { readonly id: string; readonly digest: Digest; readonly size: number }[],
   provider: Provider,
-  { signal }: AbortOptions,
+  { signal, onWarning }: MountTransferOptions,
 ): Promise<void> {
   const known = new Set(engine.cacheMounts.list().flatMap(({ id }) => [id, shownCacheMountId(id)]));
   for (const { id, digest, size } of mounts) {
     if (known.has(id)) continue;
     const from = provider.read({ mediaType: MediaType.ociLayerGzip, digest, size }, signal ? { signal } : {});
-    await importCacheMount(engine, { id, from, ...(signal ? { signal } : {}) });
+    try {
+      await importCacheMount(engine, { id, from, ...(signal ? { signal } : {}) });
+    } catch (error) {
+      const code = errorCode(error);
+      if (code === "canceled" || code === "no-space") throw error;
+      onWarning(`the cache mount ${JSON.stringify(id)} can't be had, and starts empty: ${messageOf(error)}`);
+    }
   }
 }

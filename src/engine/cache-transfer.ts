@@ -5,6 +5,7 @@ import type { Descriptor, Layer } from "../oci/index.js";
 import type { FileResult } from "../ops/index.js";
 import type { ProgressSink } from "../progress/index.js";
 import {
+  bounded,
   type CacheDestination,
   type CacheExport,
   type CacheImport,
@@ -86,7 +87,7 @@ class Transfer implements CacheTransfer {
 
   constructor(parts: TransferScope, imports: readonly CacheImport[], destinations: readonly CacheDestination[]) {
     this.#parts = parts;
-    this.#sources = imports.map((each) => sourceOf(each, parts.engine));
+    this.#sources = imports.map((each) => bounded(sourceOf(each, parts.engine)));
     this.#destinations = destinations;
     this.#sendings = destinations.flatMap((each) => (each.type === "inline" ? [] : this.#sending(each)));
   }
@@ -143,7 +144,8 @@ class Transfer implements CacheTransfer {
   async #fillMounts({ index, provider }: OpenedCache, options: AbortOptions): Promise<void> {
     if (index.mounts.length === 0) return;
     const { bringMounts } = await import("./cache-mount-transfer.js");
-    await bringMounts(this.#parts.engine, index.mounts, provider, options);
+    const onWarning = (sentence: string) => this.#warn(sentence);
+    await bringMounts(this.#parts.engine, index.mounts, provider, { ...options, onWarning });
   }
 
   /** The place of a cache's layers, which can be read as long as the build runs, or longer. */
@@ -191,7 +193,8 @@ class Transfer implements CacheTransfer {
       return await exporting(target.title, { progress, signal, clock: engine.clock }, async (options) => {
         if (destination.mounts.length === 0) return work.finish(records, images, options);
         const { packMounts } = await import("./cache-mount-transfer.js");
-        await using packed = await packMounts(engine, destination.mounts, options);
+        const onWarning = (sentence: string) => this.#warn(sentence);
+        await using packed = await packMounts(engine, destination.mounts, { ...options, onWarning });
         return await work.finish(records, images, { ...options, mounts: packed.mounts });
       });
     } catch (error) {

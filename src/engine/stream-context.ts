@@ -101,8 +101,13 @@ const TAR_MAGIC_OFFSET = 257;
 
 /** Whether a file that begins with HEAD is a tar archive or a compressed file. */
 export function isArchive(head: Buffer): boolean {
-  if (MAGICS.some((magic) => head.subarray(0, magic.length).equals(magic))) return true;
+  if (isPacked(head)) return true;
   return head.subarray(TAR_MAGIC_OFFSET, TAR_MAGIC_OFFSET + 5).toString("latin1") === "ustar" || isOldTar(head);
+}
+
+/** Whether it is compressed. */
+export function isPacked(head: Buffer): boolean {
+  return MAGICS.some((magic) => head.subarray(0, magic.length).equals(magic));
 }
 
 /** A tar header without magic: its checksum is the sum of its bytes, the checksum's own counted as blanks. */

@@ -136,6 +136,7 @@ export class StepMounts implements AsyncDisposable {
         key,
         sharing,
         description: id,
+        selector: mount.selector ?? "",
         fill: async (workspace) => {
           if (tree.length > 0)
             await plane.run("applyFileAction", { workspace, action: copyAll, source: { kind: "tree", tree } }, options);

@@ -1,3 +1,4 @@
+export { bounded } from "./bounded.js";
 export { type CacheExport, createCacheExport, type MountFile } from "./export.js";
 export { ghaStore } from "./gha/gha-store.js";
 export { withInlineCache } from "./inline.js";

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import { beforeEach, expect, test } from "vitest";
@@ -112,4 +113,25 @@ test("what is bound from the context is a copy that a step may change, and nothi
   expect(stderr).toMatch(/ 1000000000$/m);
   expect(fs.readFileSync(path.join(directory, "kept"), "utf8")).toBe("kept");
   expect(fs.existsSync(path.join(directory, "new"))).toBe(false);
+});
+
+test("an archive fills what a step mounts, whichever way the mount is made, under the id as it is written", async () => {
+  const tools = (words: readonly string[]) => world.ashlar(["cache", "mounts", ...words]);
+  world.files({ "tree/file": "kept\n" }, ".");
+  const [archive, empty, back] = ["archive.tar", "empty.tar", "back.tar"].map((name) => world.path(name));
+  execFileSync("tar", ["-cf", archive ?? "", "-C", world.path("tree"), "."]);
+  execFileSync("tar", ["-cf", empty ?? "", "-T", "/dev/null"]);
+  succeeded(await tools(["import", "žluť", "-i", archive ?? ""]));
+  const mount = "RUN --mount=type=cache,id=žluť,target=/c";
+  const Dockerfile = `FROM base AS start\nRUN mkdir /s && echo start > /s/start\nFROM base\n${mount},uid=7 cat /c/file\n${mount},from=start,source=/s cat /c/start\n`;
+  const built = succeeded(await world.build([world.files({ Dockerfile })]));
+  expect(built.stderr).toMatch(/ kept$/m);
+  expect((await tools(["ls", "-q"])).stdout).toBe("žluť\n");
+  // The one used last.
+  succeeded(await tools(["export", "žluť", "-o", back ?? ""]));
+  expect(execFileSync("tar", ["-tf", back ?? ""], { encoding: "utf8" })).toBe("start\n");
+  succeeded(await tools(["import", "žluť", "-i", empty ?? ""]));
+  succeeded(await tools(["export", "žluť", "-o", back ?? ""]));
+  expect(execFileSync("tar", ["-tf", back ?? ""], { encoding: "utf8" })).toBe("");
+  succeeded(await tools(["import", "žluť", "-i", back ?? ""]));
 });

@@ -346,18 +346,21 @@ test("a cache in S3, and one in the service of GitHub Actions, are found by anot
   expect(run).toMatchObject({ code: 0, stdout: "app\ndeps\n" });
 });
 
-test("cache mounts go along where they are asked for, to machines that have none of that id", async () => {
-  const run = (n: number) =>
-    `RUN --mount=type=cache,id=deps,target=/deps echo ${n} >> /deps/log && cat /deps/log > /log\n`;
+test("cache mounts go along where they are asked for, to machines that have none of that id, however they mount it", async () => {
+  const run = (n: number, how = "") =>
+    `RUN --mount=type=cache,id=deps,target=/deps${how} echo ${n} >> /deps/log && cat /deps/log > /log\n`;
   const place = world.path("cache");
   const made = await on("one", [
     "--cache-to",
-    `type=local,dest=${place},mounts=deps`,
+    `type=local,dest=${place},mounts=deps;none`,
     world.files({ Dockerfile: `FROM base\n${run(1)}` }),
   ]);
   expect(made).toMatchObject({ code: 0 });
-  const directory = world.files({ Dockerfile: `FROM base\n${run(2)}` });
-  const again = await on("two", ["--cache-from", `type=local,src=${place}`, "-o", world.path("out"), directory]);
-  expect(again).toMatchObject({ code: 0 });
-  expect(world.read("out", "log")).toBe("1\n2\n");
+  expect(made.stderr).toContain('a cache mount does not go along: no cache mount is called "none"');
+  for (const [machine, how] of Object.entries({ two: "", three: ",uid=1000,mode=0700" })) {
+    const directory = world.files({ Dockerfile: `FROM base\n${run(2, how)}` });
+    const again = await on(machine, ["--cache-from", `type=local,src=${place}`, "-o", world.path("out"), directory]);
+    expect(again, again.stderr).toMatchObject({ code: 0 });
+    expect(world.read("out", "log")).toBe("1\n2\n");
+  }
 });

@@ -8,6 +8,7 @@ import { headerOf, wholeSeconds } from "./layer-header.js";
 import { list, type StackDir, type StackEntry, stackOf } from "./layer-stack.js";
 import { inodeKey } from "./layer-stat.js";
 import { xattrsOf } from "./layer-xattrs.js";
+import { selectedDirectory } from "./selected.js";
 
 /** Whole file systems to write as one tar archive. */
 export interface TarTreeArgs {
@@ -21,6 +22,8 @@ export interface TarTreeArgs {
 /** A tree and where it stands in the archive. */
 export interface TarTreePart {
   readonly tree: Tree;
+  /** A directory of the tree, of a single layer, to write in place of all, as a mount selects one; what is no directory is all of it. */
+  readonly selector?: string | undefined;
   /** A directory of the archive, as text without slashes (`linux_arm64`); the root where absent. */
   readonly directory?: { readonly name: string; readonly mtimeSeconds: number } | undefined;
   /** More files for the part's root, after the tree's own. */
@@ -74,7 +77,7 @@ class Archive {
         });
       // Links don't reach from one part to another: each can be unpacked alone.
       this.#firstNames.clear();
-      yield* this.#visit(stackOf(part.tree), prefix);
+      yield* this.#visit(rootOf(part), prefix);
       for (const file of part.files ?? []) {
         const header: TarHeader = {
           name: prefix + fromText(file.name),
@@ -116,6 +119,13 @@ class Archive {
   #time(seconds: number): { readonly mtimeNs: bigint } {
     return { mtimeNs: this.#epochNs ?? wholeSeconds(seconds) };
   }
+}
+
+function rootOf({ tree, selector = "" }: TarTreePart): StackDir {
+  const whole = stackOf(tree);
+  const [layer] = tree;
+  const selected = layer === undefined || tree.length > 1 ? undefined : selectedDirectory(layer, selector);
+  return selected === undefined ? whole : { parts: [selected] };
 }
 
 function roundedToSecond(ns: bigint): bigint {
