@@ -50,7 +50,11 @@ export const CLONE_NEWNET = 0x40000000;
 const LOCK_SH = 1;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
+const F_GETLK = 5;
+const F_SETLK = 6;
 const F_OFD_SETLK = 37;
+/** Where `struct flock` has the process's id. */
+const LOCK_PID_AT = 24;
 const F_WRLCK = 1;
 const F_UNLCK = 2;
 const AT_FDCWD = -100;
@@ -235,6 +239,26 @@ export function tryLockByte(fd: number, offset: bigint): boolean {
 /** Ends a lock of `tryLockByte`. */
 export function unlockByte(fd: number, offset: bigint): void {
   check(library().fcntl(fd, F_OFD_SETLK, byteLock(F_UNLCK, offset)), "fcntl", () => `fd ${fd}`);
+}
+
+/**
+ * Signs byte OFFSET of the open file FD with this process's id (fcntl(2), F_SETLK), unless another one has: locks of open files, unlike
+ * those of processes, tell nobody whose they are. The signature ends when the process closes any copy of the file.
+ */
+export function signByte(fd: number, offset: bigint): void {
+  library().fcntl(fd, F_SETLK, byteLock(F_WRLCK, offset));
+}
+
+export function unsignByte(fd: number, offset: bigint): void {
+  library().fcntl(fd, F_SETLK, byteLock(F_UNLCK, offset));
+}
+
+/** The process that has signed byte OFFSET, if another one has that can be seen from here. */
+export function signerOf(fd: number, offset: bigint): number | undefined {
+  const lock = byteLock(F_WRLCK, offset);
+  if (library().fcntl(fd, F_GETLK, lock) !== 0 || lock.readInt16LE(0) === F_UNLCK) return undefined;
+  const pid = lock.readInt32LE(LOCK_PID_AT);
+  return pid > 0 ? pid : undefined;
 }
 
 /** `struct flock` of one byte, from the beginning of the file. */

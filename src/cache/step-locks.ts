@@ -1,7 +1,17 @@
 import fs from "node:fs";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { canceled, hexOf, systemCode, tryLockByte, unlockByte } from "../base/index.js";
+import {
+  canceled,
+  describeProcess,
+  hexOf,
+  signByte,
+  signerOf,
+  systemCode,
+  tryLockByte,
+  unlockByte,
+  unsignByte,
+} from "../base/index.js";
 import type { StateDirs } from "../snapshot/index.js";
 import type { CacheKey, StepLocks } from "../solver/index.js";
 
@@ -19,7 +29,7 @@ export function createStepLocks(dirs: StateDirs): StepLocks & Disposable {
         if (signal?.aborted) throw canceled(signal);
         const lock = tryTake(file, offset);
         if (lock) return lock;
-        if (!waits) onWait();
+        if (!waits) onWait(holderOf(file, offset));
         waits = true;
         await delay(pause, undefined, signal ? { signal } : {}).catch(() => undefined);
       }
@@ -44,7 +54,21 @@ function tryTake(fd: number, offset: bigint): Disposable | undefined {
     if (systemCode(error) === "EINVAL") return { [Symbol.dispose]() {} };
     throw error;
   }
-  return { [Symbol.dispose]: () => unlockByte(fd, offset) };
+  signByte(fd, SIGNATURES + offset);
+  return {
+    [Symbol.dispose]() {
+      unsignByte(fd, SIGNATURES + offset);
+      unlockByte(fd, offset);
+    },
+  };
+}
+
+/** Beside each lock, so far above it, stands who has it. */
+const SIGNATURES = 1n << 60n;
+
+function holderOf(fd: number, offset: bigint): string | undefined {
+  const pid = signerOf(fd, SIGNATURES + offset);
+  return pid === undefined ? undefined : describeProcess(pid);
 }
 
 /** Hexadecimal digits of a key that tell its place: 60 bits, so that two keys hardly ever share one. */

@@ -5,7 +5,7 @@ import type { CacheKey } from "./cache-manager.js";
 export interface StepLocks {
   /**
    * Takes KEY's lock, to be disposed of. This process doesn't ask for one that it has. Waits without blocking while another one has it,
-   * which `onWait` is told once. Throws `canceled`.
+   * which `onWait` is told once, with who that is where it can be seen. Throws `canceled`.
    */
-  take(key: CacheKey, options: AbortOptions & { readonly onWait: () => void }): Promise<Disposable>;
+  take(key: CacheKey, options: AbortOptions & { readonly onWait: (holder?: string) => void }): Promise<Disposable>;
 }

@@ -98,20 +98,20 @@ class SharedRun<R extends Result> {
   /** The lock of the key; says that it is waited for. */
   async #lock(signal: AbortSignal): Promise<Disposable | undefined> {
     const startedAt = this.#now();
-    let waits = false;
-    const say = (done: boolean) => {
+    let waiting: string | undefined;
+    const say = (id: string, done: boolean) => {
       const count = { current: 0, unit: "none", at: this.#now(), startedAt, done } as const;
-      this.#context.progress.emit({ type: "status", vertex: this.#context.vertex.digest, id: WAITING, ...count });
+      this.#context.progress.emit({ type: "status", vertex: this.#context.vertex.digest, id, ...count });
     };
-    const onWait = () => {
-      waits = true;
+    const onWait = (holder?: string) => {
+      waiting = holder === undefined ? WAITING : `${WAITING}, ${holder}`;
       this.#begin();
-      say(false);
+      say(waiting, false);
     };
     try {
       return await this.#scope.locks?.take(this.#run.key, { signal, onWait });
     } finally {
-      if (waits) say(true);
+      if (waiting !== undefined) say(waiting, true);
     }
   }
 

@@ -59,25 +59,27 @@ test("a thousand locks leave one empty file, and neighbours stay locked when one
   expect(fs.statSync(path.join(root, "steps.lock")).size).toBe(0);
 });
 
-test("a process that is killed holds no lock any more", async (context) => {
+test("a process that holds a lock is named, and holds none any more once it is killed", async (context) => {
   if (!findProgram("python3")) context.skip("python3, which takes the lock in another process, is not installed");
   const script = `
 import fcntl, struct, sys, time
 file = open(sys.argv[1], "a+")
-fcntl.fcntl(file, 37, struct.pack("hhqqi4x", 1, 0, int(sys.argv[2], 16), 1, 0))
+at = int(sys.argv[2], 16)
+fcntl.fcntl(file, 37, struct.pack("hhqqi4x", 1, 0, at, 1, 0))
+fcntl.fcntl(file, 6, struct.pack("hhqqi4x", 1, 0, at + 2**60, 1, 0))
 print("locked", flush=True)
 time.sleep(60)`;
   const file = path.join(root, "steps.lock");
   const holder = spawn("python3", ["-c", script, file, KEY.slice("sha256:".length).slice(0, 15)]);
   await once(holder.stdout, "data");
   using locks = createStepLocks(stateDirs(root));
-  let waited = false;
+  let waited: string | undefined;
   const waiting = locks.take(KEY, {
-    onWait() {
-      waited = true;
+    onWait(who) {
+      waited = who;
       holder.kill("SIGKILL");
     },
   });
   (await waiting)[Symbol.dispose]();
-  expect(waited).toBe(true);
+  expect(waited).toBe(`process ${holder.pid} (python3)`);
 });

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { chmod, mkdtemp, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
@@ -39,6 +39,18 @@ describe("openDatabase", () => {
     expect(database.get("PRAGMA busy_timeout")).toEqual({ timeout: 50 });
     expect(add(database, "a")).toEqual({ changes: 1 });
     expect(words(await open())).toEqual(["a"]);
+  });
+
+  it("is read by nobody else, though it once could be", async () => {
+    const modes = async () => {
+      const files = [file, `${file}-wal`, `${file}-shm`];
+      return (await Promise.all(files.map((each) => stat(each)))).map(({ mode }) => mode & 0o777);
+    };
+    add(await open(), "a");
+    expect(await modes()).toEqual([0o600, 0o600, 0o600]);
+    for (const each of [file, `${file}-wal`, `${file}-shm`]) await chmod(each, 0o644);
+    await open();
+    expect(await modes()).toEqual([0o600, 0o600, 0o600]);
   });
 
   it("applies each migration once, also those that came later", async () => {
@@ -133,6 +145,44 @@ describe("transaction", () => {
     other.run("COMMIT");
     await waiting;
     expect(words(database)).toEqual(["a"]);
+  });
+
+  it("doesn't wait for long where the caller is in a hurry, or has little patience", async () => {
+    const database = await open();
+    const hurried = await openDatabase(file, [first], { isHurried: () => true });
+    opened.push(hurried);
+    database.run("BEGIN IMMEDIATE");
+    const held = { code: "unavailable", message: expect.stringMatching(/is locked by /) };
+    await expect(hurried.transaction(() => add(hurried, "never"))).rejects.toMatchObject(held);
+    const impatient = await open();
+    await expect(impatient.transaction(() => add(impatient, "never"), { patienceMs: 1 })).rejects.toMatchObject(held);
+    database.run("COMMIT");
+    await hurried.transaction(() => add(hurried, "a"));
+    expect(words(database)).toEqual(["a"]);
+  });
+
+  it("tells who is waited for after a while, once for all that wait, and when that is over", async () => {
+    await open();
+    const script = `
+      const { DatabaseSync } = require("@photostructure/sqlite");
+      const database = new DatabaseSync(process.argv[1]);
+      database.exec("BEGIN IMMEDIATE");
+      process.stdin.once("data", () => process.exit());
+      console.log("held");`;
+    const child = spawn(process.execPath, ["-e", script, file], { stdio: ["pipe", "pipe", "inherit"] });
+    await once(child.stdout, "data");
+    const told: string[] = [];
+    const database = await openDatabase(file, [first], {
+      onWait(holder) {
+        told.push(holder);
+        child.stdin.write("end");
+        return { [Symbol.dispose]: () => void told.push("over") };
+      },
+    });
+    opened.push(database);
+    await Promise.all(["a", "b", "c"].map((word) => database.transaction(() => add(database, word))));
+    expect(told).toEqual([`process ${child.pid} (node)`, "over"]);
+    expect(words(database)).toEqual(["a", "b", "c"]);
   });
 
   it("says that the disk is full, and can go on", async () => {
