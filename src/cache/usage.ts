@@ -58,6 +58,7 @@ function unquoted(word: string): string {
 
 function condition(field: string, operator: string | undefined, value: string): UsageFilter {
   const read = fieldOf(field);
+  if (field === "type" && operator !== undefined && operator !== "~=") checkType(value);
   if (operator === undefined || (value === "" && operator === "=")) return (entry) => read(entry) !== undefined;
   switch (operator) {
     case "=":
@@ -70,6 +71,13 @@ function condition(field: string, operator: string | undefined, value: string): 
       return (entry) => matcher.test(read(entry) ?? "");
     }
   }
+}
+
+function checkType(value: string): void {
+  if (value === "" || USAGE_TYPES.some((type) => type === value)) return;
+  throw new EngineError("invalid", `invalid filter: ${value} is no type of cache entries`, {
+    hint: `there are ${USAGE_TYPES.join(", ")}`,
+  });
 }
 
 /** One of the ids, separated by semicolons, is among the parents. */

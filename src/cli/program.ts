@@ -222,10 +222,10 @@ function addStoreCommands(program: Command, surroundings: Surroundings, done: (c
         "only what this holds of: until=24h, type=exec.cachemount, id=..., description~=...",
       ),
     )
-    .option("--max-used-space <bytes>", "remove the longest unused until no more is taken")
+    .option("--max-used-space <bytes>", "remove the longest unused until no more is taken (20gb, or 10% of the disk)")
     .option("--reserved-space <bytes>", "keep as much, whatever else is asked for")
     .option("--min-free-space <bytes>", "remove the longest unused until so much of the disk is free")
-    .addOption(new Option("--keep-storage <bytes>").hideHelp())
+    .option("--keep-storage <bytes>", "the old name of --reserved-space")
     .option("--dry-run", "list what would go, remove nothing")
     .option("--verbose", "all that is known of what goes")
     .option("--check", "remove nothing; list what is damaged or left over, and exit with 1 if there is any")

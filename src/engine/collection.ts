@@ -9,7 +9,7 @@ import {
   type UsageEntry,
 } from "../cache/index.js";
 import { ownerIsAlive } from "../snapshot/index.js";
-import { removeUnused, strayLayers } from "./garbage.js";
+import { removeStrays, removeUnused } from "./garbage.js";
 import { type Inventory, type StoredItem, takeInventory } from "./inventory.js";
 import type { PruneEngine } from "./prune.js";
 import type { Unit } from "./stored-units.js";
@@ -38,7 +38,8 @@ export function diskOf({ dirs }: Pick<PruneEngine, "dirs">): DiskSpace {
 
 /**
  * What POLICY removes of INVENTORY: the longest unused first, and of what was used at once that which stands on the rest; as much as it
- * takes where it is a matter of size. What is in use, and images with names, never are among it.
+ * takes where it is a matter of size, and then nothing whose removal frees nothing. What is in use, and images with names, never are
+ * among it.
  */
 export function chooseBy(
   inventory: Inventory,
@@ -77,15 +78,21 @@ class Account {
   }
 
   /** As many of CANDIDATES, in their order, as free BYTES; all of them if it isn't said how many. */
-  choose(candidates: readonly StoredItem[], bytes = Number.POSITIVE_INFINITY): Choice {
+  choose(candidates: readonly StoredItem[], bytes?: number): Choice {
     let freed = this.#garbage();
     const items: StoredItem[] = [];
     for (const item of candidates) {
-      if (freed >= bytes) break;
+      if (bytes !== undefined && freed >= bytes) break;
       items.push(item);
       freed += this.#remove(item);
     }
-    return { items, bytes: freed };
+    return { items: bytes === undefined ? items : items.filter((item) => this.#frees(item)), bytes: freed };
+  }
+
+  /** Whether there would be more if ITEM, one of those that go, were left. */
+  #frees({ entry, units }: StoredItem): boolean {
+    if (units.length === 0) return entry.sizeBytes > 0;
+    return units.some((unit) => !this.#isNeeded(unit) && (this.#inventory.sizes.get(unit) ?? 0) > 0);
   }
 
   /** What nothing needs goes with whatever is removed. */
@@ -145,7 +152,7 @@ export async function removeItems(
     }
   }
   await removeUnused(engine, options);
-  await engine.plane.run("removeLayers", { layers: strayLayers(engine) });
+  await removeStrays(engine);
   return records;
 }
 

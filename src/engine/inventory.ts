@@ -168,7 +168,7 @@ class Inventor {
         sizeBytes: this.#units.count(units),
         createdAt: created_at,
         lastUsedAt: this.#units.usedAt(id) ?? created_at,
-        inUse: this.#units.pinned.has(id),
+        inUse: isShared || this.#units.pinned.has(id),
         shared: isShared,
       });
       this.items.push({ entry, thing: { kind: "unit" }, units });

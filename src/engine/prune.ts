@@ -1,10 +1,19 @@
 import { type AbortOptions, type Clock, errorCode } from "../base/index.js";
-import type { CacheMounts, CachePolicy, UsageEntry, UsageFilter } from "../cache/index.js";
+import {
+  boundBytes,
+  type CacheMounts,
+  type CachePolicy,
+  type SizeBound,
+  type UsageEntry,
+  type UsageFilter,
+} from "../cache/index.js";
 import type { DataPlane, LayerStore, StateDirs } from "../snapshot/index.js";
 import type { GitSource, HttpEntities } from "../sources/index.js";
 import type { ContentStore, Database, ImageStore, ReferenceStore } from "../store/index.js";
 import { type Choice, chooseBy, diskOf, removeItems } from "./collection.js";
 import { type Inventory, LOGS_ID, METADATA_ID, type StoredItem, takeInventory } from "./inventory.js";
+import { forgetLost } from "./mending.js";
+import { bytesOnDisk } from "./room.js";
 import { isAlone, sweepTemporary } from "./sweep.js";
 
 export interface PruneEngine {
@@ -33,10 +42,10 @@ export interface PruneRequest extends AbortOptions {
   readonly filters?: readonly UsageFilter[];
   /** What was used since then is kept. Milliseconds. */
   readonly keepDurationMs?: number | undefined;
-  /** Bytes: see `CachePolicy`. */
-  readonly reservedBytes?: number | undefined;
-  readonly maxUsedBytes?: number | undefined;
-  readonly minFreeBytes?: number | undefined;
+  /** Bytes, or a share of the disk: see `CachePolicy`. */
+  readonly reservedBytes?: number | SizeBound | undefined;
+  readonly maxUsedBytes?: number | SizeBound | undefined;
+  readonly minFreeBytes?: number | SizeBound | undefined;
   /** Removes nothing, and tells what would go. */
   readonly dryRun?: boolean;
 }
@@ -56,12 +65,17 @@ export interface PruneResult {
 export async function prune(engine: PruneEngine, request: PruneRequest): Promise<PruneResult> {
   const { all = false, dryRun = false, signal } = request;
   const options = signal ? { signal } : {};
+  if (!dryRun) await forgetLost(engine, options);
   const before = await takeInventory(engine, options);
   const { items, bytes } = chosen(engine, before, request);
   const entries = items.map(({ entry }) => entry);
-  if (dryRun) return { freedBytes: bytes, records: items.filter(isRecord).length, entries };
+  const isWhole = all && !isConditional(request);
+  if (dryRun) {
+    const freedBytes = bytes + (isWhole ? shrinkableBytes(engine) : 0);
+    return { freedBytes, records: items.filter(isRecord).length, entries };
+  }
   const records = await removeItems(engine, items, options);
-  if (all && !isConditional(request)) {
+  if (isWhole) {
     await engine.entities.clear(options);
     shrink(engine);
   }
@@ -78,6 +92,14 @@ function freedBetween(before: Inventory, after: Inventory): number {
     items.reduce((sum, { entry }) => sum + (entry.id === METADATA_ID ? entry.sizeBytes : 0), 0);
   const rest = before.totalBytes - metadata(before) - (after.totalBytes - metadata(after));
   return Math.max(rest, 0) + Math.max(metadata(before) - metadata(after), 0);
+}
+
+/** What `shrink` would give back of the database as it is; what else goes makes that more. */
+function shrinkableBytes({ database, dirs }: PruneEngine): number {
+  const pages = database.get<{ bytes: number }>(
+    "SELECT freelist_count * page_size AS bytes FROM pragma_freelist_count, pragma_page_size",
+  );
+  return (pages?.bytes ?? 0) + bytesOnDisk(`${dirs.database}-wal`);
 }
 
 /** Gives back what the database has no use for any more; where another process is at work on it, it stays as it is. */
@@ -102,18 +124,28 @@ export async function diskUsage(engine: PruneEngine): Promise<readonly UsageEntr
 }
 
 function summed(a: UsageEntry, b: UsageEntry): UsageEntry {
+  const isImage = a.type === "image";
   return {
     ...a,
+    // An image has any number of names, each of which keeps it.
+    description: isImage ? `${a.description}, ${b.description}` : a.description,
     sizeBytes: a.sizeBytes + b.sizeBytes,
     createdAt: Math.min(a.createdAt, b.createdAt),
     lastUsedAt: Math.max(a.lastUsedAt, b.lastUsedAt),
-    inUse: a.inUse && b.inUse,
+    inUse: isImage ? a.inUse || b.inUse : a.inUse && b.inUse,
   };
 }
 
 function chosen(engine: PruneEngine, inventory: Inventory, request: PruneRequest): Choice {
-  const { all = false, filters = [], keepDurationMs = 0, reservedBytes, maxUsedBytes, minFreeBytes } = request;
+  const { all = false, filters = [], keepDurationMs = 0 } = request;
   const at = { now: engine.clock.now(), disk: diskOf(engine) };
+  const inBytes = (bound: number | SizeBound | undefined) =>
+    typeof bound === "object" ? boundBytes(bound, at.disk) : bound;
+  const [reservedBytes, maxUsedBytes, minFreeBytes] = [
+    inBytes(request.reservedBytes),
+    inBytes(request.maxUsedBytes),
+    inBytes(request.minFreeBytes),
+  ];
   const wanted: UsageFilter = (entry) => filters.every((holds) => holds(entry));
   const policy: CachePolicy = { all, filters: [wanted], keepDurationMs, reservedBytes, maxUsedBytes, minFreeBytes };
   return chooseBy(inventory, policy, all || isConditional(request) ? at : { ...at, only: isUnused });

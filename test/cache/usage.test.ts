@@ -35,7 +35,7 @@ test.each([
   expect(parseUsageFilter(text)(entry)).toBe(holds);
 });
 
-test.each(["size==3", "id~=(", '"x"==y', "type==a,,"])("the filter %j is refused", (text) => {
+test.each(["size==3", "id~=(", '"x"==y', "type==a,,", "type!=foo"])("the filter %j is refused", (text) => {
   expect(() => parseUsageFilter(text)).toThrow(/filter/);
 });
 

@@ -12,6 +12,11 @@ describe("prune", () => {
     expect(calls).toMatchObject([{ all: false, dryRun: false, ...conditions, filters: [expect.any(Function)] }]);
   });
 
+  it("takes shares of the disk", async () => {
+    const { calls } = await finished(["prune", "-f", "--max-used-space", "10%", "--min-free-space", "5%"]);
+    expect(calls).toMatchObject([{ maxUsedBytes: { percent: 10 }, minFreeBytes: { percent: 5 } }]);
+  });
+
   it("takes the old name of what is reserved, but not both", async () => {
     expect((await finished(["prune", "-f", "--keep-storage", "1kb"])).calls).toMatchObject([{ reservedBytes: 1024 }]);
     expect((await finished(["prune", "-f", "--keep-storage", "1", "--reserved-space", "1"])).code).toBe(125);
@@ -19,6 +24,7 @@ describe("prune", () => {
 
   it.each([
     ["--filter", "color=red"],
+    ["--filter", "type=foo"],
     ["--filter", "until=soon"],
     ["--filter", "id~=("],
     ["--max-used-space", "much"],

@@ -6,7 +6,7 @@ import type { Surroundings } from "../surroundings.js";
 import { UsageError } from "../usage-error.js";
 import { parseUsageQuery } from "../usage-filter.js";
 import { usageText } from "../usage-text.js";
-import { parseBytes } from "../values.js";
+import { parseSizeBound } from "../values.js";
 import { ambientOf } from "./engine-flags.js";
 
 export interface PruneFlags {
@@ -55,7 +55,10 @@ function subject({ filters, ...bounds }: Conditions, all: boolean): string {
 }
 
 async function conditionsOf(flags: PruneFlags) {
-  const bytes = (text: string | undefined, flag: string) => (text === undefined ? undefined : parseBytes(text, flag));
+  const bytes = (text: string | undefined, flag: string) => {
+    const bound = text === undefined ? undefined : parseSizeBound(text, flag);
+    return bound && "bytes" in bound ? bound.bytes : bound;
+  };
   if (flags.keepStorage !== undefined && flags.reservedSpace !== undefined)
     throw new UsageError("--keep-storage is the old name of --reserved-space: give one of them");
   return {
