@@ -120,12 +120,13 @@ function keptOwnership(file: string, text: string): string {
 }
 
 function makeStateDirectories(dirs: StateDirs, { kind }: Ownership): void {
-  const { root, database: _, ...parts } = dirs;
+  const { root, layers, mounts, tmp, run, database: _, ...others } = dirs;
   // Files of a namespace's root that change their user do so to the user: nobody else may reach them.
-  const mode = kind === "machine" ? 0o711 : 0o700;
+  const mode = kind === "machine" ? 0o711 : OWNER_ONLY;
   try {
     makeDirectories(root, mode);
-    for (const part of Object.values(parts)) makeDirectories(part, mode);
+    for (const part of [layers, mounts, tmp, run]) makeDirectories(part, mode);
+    for (const part of [...Object.values(others), path.join(root, "ingest")]) makePrivate(part);
     makeDirectories(path.join(dirs.layers, "empty"), 0o755);
   } catch (error) {
     const code = systemCode(error);
@@ -133,6 +134,14 @@ function makeStateDirectories(dirs: StateDirs, { kind }: Ownership): void {
     const hint = "name another place with --root or ASHLAR_ROOT";
     throw new EngineError(code === "ENOSPC" ? "no-space" : "denied", message, { cause: error, hint });
   }
+}
+
+const OWNER_ONLY = 0o700;
+
+/** What lies there has names that others can guess, and what was built of what. Earlier versions let them in. */
+function makePrivate(directory: string): void {
+  makeDirectories(directory, OWNER_ONLY);
+  if ((fs.statSync(directory).mode & 0o077) !== 0) fs.chmodSync(directory, OWNER_ONLY);
 }
 
 /** The kernel's name of this boot: what was written in another one may not have reached the disk. */
