@@ -58,9 +58,11 @@ export type MissCause =
 export type FileDifference =
   | { readonly kind: "content" | "added" | "deleted" | "attributes" }
   | { readonly kind: "mode" | "owner" | "target" | "type"; readonly from: string; readonly to: string }
+  /** The file that it is another name of, in the same selection; absent where it is a file of its own. */
+  | { readonly kind: "link"; readonly from?: string; readonly to?: string }
   | { readonly kind: "renamed"; readonly from: string }
   /** A rule of the ignore file, where it is known, now leaves it out, or no longer does. */
   | { readonly kind: "ignored" | "unignored"; readonly rule?: string };
 
-/** `pruned`: by hand or for room; `damaged`: it could not be read; `crash`: the machine went down before it was safe; `missing`: nobody knows. */
+/** `pruned`: by hand or for room; `damaged`: it could not be read; `crash`: the machine went down before it was safe; `missing`: nobody knows, or only that there is one. */
 export type RecordLoss = "pruned" | "damaged" | "crash" | "missing";

@@ -121,7 +121,7 @@ const RECORD_TEXTS: Readonly<Record<Extract<MissCause, { kind: "record" }>["gone
   pruned: "its result was pruned",
   damaged: "its result could not be read any more",
   crash: "its result may have been lost when the machine went down",
-  missing: "its result is not in the cache any more",
+  missing: "its result is not in the cache",
 };
 
 function reasonText(reason: MissCause | undefined): string {
@@ -132,6 +132,10 @@ function fileText({ path, change, context }: Extract<MissCause, { kind: "file" }
   const where = context === undefined ? path : `${path} of context ${context}`;
   const name = path === "." ? `files${context === undefined ? "" : ` of context ${context}`}` : where;
   return `${name} ${differenceText(change)}`;
+}
+
+function linkText(file: string | undefined): string {
+  return file === undefined ? "a file of its own" : `hard link to ${file}`;
 }
 
 function differenceText(change: FileDifference): string {
@@ -147,6 +151,8 @@ function differenceText(change: FileDifference): string {
     case "owner":
     case "type":
       return `changed (${change.kind} ${change.from} -> ${change.to})`;
+    case "link":
+      return `changed (${linkText(change.from)} -> ${linkText(change.to)})`;
     case "target":
       return `changed (link target ${change.from} -> ${change.to})`;
     case "renamed":

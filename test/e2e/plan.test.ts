@@ -116,9 +116,16 @@ test("a cache of the image's layers alone is no place of what a changed step nee
   const cacheFrom: BuildRequest["cacheFrom"] = [{ type: "local", attrs: { src: place } }];
   expect(await two.plan(request({ cacheFrom }))).toMatchObject({ isCached: true, pulls: [] });
   const edited = request({ cacheFrom, dockerfileText: DOCKERFILE.replace("deps > out", "deps > out #") });
+  expect(ranIn(await two.build(request({ cacheFrom, dockerfileText: DOCKERFILE })))).toEqual([]);
   const plan = await two.plan(edited);
   const built = await two.build(edited);
   const ran = ranIn(built);
+  expect(built.misses.find(({ step }) => step.includes("echo deps"))?.causes).toEqual([
+    { cause: { kind: "record", gone: "missing" } },
+  ]);
+  expect(built.misses.find(({ step }) => step.includes("cat app.txt"))?.causes).toMatchObject([
+    { cause: { kind: "instruction", part: "command" } },
+  ]);
   expect(ran).toEqual(expect.arrayContaining(willRun(plan)));
   expect(willRun(plan).join()).toContain("echo deps");
   for (const { name, state } of plan.steps) if (state === "cached") expect(ran).not.toContain(name);
