@@ -3,6 +3,7 @@ import path from "node:path";
 import { pipeline } from "node:stream/promises";
 import { EngineError, Scope } from "../base/index.js";
 import { importedMountKey, type StoredCacheMount, shownCacheMountId } from "../cache/index.js";
+import { isAsItWas } from "../snapshot/index.js";
 import { type ArchiveSource, type Unpacking, unpackFiles } from "./archive-files.js";
 import type { PruneEngine } from "./prune.js";
 
@@ -65,10 +66,11 @@ export async function listCacheMounts(engine: MountToolsEngine): Promise<readonl
 }
 
 async function sizeOf(
-  { cacheMounts, plane }: MountToolsEngine,
+  { cacheMounts, plane, dirs }: MountToolsEngine,
   mount: StoredCacheMount,
   inUse: boolean,
 ): Promise<number> {
+  if (!isAsItWas(dirs, { id: mount.layer, stamp: null })) return 0; // the next step that uses it finds it empty
   if (mount.sizeBytes !== undefined) return mount.sizeBytes;
   const { sizeBytes } = await plane.run("measureLayer", { layer: mount.layer });
   if (!inUse) await cacheMounts.noteSize(mount, sizeBytes);

@@ -98,12 +98,18 @@ function isNeededBy(owner: string, state: string, { owner: self, dirs, isBusy = 
   return owner === self ? state === "active" || isBusy() : ownerIsAlive(dirs.owners, owner);
 }
 
-/** Directories of layers that the database knows nothing of: left by a crash between the two. */
-export function strayLayers({ database, dirs }: PruneEngine): LayerId[] {
+/** Directories of layers that the database knows nothing of: left by a crash between the two, or by one that is lost. */
+export function strayLayers({ database, dirs }: Pick<PruneEngine, "database" | "dirs">): LayerId[] {
   // A layer has its row before it has its directory.
   const found = fs.readdirSync(dirs.layers).filter((name) => /^\d+$/.test(name));
   const known = new Set(database.all<{ id: number }>("SELECT id FROM layer").map(({ id }) => id));
   return found.map(Number).filter((id) => !known.has(id));
+}
+
+/** Removes them, but not while somebody else runs: they may be theirs, who may have opened the database that is lost. */
+export async function removeStrays(engine: PruneEngine): Promise<void> {
+  const layers = strayLayers(engine);
+  if (layers.length > 0 && isAlone(engine.dirs, engine.owner)) await engine.plane.run("removeLayers", { layers });
 }
 
 /** While other work is under way, younger blobs may be of an image that has no name yet. Milliseconds. */

@@ -4,7 +4,7 @@ import { type Layer, parseReference, repositoryName } from "../oci/index.js";
 import type { StateDirs } from "../snapshot/index.js";
 import type { ImageStore, StoredEntry } from "../store/index.js";
 import { findImage, platformImage } from "./image-lookup.js";
-import { contentsOf, storedDocuments } from "./stored-image.js";
+import { contentsOf, namingImage, storedDocuments } from "./stored-image.js";
 import { bringLayers, type LayerBringing } from "./stored-layers.js";
 import { isAlone } from "./sweep.js";
 
@@ -31,8 +31,11 @@ export async function saveStoredImages(engine: ArchiveEngine, request: ArchiveRe
   try {
     const saved: SavedImage[] = [];
     for (const { entry, names } of imagesToSave(engine.images, request.images)) {
-      const documents = await storedDocuments(store, entry, platforms);
-      for (const { layers } of documents.images) made.push(...(await bringLayers(engine, layers, options)));
+      const documents = await namingImage(entry, async () => {
+        const stored = await storedDocuments(store, entry, platforms);
+        for (const { layers } of stored.images) made.push(...(await bringLayers(engine, layers, options)));
+        return stored;
+      });
       const shown = platformImage(entry, platforms?.[0]).manifest.digest;
       const image = documents.images.find(({ descriptor }) => descriptor.digest === shown) ?? documents.images[0];
       if (!image) continue;

@@ -24,7 +24,7 @@ import {
 import { imageOrigin, originReference } from "./catalog.js";
 import { progressOf } from "./image-output.js";
 import type { PushedImage } from "./image-requests.js";
-import { type StoredDocuments, type StoredManifest, storedDocuments } from "./stored-image.js";
+import { namingImage, type StoredDocuments, type StoredManifest, storedDocuments } from "./stored-image.js";
 import { bringLayers, type LayerBringing, layerIds } from "./stored-layers.js";
 
 /** What stored images are pushed with. */
@@ -86,10 +86,14 @@ async function pushEntry(
   options: ExportOptions,
 ): Promise<Descriptor> {
   const { store, registry, images } = engine;
-  const stored = await storedDocuments(store, entry, platform === undefined ? [] : [platform]);
-  await using _ = await leased(engine, entry, stored.images);
-  const { root, platforms } = await packed(engine, stored, options);
-  for (const { layers } of stored.images) if (root === stored.root) await bringLayers(engine, layers, options);
+  const chosen = platform === undefined ? [] : [platform];
+  const stored = await namingImage(entry, () => storedDocuments(store, entry, chosen));
+  await using _ = await namingImage(entry, () => leased(engine, entry, stored.images));
+  const { root, platforms } = await namingImage(entry, async () => {
+    const whole = await packed(engine, stored, options);
+    for (const { layers } of stored.images) if (whole.root === stored.root) await bringLayers(engine, layers, options);
+    return whole;
+  });
   const reference = withDefaultTag(parseReference(entry.name));
   const tags = reference.tag === undefined ? [] : [reference.tag];
   const origins = originsOf(engine, stored.images);

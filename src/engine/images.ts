@@ -7,9 +7,12 @@ import {
   readImageConfig,
   readManifestOrIndex,
 } from "../oci/index.js";
+import type { LayerStore } from "../snapshot/index.js";
 import type { ContentStore, ImageStore, StoredEntry } from "../store/index.js";
+import { unlessDamaged } from "./image-contents.js";
 import { findImage, imageIdOf, platformImage } from "./image-lookup.js";
 import type { ImageQuery, StoredImage } from "./image-requests.js";
+import { imageSize } from "./image-size.js";
 
 export interface ImageShelf {
   readonly images: ImageStore;
@@ -35,13 +38,19 @@ export async function describeEntry(image: StoredEntry, store: ContentStore): Pr
   const unknown = { ...base, sizeBytes: 0, createdAt: undefined, labels: {} };
   const shown = image.platforms.length === 0 ? undefined : platformImage(image, undefined);
   if (!shown || !(await store.info(shown.manifest.digest))) return unknown;
-  const document = await readManifestOrIndex(store, shown.manifest);
-  if (document.kind === "index") return unknown;
-  const { config, layers } = document.manifest;
-  const { created, config: running } = await readImageConfig(store, document.manifest);
+  const document = await unlessDamaged(readManifestOrIndex(store, shown.manifest));
+  if (document?.kind !== "manifest") return unknown;
+  const { manifest } = document;
+  const read = await unlessDamaged(readImageConfig(store, manifest));
+  if (!read) return unknown;
+  const { created, config: running, rootfs } = read;
+  const layers = manifest.layers.flatMap((descriptor, i) => {
+    const diffId = rootfs.diff_ids[i];
+    return diffId === undefined ? [] : [{ descriptor, diffId }];
+  });
   return {
     ...base,
-    sizeBytes: layers.reduce((sum, { size }) => sum + size, config.size),
+    sizeBytes: imageSize(layers, known),
     createdAt: created === undefined ? undefined : Date.parse(created),
     labels: running.Labels ?? {},
   };

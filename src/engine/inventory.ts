@@ -4,8 +4,9 @@ import { type AbortOptions, digestOf, hexOf } from "../base/index.js";
 import { leasedRecords, type StoredCacheMount, shownCacheMountId, type UsageEntry } from "../cache/index.js";
 import { familiarReference, parseReference } from "../oci/index.js";
 import { listStepLogs } from "../ops/index.js";
-import { ownerIsAlive } from "../snapshot/index.js";
+import { isAsItWas, ownerIsAlive } from "../snapshot/index.js";
 import type { StoredEntry } from "../store/index.js";
+import { strayLayers } from "./garbage.js";
 import type { PruneEngine } from "./prune.js";
 import { bytesOnDisk, bytesOnDiskBelow, namesIn } from "./room.js";
 import { aroundLayer, StoredUnits, type Unit } from "./stored-units.js";
@@ -173,9 +174,18 @@ class Inventor {
       });
       this.items.push({ entry, thing: { kind: "unit" }, units });
     }
+    const now = this.#engine.clock.now();
+    const { layers } = this.#engine.dirs;
+    const strays = strayLayers(this.#engine);
+    if (strays.length > 0) {
+      const sizes = strays.map((id) => bytesOnDiskBelow(path.join(layers, String(id))));
+      const sizeBytes = sizes.reduce((sum, bytes) => sum + bytes, 0);
+      const stray = { id: "layers", type: "internal", description: "layers that nothing knows" } as const;
+      const entry = this.#entry({ ...stray, sizeBytes, createdAt: now, lastUsedAt: now });
+      this.items.push({ entry, thing: { kind: "unit" }, units: [] });
+    }
     const blobs = this.#units.uncountedBlobs();
     if (blobs.length === 0) return;
-    const now = this.#engine.clock.now();
     const description = "blobs that nothing names";
     const entry = { id: "blobs", type: "internal", description, createdAt: now, lastUsedAt: now } as const;
     this.items.push({
@@ -190,8 +200,10 @@ class Inventor {
     for (const mount of cacheMounts.list()) {
       const inUse = cacheMounts.isInUse(mount);
       const { layer, sizeBytes: known } = mount;
-      const content = known ?? (await plane.run("measureLayer", { layer }, options)).sizeBytes;
-      if (known === undefined && !inUse) await cacheMounts.noteSize(mount, content);
+      const isHere = isAsItWas(dirs, { id: layer, stamp: null });
+      const measured = known ?? (isHere ? (await plane.run("measureLayer", { layer }, options)).sizeBytes : 0);
+      const content = isHere ? measured : 0;
+      if (known === undefined && isHere && !inUse) await cacheMounts.noteSize(mount, content);
       const entry = this.#entry({
         id: shortened(hexOf(digestOf(`${mount.key} ${mount.slot}`))),
         type: "exec.cachemount",

@@ -65,7 +65,7 @@ export interface PruneResult {
 export async function prune(engine: PruneEngine, request: PruneRequest): Promise<PruneResult> {
   const { all = false, dryRun = false, signal } = request;
   const options = signal ? { signal } : {};
-  if (!dryRun) await forgetLost(engine, options);
+  const lost = dryRun ? 0 : await forgetLost(engine, options);
   const before = await takeInventory(engine, options);
   const { items, bytes } = chosen(engine, before, request);
   const entries = items.map(({ entry }) => entry);
@@ -74,7 +74,7 @@ export async function prune(engine: PruneEngine, request: PruneRequest): Promise
     const freedBytes = bytes + (isWhole ? shrinkableBytes(engine) : 0);
     return { freedBytes, records: items.filter(isRecord).length, entries };
   }
-  const records = await removeItems(engine, items, options);
+  const records = lost + (await removeItems(engine, items, options));
   if (isWhole) {
     await engine.entities.clear(options);
     shrink(engine);

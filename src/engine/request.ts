@@ -150,6 +150,8 @@ export interface EngineOptions {
   readonly dockerConfig?: string;
   /** Told what concerns no build in particular: that the engine, which may only be opening, waits for another process. Default: the build that runs is. */
   readonly onProgress?: BuildRequest["onProgress"] | undefined;
+  /** Where the metadata database is damaged, begin with an empty one: the cache and the names of images are lost. */
+  readonly replaceDamaged?: boolean | undefined;
   /** Ends the opening; throws `canceled`. */
   readonly signal?: AbortSignal | undefined;
 }

@@ -2,7 +2,7 @@ import path from "node:path";
 import { EngineError, Scope } from "../base/index.js";
 import type { Executor, Exit, StepMount, StepProcess } from "../executor/index.js";
 import { hostPlatform, type RuntimeConfig } from "../oci/index.js";
-import { mergedEnv, openShell, runThere, type ShellPlace } from "../ops/index.js";
+import { adoptImage, mergedEnv, openShell, runThere, type ShellPlace } from "../ops/index.js";
 import type { DataPlane, LayerStore } from "../snapshot/index.js";
 import type { ImageSource } from "../sources/index.js";
 import { createCatalog } from "./catalog.js";
@@ -63,7 +63,8 @@ async function openImage(
   const { config } = await catalog.resolve(identifier, platform, { signal });
   const id = engine.newId();
   scope.defer(() => layers.release(id));
-  const tree = await layers.adopt((await catalog.layers(identifier, platform, { signal })).layers, id);
+  const found = await catalog.layers(identifier, platform, { signal });
+  const tree = await adoptImage(engine, identifier, { layers: found.layers, build: id });
   await layers.ensure(tree, { signal });
   const workspace = await layers.create(tree);
   scope.defer(() => layers.abandon(workspace));

@@ -1,12 +1,14 @@
-import { digestOf, EngineError } from "../base/index.js";
+import { digestOf, EngineError, errorCode, messageOf } from "../base/index.js";
 import {
   type Descriptor,
   encodeIndex,
+  familiarReference,
   type Index,
   isConfigType,
   type Layer,
   type Manifest,
   type ManifestOrIndex,
+  parseReference,
   readImageConfig,
   readManifestOrIndex,
   successors,
@@ -38,6 +40,20 @@ export interface StoredManifest {
   readonly descriptor: Descriptor;
   readonly manifest: Manifest;
   readonly layers: readonly Layer[];
+}
+
+/** Does WORK on an entry; what that lacks is told with its name. */
+export async function namingImage<T>({ name, target }: StoredEntry, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (errorCode(error) !== "data-loss") throw error;
+    const shown = name === undefined ? target.digest : familiarReference(parseReference(name));
+    throw new EngineError("data-loss", `the image ${shown} is damaged: ${messageOf(error)}`, {
+      cause: error,
+      hint: "build or pull it again",
+    });
+  }
 }
 
 /**

@@ -52,6 +52,8 @@ async function bring(
   { signal }: AbortOptions,
 ): Promise<void> {
   const { digest } = layer.descriptor;
+  if (id !== undefined && (await layers.mend([id])).length > 0)
+    throw new EngineError("data-loss", `the files of its layer ${layer.diffId} are gone, or damaged`);
   const known = id === undefined ? undefined : layers.info(id).image;
   if (id !== undefined && known === undefined) await writer.keepBlob(id, layer, { signal });
   else if (known?.descriptor.digest === digest) await fetchLayer(known, { signal });

@@ -1,27 +1,21 @@
 import fs from "node:fs";
 import path from "node:path";
-import { type AbortOptions, errorCode, messageOf } from "../base/index.js";
-import {
-  type Descriptor,
-  familiarReference,
-  parseReference,
-  readImageConfig,
-  readManifestOrIndex,
-} from "../oci/index.js";
-import { deadOwners, ownerIsAlive } from "../snapshot/index.js";
-import type { StoredEntry } from "../store/index.js";
+import { type AbortOptions, type Digest, errorCode, messageOf } from "../base/index.js";
+import { deadOwners, type LayerId, ownerIsAlive } from "../snapshot/index.js";
+import { DamagedDatabase } from "../store/index.js";
 import { strayLayers } from "./garbage.js";
-import { chainIds } from "./image-contents.js";
 import { takeInventory } from "./inventory.js";
 import type { PruneEngine } from "./prune.js";
 import type { Unit } from "./stored-units.js";
 import { isAlone } from "./sweep.js";
+import { damagedBlobs, damagedLayers, distrust, imageFaults, layerFaults, mountFaults } from "./verify-contents.js";
 
 /** Something in the state directory that isn't as it should be. */
 export interface StoreFault {
   /**
-   * What a build could stumble over: a `dangling record`, a `lost layer`, a `damaged image`, a `damaged database`. What was left over, and
-   * goes with a prune: an `unreferenced layer` or `unreferenced blob`, a `leftover file`, `dead lease`. A `mount` that nobody took away.
+   * What a build could stumble over: a `dangling record`, a `lost layer`, a `damaged layer`, `damaged image` or `damaged blob`, a `damaged
+   * database`. What was left over, and goes with a prune: an `unreferenced layer` or `unreferenced blob`, a `leftover file`, `dead lease`. A
+   * `mount` that nobody took away. A `failed check`: something could not be looked at.
    */
   readonly kind: FaultKind;
   /** A sentence's worth. */
@@ -32,24 +26,46 @@ type FaultKind =
   | "damaged database"
   | "dangling record"
   | "lost layer"
+  | "damaged layer"
   | "damaged image"
+  | "damaged blob"
+  | "failed check"
   | "unreferenced layer"
   | "unreferenced blob"
   | "leftover file"
   | "dead lease"
   | "mount";
 
-/** Looks whether all that is recorded is there, and all that is there is recorded. Removes nothing; blobs are not read. */
+/**
+ * Looks whether all that is recorded is there and holds what it did, and all that is there is recorded. Reads everything, removes nothing; but
+ * what turns out to be damaged is not relied on any more.
+ */
 export async function verifyStore(engine: PruneEngine, options: AbortOptions = {}): Promise<readonly StoreFault[]> {
-  return [
-    ...databaseFaults(engine),
-    ...recordFaults(engine),
-    ...layerFaults(engine),
-    ...(await imageFaults(engine)),
-    ...(await unreferenced(engine, options)),
-    ...leftovers(engine),
-    ...mounts(engine),
-  ];
+  const faults = new Map<string, StoreFault>();
+  const look = async <T>(at: string, find: () => T | Promise<T>): Promise<T | undefined> => {
+    try {
+      return await find();
+    } catch (error) {
+      if (errorCode(error) === "canceled") throw error;
+      const kind = error instanceof DamagedDatabase ? "damaged database" : "failed check";
+      const description = error instanceof DamagedDatabase ? messageOf(error) : `${at}: ${messageOf(error)}`;
+      faults.set(`${kind} ${description}`, { kind, description });
+      return undefined;
+    }
+  };
+  const found: (readonly StoreFault[] | undefined)[] = [];
+  found.push(await look("the database", () => databaseFaults(engine)));
+  found.push(await look("records", () => recordFaults(engine)));
+  const layers = (await look("layers", () => damagedLayers(engine, options))) ?? new Map<LayerId, string>();
+  found.push(layerFaults(engine, layers));
+  found.push(await look("cache mounts", () => mountFaults(engine)));
+  const blobs = (await look("blobs", () => damagedBlobs(engine, options))) ?? new Set<Digest>();
+  found.push(await look("images", () => imageFaults(engine, { layers, blobs })));
+  found.push(await look("what nothing needs", () => unreferenced(engine, options)));
+  found.push(await look("files", () => leftovers(engine)));
+  found.push(await look("mounts", () => mounts(engine)));
+  await look("layers", () => distrust(engine, { layers, blobs }));
+  return [...faults.values(), ...found.flatMap((each) => each ?? [])];
 }
 
 function databaseFaults({ database }: PruneEngine): StoreFault[] {
@@ -92,53 +108,6 @@ function recordFaults({ database, dirs }: PruneEngine): StoreFault[] {
   ];
 }
 
-function layerFaults({ database, dirs }: PruneEngine): StoreFault[] {
-  const ready = database.all<{ id: number }>("SELECT id FROM layer WHERE state = 'ready'");
-  const lost = ready.filter(({ id }) => !fs.existsSync(path.join(dirs.layers, String(id), "fs")));
-  const mounts = database.all<{ description: string; layer: number }>(
-    "SELECT description, layer FROM cache_mount WHERE layer NOT IN (SELECT id FROM layer)",
-  );
-  return [
-    ...lost.map(({ id }) => ({ kind: "lost layer", description: `layer ${id} has no files` }) as const),
-    ...mounts.map(
-      ({ description, layer }) =>
-        ({ kind: "lost layer", description: `cache mount ${description}: layer ${layer} is gone` }) as const,
-    ),
-  ];
-}
-
-async function imageFaults(engine: PruneEngine): Promise<StoreFault[]> {
-  const faults: StoreFault[] = [];
-  for (const image of engine.images.list()) {
-    const name = image.name === undefined ? image.target.digest : familiarReference(parseReference(image.name));
-    for (const what of await imageDamage(engine, image))
-      faults.push({ kind: "damaged image", description: `${name}: ${what}` });
-  }
-  return faults;
-}
-
-async function imageDamage({ store, database }: PruneEngine, image: StoredEntry): Promise<readonly string[]> {
-  const lacks: string[] = [];
-  const has = async ({ digest, size }: Descriptor): Promise<boolean> => (await store.info(digest))?.sizeBytes === size;
-  if (!(await has(image.target))) lacks.push(`${image.target.digest} is gone`);
-  for (const { manifest } of image.platforms) {
-    try {
-      const document = await readManifestOrIndex(store, manifest);
-      if (document.kind === "index") continue;
-      const { rootfs } = await readImageConfig(store, document.manifest);
-      for (const [i, chain] of chainIds(rootfs.diff_ids).entries()) {
-        const blob = document.manifest.layers[i];
-        const known = database.get("SELECT 1 FROM layer WHERE chain_id = ?", chain) !== undefined;
-        if (!known && !(blob && (await has(blob)))) lacks.push(`its layer ${i + 1} is gone`);
-      }
-    } catch (error) {
-      if (errorCode(error) === "canceled") throw error;
-      lacks.push(messageOf(error));
-    }
-  }
-  return lacks;
-}
-
 async function unreferenced(engine: PruneEngine, options: AbortOptions): Promise<StoreFault[]> {
   const { items, pinned, sizes } = await takeInventory(engine, options);
   const needed = new Set<Unit>(pinned);
@@ -158,7 +127,7 @@ async function unreferenced(engine: PruneEngine, options: AbortOptions): Promise
           ? { kind: "unreferenced layer", description: `layer ${unit}` }
           : { kind: "unreferenced blob", description: unit },
     ),
-    ...strayLayers(engine).map(
+    ...(isAlone(engine.dirs, engine.owner) ? strayLayers(engine) : []).map(
       (id): StoreFault => ({ kind: "unreferenced layer", description: `the directory ${id}` }),
     ),
   ];

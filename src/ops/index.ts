@@ -1,6 +1,7 @@
 export type { ImageResolver, OpEnvironment, ResolvedLayers } from "./environment.js";
 export { openContainer } from "./exec.js";
 export { mergedEnv } from "./exec-container.js";
+export { adoptImage } from "./image-layers.js";
 export { type FailedStep, Inspection } from "./inspection.js";
 export { createOp } from "./resolve.js";
 export { createResult, type FileResult } from "./result.js";

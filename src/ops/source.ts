@@ -1,7 +1,8 @@
-import { canonicalJson, digestOf, EngineError, errorCode, messageOf, redactCredentials } from "../base/index.js";
+import { canonicalJson, digestOf, EngineError, redactCredentials } from "../base/index.js";
 import type { SourceOp } from "../llb/index.js";
 import type { CacheMap, Op, OpContext } from "../solver/index.js";
 import type { ImagePlatform, OpEnvironment } from "./environment.js";
+import { adoptImage } from "./image-layers.js";
 import { createResult, type FileResult } from "./result.js";
 import { createGitOp } from "./source-git.js";
 import { createHttpOp } from "./source-http.js";
@@ -43,9 +44,7 @@ function imageOp(op: SourceOp, platform: ImagePlatform, environment: OpEnvironme
     },
     async exec(_inputs, context) {
       const { layers } = await resolve(context);
-      const tree = await environment.layers.adopt(layers, environment.buildId).catch((error: unknown) => {
-        throw aboutImage(op.identifier, error);
-      });
+      const tree = await adoptImage(environment, op.identifier, { layers, build: environment.buildId });
       const present = tree.every((layer) => environment.layers.info(layer).state === "ready");
       for (const layer of tree) environment.pulledBy.set(layer, context.vertex);
       if (present)
@@ -53,16 +52,6 @@ function imageOp(op: SourceOp, platform: ImagePlatform, environment: OpEnvironme
       return [createResult({ kind: "tree", tree }, environment)];
     },
   };
-}
-
-/** ERROR, with the image that has lost something. */
-function aboutImage(identifier: string, error: unknown): unknown {
-  if (errorCode(error) !== "data-loss") return error;
-  const name = identifier.replace(/^[a-z-]+:\/\//, "").replace(/@sha256:[0-9a-f]+$/, "");
-  return new EngineError("data-loss", `the image ${name} is damaged: ${messageOf(error)}`, {
-    cause: error,
-    hint: `build or pull ${name} again`,
-  });
 }
 
 function localOp(op: SourceOp, environment: OpEnvironment): Op<FileResult> {

@@ -1,6 +1,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import { systemCode } from "../base/index.js";
+import { stampOf } from "./layer-stamp.js";
 import type { StateDirs } from "./state-dirs.js";
 import type { LayerId } from "./tree.js";
 
@@ -19,11 +20,12 @@ export const DAMAGED_STAMP = "damaged";
  */
 export function isAsItWas({ layers }: Pick<StateDirs, "layers">, { id, stamp }: FinishedLayer): boolean {
   try {
-    const found = fs.statSync(path.join(layers, String(id), "fs"), { bigint: true, throwIfNoEntry: false });
+    const root = path.join(layers, String(id), "fs");
+    const found = fs.statSync(root, { bigint: true, throwIfNoEntry: false });
     if (!found?.isDirectory()) return false;
-    return stamp === null || stamp === String(found.mtimeNs);
+    return stamp === null || stamp === stampOf(found.mtimeNs, fs.readdirSync(root).length);
   } catch (error) {
-    return systemCode(error) !== "ENOTDIR";
+    return !["ENOTDIR", "ENOENT"].includes(systemCode(error) ?? "");
   }
 }
 

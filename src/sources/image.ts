@@ -1,10 +1,12 @@
 import { type AbortOptions, EngineError, errorCode, Flight, messageOf } from "../base/index.js";
 import {
   type Descriptor,
+  familiarReference,
   formatPlatform,
   formatReference,
   MANIFEST_BYTES_MAX,
   type Platform,
+  type Provider,
   parseManifestOrIndex,
   parseReference,
   type Reference,
@@ -70,7 +72,14 @@ async function find(
   const { images, references, content, registry, onFetch } = sources;
   const repository = registry.repository(reference);
   const provider = tiered(content, onFetch === undefined ? repository : reported(repository, onFetch));
-  const select = (root: Descriptor): Promise<SourceImage> => selectImage(provider, root, platform, options);
+  const select = async (root: Descriptor): Promise<SourceImage> => {
+    try {
+      return await selectImage(provider, root, platform, options);
+    } catch (error) {
+      if (errorCode(error) === "not-found") throw error;
+      throw (await localDamage({ sources, reference, error }, platform, options)) ?? error;
+    }
+  };
   const roots = [
     () => pinned(reference, content, options),
     () => (options.pull ? undefined : images.get(formatReference(reference))?.target),
@@ -81,12 +90,42 @@ async function find(
     const image = root && (await unlessMissing(select(root)));
     if (image !== undefined) return image;
   }
-  const root = await ask(repository, reference, options).catch((error: unknown) =>
-    converted(error, { repository, reference, sources }, options),
-  );
+  const root = await ask(repository, reference, options)
+    .catch((error: unknown) => converted(error, { repository, reference, sources }, options))
+    .catch(async (error: unknown) => {
+      throw (await localDamage({ sources, reference, error }, platform, options)) ?? error;
+    });
   const image = await select(root);
   await references.put(reference, root, options);
   return image;
+}
+
+interface Failed {
+  readonly sources: ImageSourceOptions;
+  readonly reference: Reference;
+  readonly error: unknown;
+}
+
+/** What is the matter with an image of this machine's that is damaged, where ERROR says that no registry has what it lacks. */
+async function localDamage(
+  { sources: { images, content }, reference, error }: Failed,
+  platform: Platform,
+  options: ResolveOptions,
+): Promise<EngineError | undefined> {
+  const name = familiarReference(reference);
+  const root =
+    options.pull || errorCode(error) === "canceled" ? undefined : images.get(formatReference(reference))?.target;
+  if (!root) return undefined;
+  const peeking: Provider = { read: (target, reading) => content.peek(target, reading) };
+  try {
+    await selectImage(peeking, root, platform, options);
+    return undefined;
+  } catch (damage) {
+    // A platform that the image hasn't got is no damage.
+    if (errorCode(damage) === "not-found" && !messageOf(damage).endsWith("in the store")) return undefined;
+    const text = `the image ${name} of this machine is damaged (${messageOf(damage)}), and its registry does not help: ${messageOf(error)}`;
+    return new EngineError("data-loss", text, { cause: error, hint: `build or pull ${name} again` });
+  }
 }
 
 /** What a digest stands for, if the store has it. */
@@ -99,8 +138,14 @@ async function pinned(
   const info = digest && (await content.info(digest, options));
   if (info === undefined) return undefined;
   const blob = { mediaType: "", digest: info.digest, size: info.sizeBytes };
-  const document = parseManifestOrIndex(await readAll(content, blob, MANIFEST_BYTES_MAX, options), undefined);
+  const bytes = await readAll(content, blob, MANIFEST_BYTES_MAX, options).catch(unlessDamaged);
+  if (!bytes) return undefined;
+  const document = parseManifestOrIndex(bytes, undefined);
   return { ...blob, mediaType: document.kind === "index" ? document.index.mediaType : document.manifest.mediaType };
+}
+
+function unlessDamaged(error: unknown): undefined {
+  if (errorCode(error) !== "data-loss") throw error;
 }
 
 async function ask(

@@ -4,5 +4,5 @@ export { type Documents, passingDocuments, storedDocumentsIn } from "./documents
 export * from "./image-store.js";
 export type { WaitingOptions } from "./patience.js";
 export * from "./reference-store.js";
-export type { SqlValue } from "./sqlite.js";
+export { DamagedDatabase, type SqlValue } from "./sqlite.js";
 export { tiered } from "./tiered.js";

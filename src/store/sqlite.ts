@@ -27,6 +27,16 @@ export function isBusy(error: unknown): boolean {
   return code === SQLITE.busy || code === SQLITE.locked;
 }
 
+/** The database can't be read any more. */
+export class DamagedDatabase extends EngineError {
+  constructor(file: string, cause: unknown) {
+    super("data-loss", `the metadata database ${file} is damaged: ${messageOf(cause)}`, {
+      cause,
+      hint: "`ashlar prune --all` puts a new one in its place; the images that it named have to be built or pulled again",
+    });
+  }
+}
+
 /** What SQLite's error means to us, with the FILE in the sentence. Other errors come back as they are. */
 export function translated(error: unknown, file: string): unknown {
   const result = resultCode(error);
@@ -36,11 +46,7 @@ export function translated(error: unknown, file: string): unknown {
   switch (result) {
     case SQLITE.corrupt:
     case SQLITE.notADatabase:
-      return fail(
-        "data-loss",
-        `the metadata database ${file} is damaged: ${messageOf(error)}`,
-        `Move ${file} away or run \`ashlar prune --all\`.`,
-      );
+      return new DamagedDatabase(file, error);
     case SQLITE.full:
       return fail("no-space", `writing the metadata database ${file}: no space left on the disk`);
     case SQLITE.busy:

@@ -1,3 +1,5 @@
+import { EngineError, firstError, messageOf } from "../../base/index.js";
+import type { EngineOptions, PruneRequest, PruneResult, StoreFault } from "../../engine/index.js";
 import { formatBytes } from "../../progress/index.js";
 import { parseEngine } from "../build-request.js";
 import { isConfirmed } from "../confirmation.js";
@@ -32,8 +34,11 @@ export async function pruneCommand(flags: PruneFlags, surroundings: Surroundings
   if (!flags.force && !flags.dryRun && !(await isConfirmed(question, surroundings))) return 0;
   const options = parseEngine(flags, ambientOf(surroundings));
   return untilStopped(surroundings, async (signal) => {
-    await using engine = await surroundings.openEngine({ ...options, signal });
-    const { freedBytes, records, entries } = await engine.prune({ ...request, signal });
+    const { freedBytes, records, entries } = await pruneSound(
+      { ...options, signal },
+      { ...request, signal },
+      surroundings,
+    );
     const format = flags.verbose ? "pretty" : undefined;
     const isListed = entries.length > 0 && (flags.dryRun || flags.verbose);
     const listing = isListed ? usageText(entries, format, surroundings.clock.now()) : "";
@@ -44,6 +49,32 @@ export async function pruneCommand(flags: PruneFlags, surroundings: Surroundings
     surroundings.stdout.write(`${listing}${removed}\n${reclaimed}: ${formatBytes(freedBytes)}\n`);
     return 0;
   });
+}
+
+/** Prunes. All of a state directory whose database is damaged is what that has forgotten. */
+async function pruneSound(
+  options: EngineOptions,
+  request: PruneRequest,
+  surroundings: Surroundings,
+): Promise<PruneResult> {
+  const prune = async (more: Partial<EngineOptions>) => {
+    await using engine = await surroundings.openEngine({ ...options, ...more });
+    return await engine.prune(request);
+  };
+  try {
+    return await prune({});
+  } catch (error) {
+    if (!request.all || request.dryRun || !isDamagedDatabase(error)) throw error;
+    const result = await prune({ replaceDamaged: true });
+    surroundings.stderr.write("The metadata database was damaged. A new one is in its place, which knows no images.\n");
+    return result;
+  }
+}
+
+/** The engine is loaded late, so its error is known by its name. */
+function isDamagedDatabase(error: unknown): boolean {
+  const first = firstError(error);
+  return first instanceof EngineError && first.name === "DamagedDatabase";
 }
 
 type Conditions = Awaited<ReturnType<typeof conditionsOf>>;
@@ -70,9 +101,38 @@ async function conditionsOf(flags: PruneFlags) {
 }
 
 async function checkStore(flags: PruneFlags, surroundings: Surroundings): Promise<number> {
-  await using engine = await surroundings.openEngine(parseEngine(flags, ambientOf(surroundings)));
-  const faults = await engine.verify();
+  const faults = await faultsOf(flags, surroundings);
   if (faults.length === 0) surroundings.stdout.write("Everything is in order.\n");
   for (const { kind, description } of faults) surroundings.stdout.write(`${kind}: ${description}\n`);
+  for (const line of remedies(new Set(faults.map(({ kind }) => kind)))) surroundings.stdout.write(`${line}\n`);
   return faults.length === 0 ? 0 : 1;
+}
+
+async function faultsOf(flags: PruneFlags, surroundings: Surroundings): Promise<readonly StoreFault[]> {
+  try {
+    await using engine = await surroundings.openEngine(parseEngine(flags, ambientOf(surroundings)));
+    return await engine.verify();
+  } catch (error) {
+    if (!isDamagedDatabase(error)) throw error;
+    return [{ kind: "damaged database", description: messageOf(firstError(error)) }];
+  }
+}
+
+/** What to do about faults of KINDS. */
+function remedies(kinds: ReadonlySet<StoreFault["kind"]>): readonly string[] {
+  const has = (...some: StoreFault["kind"][]) => some.some((kind) => kinds.has(kind));
+  if (has("damaged database"))
+    return ["`ashlar prune --all` puts a new database in its place; images have to be built or pulled again."];
+  const lines: string[] = [];
+  if (has("damaged layer", "lost layer", "damaged blob", "dangling record"))
+    lines.push(
+      "What is damaged is not used any more: the next build makes or fetches it again, and `ashlar prune` removes it.",
+    );
+  if (has("damaged image")) lines.push("Build or pull the damaged images again, or remove them with `ashlar rmi`.");
+  if (has("unreferenced layer", "unreferenced blob", "leftover file", "dead lease"))
+    lines.push("`ashlar prune` removes what was left over.");
+  if (has("mount")) lines.push("Take the mounts away with umount(8).");
+  if (has("failed check"))
+    lines.push("What could not be looked at may be damaged: mend what the message says, and check again.");
+  return lines;
 }

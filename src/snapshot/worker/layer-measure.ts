@@ -1,15 +1,16 @@
 import { createHash } from "node:crypto";
 import { type Digest, digestFromHex } from "../../base/index.js";
+import { stampOf } from "../layer-stamp.js";
 import type { BytePath } from "./bytes.js";
 import type { JobContext } from "./context.js";
-import { entriesIn, type FileStat, inodeKey, statOf } from "./layer-stat.js";
+import { entriesIn, type FileStat, inodeKey, namesIn, statOf } from "./layer-stat.js";
 
 /** How much a layer holds, and what it looks like. */
 export interface LayerSummary {
   /** What it takes on disk, each file once whatever its names. */
   readonly sizeBytes: number;
   readonly entries: number;
-  /** When its root was changed last, in nanoseconds since the epoch: the same as long as nothing comes or goes there. */
+  /** What one look at its root tells (`stampOf`). */
   readonly stamp: string;
   /** Of the names, kinds, modes, owners, sizes and times of all that it holds. */
   readonly shape: Digest;
@@ -36,7 +37,7 @@ export function measure(directory: BytePath, context: JobContext): LayerSummary 
     }
   };
   visit(directory, "");
-  const stamp = String(statOf(directory)?.mtimeNs ?? "");
+  const stamp = stampOf(statOf(directory)?.mtimeNs ?? 0n, namesIn(directory).length);
   return { sizeBytes, entries, stamp, shape: digestFromHex(shape.digest("hex")) };
 }
 
