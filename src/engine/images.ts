@@ -7,12 +7,10 @@ import {
   readImageConfig,
   readManifestOrIndex,
 } from "../oci/index.js";
-import type { LayerStore } from "../snapshot/index.js";
 import type { ContentStore, ImageStore, StoredEntry } from "../store/index.js";
 import { unlessDamaged } from "./image-contents.js";
 import { findImage, imageIdOf, platformImage } from "./image-lookup.js";
 import type { ImageQuery, StoredImage } from "./image-requests.js";
-import { imageSize } from "./image-size.js";
 
 export interface ImageShelf {
   readonly images: ImageStore;
@@ -40,17 +38,13 @@ export async function describeEntry(image: StoredEntry, store: ContentStore): Pr
   if (!shown || !(await store.info(shown.manifest.digest))) return unknown;
   const document = await unlessDamaged(readManifestOrIndex(store, shown.manifest));
   if (document?.kind !== "manifest") return unknown;
-  const { manifest } = document;
-  const read = await unlessDamaged(readImageConfig(store, manifest));
+  const { config, layers } = document.manifest;
+  const read = await unlessDamaged(readImageConfig(store, document.manifest));
   if (!read) return unknown;
-  const { created, config: running, rootfs } = read;
-  const layers = manifest.layers.flatMap((descriptor, i) => {
-    const diffId = rootfs.diff_ids[i];
-    return diffId === undefined ? [] : [{ descriptor, diffId }];
-  });
+  const { created, config: running } = read;
   return {
     ...base,
-    sizeBytes: imageSize(layers, known),
+    sizeBytes: layers.reduce((sum, { size }) => sum + size, config.size),
     createdAt: created === undefined ? undefined : Date.parse(created),
     labels: running.Labels ?? {},
   };
