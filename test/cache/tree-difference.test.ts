@@ -46,6 +46,11 @@ test.each<readonly [string, Readonly<Record<string, Traits | undefined>>, object
     { path: "d/e/c", change: { kind: "attributes" } },
   ],
   [
+    "hard link",
+    { "d/b": ["file", "644", "0:0", "link a", ""] },
+    { path: "d/b", change: { kind: "link", to: "a" } },
+  ],
+  [
     "type",
     { a: ["symlink", "", "0:0", "d", ""] },
     { path: "a", change: { kind: "type", from: "file", to: "symlink" } },

@@ -118,12 +118,22 @@ function changeOf(was: TreeEntry | undefined, is: TreeEntry | undefined): FileDi
   if (oldKind !== kind) return { kind: "type", from: oldKind, to: kind };
   if (kind === "symlink" && oldDetail !== detail)
     return { kind: "target", from: textOf(oldDetail), to: textOf(detail) };
+  const [from, to] = kind === "file" ? [linked(oldDetail), linked(detail)] : [];
+  if (from !== to) return { kind: "link", ...(from !== undefined && { from }), ...(to !== undefined && { to }) };
   if (kind !== "dir" && oldDetail !== detail) return { kind: "content" };
   if (oldMode !== mode) return { kind: "mode", from: octal(oldMode), to: octal(mode) };
   if (oldOwner !== owner) return { kind: "owner", from: oldOwner, to: owner };
   if (oldAttributes !== attributes) return { kind: "attributes" };
   return undefined;
 }
+
+/** The file that one is another name of. */
+function linked(detail: string): string | undefined {
+  return detail.startsWith(LINK) ? textOf(detail.slice(LINK.length)) : undefined;
+}
+
+/** How the detail of such a file begins. */
+const LINK = "link ";
 
 function octal(mode: string): string {
   return mode.padStart(4, "0");
