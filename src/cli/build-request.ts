@@ -194,9 +194,11 @@ function parseRequest(
   };
 }
 
-function cachesOf({ cacheFrom = [], cacheTo = [] }: BuildFlags, ambient: Ambient) {
+function cachesOf({ cacheFrom = [], cacheTo = [], buildArg = [] }: BuildFlags, ambient: Ambient) {
   const from = parseCaches(cacheFrom, ambient);
-  const to = parseCaches(cacheTo, ambient);
+  const { BUILDKIT_INLINE_CACHE: inline = "" } = parseBuildArgs(buildArg, ambient);
+  const isInline = /^(1|t|T|TRUE|true|True)$/.test(inline);
+  const to = [...parseCaches(cacheTo, ambient), ...(isInline ? [{ type: "inline" } as const] : [])];
   return { ...(from.length > 0 ? { cacheFrom: from } : {}), ...(to.length > 0 ? { cacheTo: to } : {}) };
 }
 

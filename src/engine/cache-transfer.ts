@@ -1,5 +1,6 @@
-import { type AbortOptions, digestOf, errorCode, messageOf, Scope, unreachable } from "../base/index.js";
+import { type AbortOptions, digestOf, EngineError, errorCode, messageOf, Scope, unreachable } from "../base/index.js";
 import { buryRecords, readRecords, type StoredRecord } from "../cache/index.js";
+import { didYouMean } from "../frontend/index.js";
 import type { OpNode } from "../llb/index.js";
 import type { Descriptor, Layer } from "../oci/index.js";
 import type { FileResult } from "../ops/index.js";
@@ -10,7 +11,9 @@ import {
   type CacheExport,
   type CacheImport,
   type CacheSource,
+  type CacheSpec,
   type CacheTarget,
+  cacheOptions,
   createCacheExport,
   createRemoteCache,
   ghaStore,
@@ -66,7 +69,23 @@ export interface TransferScope {
 /** Reads what the request says of caches. Throws `invalid`, `unsupported`; no place is looked at yet. */
 export function openCacheTransfer(scope: TransferScope): CacheTransfer {
   const { cacheFrom = [], cacheTo = [] } = scope.request;
-  return new Transfer(scope, cacheFrom.map(parseCacheImport), cacheTo.map(parseCacheDestination));
+  const transfer = new Transfer(scope, cacheFrom.map(parseCacheImport), cacheTo.map(parseCacheDestination));
+  for (const message of [...cacheFrom, ...cacheTo].flatMap(oddities))
+    scope.progress.emit({ type: "warning", vertex: undefined, warning: { message } });
+  return transfer;
+}
+
+/** What of a cache's options counts for nothing. */
+function oddities({ type, attrs = {} }: CacheSpec): readonly string[] {
+  const known = cacheOptions(type) ?? [];
+  const unknown = Object.keys(attrs).filter((name) => !known.includes(name));
+  const said = unknown.map((name) => {
+    const guess = didYouMean(name, known);
+    return `a cache of type ${type} has no option ${JSON.stringify(name)}: it counts for nothing${guess}`;
+  });
+  const { mode = "min" } = attrs;
+  if (type !== "inline" || mode === "min") return said;
+  return [...said, `a cache of type inline is that of the image's own layers: mode=${mode} counts for nothing`];
 }
 
 type Sent = Exclude<CacheDestination, { readonly type: "inline" }>;
@@ -135,7 +154,7 @@ class Transfer implements CacheTransfer {
       return placed.filter(({ origin }) => !this.#parts.lost.has(origin));
     } catch (error) {
       if (errorCode(error) === "canceled") throw error;
-      this.#warn(`failed to import the cache ${source.name}: ${messageOf(error)}`);
+      this.#warn(`failed to import the cache ${source.name}: ${messageOf(error)}${hintOf(error)}`);
       return undefined;
     }
   }
@@ -198,8 +217,15 @@ class Transfer implements CacheTransfer {
         return await work.finish(records, images, { ...options, mounts: packed.mounts });
       });
     } catch (error) {
-      if (errorCode(error) === "canceled" || !destination.ignoreError) throw error;
-      this.#warn(`${target.title} failed: ${messageOf(error)}`);
+      const code = errorCode(error);
+      if (code === "canceled") throw error;
+      const message = `exporting the cache to ${target.name}: ${messageOf(error)}`;
+      if (!destination.ignoreError)
+        throw new EngineError(code, message, {
+          cause: error,
+          ...(error instanceof EngineError && error.hint ? { hint: error.hint } : {}),
+        });
+      this.#warn(`${message}${hintOf(error)}`);
       return undefined;
     }
   }
@@ -211,6 +237,10 @@ class Transfer implements CacheTransfer {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#scope[Symbol.asyncDispose]();
   }
+}
+
+function hintOf(error: unknown): string {
+  return error instanceof EngineError && error.hint ? ` (${error.hint})` : "";
 }
 
 /** Forgets every record that stands on layers that can only be had from ORIGINS, so that its steps run again; how many there were. */

@@ -36,7 +36,10 @@ function toldOf(subject: string, cause: unknown, host: string): EngineError {
     });
   }
   if (code === "ERR_SSL_WRONG_VERSION_NUMBER" || code === "ERR_SSL_PACKET_LENGTH_TOO_LONG") {
-    return new ConnectionError("unavailable", `${subject}: server gave HTTP response to HTTPS client`, { cause });
+    return new ConnectionError("unavailable", `${subject}: server gave HTTP response to HTTPS client`, {
+      cause,
+      hint: `a registry in the clear is named in registries.toml: http = true under [registry."${host}"]`,
+    });
   }
   if (code === "UND_ERR_DESTROYED")
     return new EngineError("canceled", `${subject}: the connection was closed`, { cause });

@@ -9,6 +9,7 @@ export {
   type CacheForm,
   type CacheImport,
   type CacheSpec,
+  cacheOptions,
   parseCacheDestination,
   parseCacheImport,
 } from "./options.js";

@@ -50,6 +50,7 @@ export function localTarget(target: LocalTargetOptions): CacheTarget {
   const { directory, tag, clock } = target;
   const store = createContentStore(directory, clock);
   return {
+    name: `local:${directory}`,
     title: "exporting cache to client directory",
     async putBlob(blob, source, { signal }) {
       await told(directory, () => store.ensure(blob, source, { ...(signal ? { signal } : {}) }));

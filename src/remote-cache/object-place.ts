@@ -45,6 +45,7 @@ export function objectTarget(store: ObjectStore): CacheTarget {
     if (!(await store.refresh(blob, options))) await store.write(blob, source, options);
   };
   return {
+    name: store.name,
     title: store.title,
     putBlob: (blob, source, { signal }) => put(blob, source, signal ? { signal } : {}),
     async publish({ config, parts }, options) {

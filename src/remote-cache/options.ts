@@ -1,9 +1,10 @@
 import path from "node:path";
 import { type Digest, EngineError, parseDigest } from "../base/index.js";
 import { parseReference, type Reference, withDefaultTag } from "../oci/index.js";
-import { type GhaPlace, ghaPlace } from "./gha/gha-store.js";
+import { flag } from "./flag.js";
+import { GHA_OPTIONS, type GhaPlace, ghaPlace } from "./gha/gha-store.js";
 import type { ManifestForm } from "./manifest.js";
-import { s3Place } from "./s3/options.js";
+import { S3_OPTIONS, s3Place } from "./s3/options.js";
 import type { S3Place } from "./s3/s3-store.js";
 
 /** One --cache-to or --cache-from: what kind of place it is, and all else that is said of it. */
@@ -50,6 +51,24 @@ const MODES = ["min", "max"] as const;
 const EXPORTED = ["registry", "local", "inline", "s3", "gha"] as const;
 const IMPORTED = ["registry", "local", "s3", "gha"] as const;
 const LEVEL_MAX = 22;
+const DEFAULT_TAG = "latest";
+const SENT = ["mode", "mounts", "compression", "compression-level", "force-compression", "ignore-error"] as const;
+const LISTED = ["oci-mediatypes", "image-manifest"] as const;
+
+/** What may be said of a cache of each type, read or written: what only the one takes, the other takes and leaves. */
+const OPTIONS: Readonly<Record<(typeof EXPORTED)[number], readonly string[]>> = {
+  registry: [...SENT, ...LISTED, "ref", "registry.insecure"],
+  local: [...SENT, ...LISTED, "src", "dest", "tag", "digest"],
+  inline: ["mode", "ignore-error"],
+  s3: [...SENT, ...LISTED, ...S3_OPTIONS],
+  gha: [...SENT, ...LISTED, ...GHA_OPTIONS],
+};
+
+/** The options that a cache of TYPE has; undefined for a type that there isn't. */
+export function cacheOptions(type: string): readonly string[] | undefined {
+  const known = EXPORTED.find((each) => each === type);
+  return known && OPTIONS[known];
+}
 
 /** Reads a --cache-from. Throws `invalid`, and `unsupported` for a type that there isn't. */
 export function parseCacheImport({ type, attrs = {} }: CacheSpec): CacheImport {
@@ -57,11 +76,11 @@ export function parseCacheImport({ type, attrs = {} }: CacheSpec): CacheImport {
     case "registry":
       return { type: "registry", reference: referenceOf(attrs), insecure: flag(attrs, "registry.insecure", false) };
     case "local": {
-      const { tag = "latest", digest } = attrs;
+      const { digest } = attrs;
       return {
         type: "local",
         directory: directoryOf(attrs, "src"),
-        tag,
+        tag: attrs.tag || DEFAULT_TAG,
         digest: digest ? parseDigest(digest) : undefined,
       };
     }
@@ -81,7 +100,7 @@ export function parseCacheDestination({ type, attrs = {} }: CacheSpec): CacheDes
       return { type: "registry", ...place, ...manifestForm(attrs), ...sent(attrs), ignoreError };
     }
     case "local": {
-      const place = { directory: directoryOf(attrs, "dest"), tag: attrs.tag ?? "latest" };
+      const place = { directory: directoryOf(attrs, "dest"), tag: attrs.tag || DEFAULT_TAG };
       return { type: "local", ...place, ...manifestForm(attrs), ...sent(attrs), ignoreError };
     }
     case "s3":
@@ -106,7 +125,7 @@ function typeOf<T extends string>(type: string, types: readonly T[], verb: strin
 function sent(attrs: Attrs): Omit<Sent, "ignoreError"> {
   const { mode = "min", compression = "gzip", "compression-level": level } = attrs;
   const number = level === undefined ? undefined : Number(level);
-  if (number !== undefined && !(Number.isInteger(number) && number >= 0 && number <= LEVEL_MAX))
+  if (number !== undefined && !(/^\d+$/.test(level ?? "") && number <= LEVEL_MAX))
     throw new EngineError(
       "invalid",
       `invalid compression-level ${JSON.stringify(level)}: it is a number from 0 to ${LEVEL_MAX}`,
@@ -144,14 +163,6 @@ function directoryOf(attrs: Attrs, name: "src" | "dest"): string {
   const directory = attrs[name];
   if (!directory) throw new EngineError("invalid", `a local cache needs a directory: ${name}=DIR`);
   return path.resolve(directory);
-}
-
-function flag(attrs: Attrs, name: string, otherwise: boolean): boolean {
-  const text = attrs[name];
-  if (text === undefined) return otherwise;
-  if (/^(1|t|T|TRUE|true|True)$/.test(text)) return true;
-  if (/^(0|f|F|FALSE|false|False)$/.test(text)) return false;
-  throw new EngineError("invalid", `failed to parse ${name}: ${JSON.stringify(text)} is neither true nor false`);
 }
 
 function choice<T extends string>(text: string, choices: readonly T[], name: string): T {

@@ -28,6 +28,8 @@ export interface OpenedCache {
 
 /** A place that a cache is written to. */
 export interface CacheTarget {
+  /** As it is shown, like a source. */
+  readonly name: string;
   /** What is done, in BuildKit's words: `exporting cache to registry`. */
   readonly title: string;
   /** Sees to it that a blob is there, reading it from SOURCE only if it isn't. */

@@ -43,6 +43,7 @@ export function registryTarget(registry: Registry, target: RegistryTargetOptions
   const { reference, insecure } = target;
   const repository = registry.repository(reference, { insecure, direct: true });
   return {
+    name: familiarReference(reference),
     title: "exporting cache to registry",
     async putBlob(blob, source, { origins, ...options }) {
       await repository.putBlob(blob, source, { ...options, origins: origins.flatMap(referenceOf) });

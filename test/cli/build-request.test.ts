@@ -81,6 +81,13 @@ describe("what build is asked", () => {
     expect(requestOf(flags, { env: { A: "from env" } }).buildArgs).toEqual({ A: "from env", C: "", D: "2=3" });
   });
 
+  it("makes the image carry its cache where the build argument of buildx asks for it", () => {
+    const to = (value: string) => requestOf({ buildArg: [`BUILDKIT_INLINE_CACHE=${value}`], cacheTo: ["a"] }).cacheTo;
+    const named = { type: "registry", attrs: { ref: "a" } };
+    expect(to("1")).toEqual([named, { type: "inline" }]);
+    for (const no of ["0", "", "yes"]) expect(to(no)).toEqual([named]);
+  });
+
   it("hands SOURCE_DATE_EPOCH and the configured proxies on, unless the command line has its own", () => {
     const around = { env: { SOURCE_DATE_EPOCH: "1" }, proxyArgs: { HTTP_PROXY: "http://p", http_proxy: "http://p" } };
     expect(requestOf({}, around).buildArgs).toEqual({

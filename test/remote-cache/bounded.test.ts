@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { digestOf } from "../../src/base/index.js";
+import { type AbortOptions, digestOf } from "../../src/base/index.js";
 import type { Provider } from "../../src/oci/index.js";
 import { bounded, type CacheSource } from "../../src/remote-cache/index.js";
 
@@ -19,8 +19,8 @@ test("a cache that does not answer is given up", async () => {
     10,
   );
   await expect(silent.open({})).rejects.toMatchObject({ code: "unavailable", message: "no answer within 0.01 s" });
-  const index = { mounts: [], find: (_: unknown, { signal }: { signal?: AbortSignal }) => silence(signal) };
-  const has = (_: unknown, { signal }: { signal?: AbortSignal }) => silence(signal);
+  const index = { mounts: [], find: (_: unknown, { signal }: AbortOptions) => silence(signal) };
+  const has = (_: unknown, { signal }: AbortOptions) => silence(signal);
   const [opened] = await bounded(
     source(async () => [{ index, origin: "place", provider, has }]),
     10,

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parseCacheDestination, parseCacheImport } from "../../src/remote-cache/index.js";
+import { cacheOptions, parseCacheDestination, parseCacheImport } from "../../src/remote-cache/index.js";
 
 const registry = (attrs: Readonly<Record<string, string>> = {}) =>
   parseCacheDestination({ type: "registry", attrs: { ref: "user/app", ...attrs } });
@@ -39,9 +39,26 @@ test("what won't do is refused before anything is built", () => {
     "OCI mediatypes are required",
   );
   expect(() => registry({ "compression-level": "x" })).toThrow("invalid compression-level");
+  expect(() => registry({ "compression-level": "" })).toThrow("invalid compression-level");
   expect(() => registry({ "ignore-error": "maybe" })).toThrow("failed to parse ignore-error");
   expect(() => parseCacheDestination({ type: "registry" })).toThrow("ref=NAME");
   expect(() => parseCacheImport({ type: "local" })).toThrow("src=DIR");
   expect(() => parseCacheImport({ type: "inline" })).toThrow("there are registry, local, s3, gha");
   expect(() => parseCacheDestination({ type: "azblob" })).toThrow("there are registry, local, inline, s3, gha");
+});
+
+test("an empty tag is none, and an address is one", () => {
+  const place = { dest: "/d", src: "/d", tag: "" };
+  expect(parseCacheDestination({ type: "local", attrs: place })).toMatchObject({ tag: "latest" });
+  expect(parseCacheImport({ type: "local", attrs: place })).toMatchObject({ tag: "latest" });
+  const gha = { token: "t", url_v2: "notaurl" };
+  expect(() => parseCacheImport({ type: "gha", attrs: gha })).toThrow('invalid url_v2 "notaurl"');
+  const s3 = { bucket: "b", region: "r", access_key_id: "k", secret_access_key: "s", use_path_style: "zz" };
+  expect(() => parseCacheImport({ type: "s3", attrs: s3 })).toThrow("failed to parse use_path_style");
+});
+
+test("each type has its options", () => {
+  expect(cacheOptions("registry")).toContain("mode");
+  expect(cacheOptions("registry")).not.toContain("dest");
+  expect(cacheOptions("azblob")).toBeUndefined();
 });

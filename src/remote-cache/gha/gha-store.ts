@@ -13,14 +13,21 @@ export interface GhaPlace {
   readonly scope: string;
 }
 
+/** What may be said of such a place; BuildKit's others are taken, and count for nothing. */
+export const GHA_OPTIONS = ["url", "url_v2", "token", "scope", "version", "timeout", "ghtoken", "repository"] as const;
+
 /** Reads where the service is. Throws `invalid`, `unsupported` for its version 1, which GitHub has shut down. */
 export function ghaPlace(attrs: Readonly<Record<string, string>>): GhaPlace {
   const { token, scope = "ashlar", url_v2: url = attrs.url, version } = attrs;
   if (version === "1")
     throw new EngineError("unsupported", "version 1 of GitHub's cache service is gone: there is version 2");
   if (!token) throw new EngineError("invalid", "token ($ACTIONS_RUNTIME_TOKEN) not set for github actions cache");
-  if (!url || !URL.canParse(url))
-    throw new EngineError("invalid", "url_v2 ($ACTIONS_RESULTS_URL) not set for github actions cache");
+  if (!url) throw new EngineError("invalid", "url_v2 ($ACTIONS_RESULTS_URL) not set for github actions cache");
+  if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
+    throw new EngineError(
+      "invalid",
+      `invalid url_v2 ${JSON.stringify(url)}: it is an address, that of the cache service`,
+    );
   return { token, scope, url: new URL(url) };
 }
 

@@ -1,7 +1,25 @@
 import { EngineError } from "../../base/index.js";
+import { flag } from "../flag.js";
 import type { S3Place } from "./s3-store.js";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
+
+/** What may be said of such a place; `upload_parallelism` is BuildKit's, and counts for nothing. */
+export const S3_OPTIONS = [
+  "bucket",
+  "region",
+  "access_key_id",
+  "secret_access_key",
+  "session_token",
+  "name",
+  "prefix",
+  "manifests_prefix",
+  "blobs_prefix",
+  "endpoint_url",
+  "use_path_style",
+  "touch_refresh",
+  "upload_parallelism",
+] as const;
 
 /** Reads where in S3 a cache is. Throws `invalid`. */
 export function s3Place(attrs: Readonly<Record<string, string>>): S3Place {
@@ -15,7 +33,7 @@ export function s3Place(attrs: Readonly<Record<string, string>>): S3Place {
     secretAccessKey: needed(attrs, "secret_access_key", "AWS_SECRET_ACCESS_KEY"),
     sessionToken: sessionToken || undefined,
     endpoint: endpoint ? endpointOf(endpoint) : undefined,
-    pathStyle: /^(1|t|T|TRUE|true|True)$/.test(attrs.use_path_style ?? ""),
+    pathStyle: flag(attrs, "use_path_style", false),
     ...{ prefix, manifestsPrefix, blobsPrefix },
     names: [first, ...more],
     touchAfterMs: touch === undefined ? DAY_MS : durationMs(touch, "touch_refresh"),
