@@ -65,7 +65,8 @@ function faultOf(random: Chance): Fault {
   if (findProgram("strace") === undefined || random(4) === 0) return { kind: "time", afterMs: random(TIME_MS) };
   const [calls, most] = CALLS[random(CALLS.length)] ?? ["rename", 1];
   const luck = random(100);
-  const fails = luck < FAILURES && /write|rename|mkdir|link|truncate|sync/.test(calls);
+  // No disk is behind much of what is written by write(2): libuv would lose the end of a child process by its own pipe's failure.
+  const fails = luck < FAILURES && /pwrite|rename|mkdir|link|truncate|sync/.test(calls);
   const effect = fails ? (luck % 2 === 0 ? "EIO" : "ENOSPC") : "kill";
   return { kind: "call", calls, nth: 1 + random(1 + random(most)), effect };
 }
