@@ -12,7 +12,7 @@ export * from "./lazy.js";
 export { cLibrary, hasCLibrary } from "./libc.js";
 export * from "./limiter.js";
 export { openListeningSocket } from "./listening-socket.js";
-export type * from "./misses.js";
+export * from "./misses.js";
 export * from "./netlink.js";
 export { compileWildcard, type PathWildcard } from "./path-wildcards.js";
 export * from "./patterns.js";

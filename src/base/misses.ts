@@ -1,4 +1,5 @@
 import type { Digest } from "./digest.js";
+import { canonicalJson } from "./json.js";
 
 /** Why a step ran although an earlier build had it. */
 export interface Miss {
@@ -51,8 +52,27 @@ export type MissCause =
   | { readonly kind: "record"; readonly gone: RecordLoss; readonly at?: number }
   /** The step ran again, for REASON, and gave something else although it was made from the same. */
   | { readonly kind: "result"; readonly reason?: MissCause }
-  /** The step was not there before, is not there any more, or stood elsewhere in its stage. */
-  | { readonly kind: "step"; readonly change: "added" | "removed" | "moved" };
+  /** No build that is known had a result of it: in the last one that had it, it failed. */
+  | { readonly kind: "failed" }
+  /** The step was not there before, is not there any more, or stood elsewhere in its stage: at `from`, as `2/6`. */
+  | { readonly kind: "step"; readonly change: "added" | "removed" | "moved"; readonly from?: string };
+
+/** What tells a cause from others; OWN stands for the step that it is told of. What concerns many steps alike is one cause. */
+export function causeIdentity({ cause, step }: AttributedCause, own: string): string {
+  return canonicalJson(isOfStep(cause) ? [cause, step?.digest ?? step?.name ?? own] : cause);
+}
+
+/** Whether a cause says nothing without the step that it is of. */
+function isOfStep(cause: MissCause): boolean {
+  if (cause.kind === "instruction") return !SHARED_PARTS.has(cause.part);
+  return cause.kind === "step" || cause.kind === "result" || cause.kind === "record" || cause.kind === "failed";
+}
+
+/** What instructions and options say of all the steps that come after them. */
+const SHARED_PARTS: ReadonlySet<string> = new Set([
+  ...["SHELL", "USER", "WORKDIR", "order of variables", "SOURCE_DATE_EPOCH", "--platform"],
+  ...["--network", "--add-host", "--shm-size", "--ulimit", "--cgroup-parent", "hostname", "exit codes"],
+]);
 
 /** How a file differs. Modes are octal. */
 export type FileDifference =

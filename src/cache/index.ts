@@ -12,10 +12,10 @@ export {
 
 import type { BuildHistory, BuildHistoryOptions } from "./history/history.js";
 
-export type { BuildHistory, BuildHistoryOptions, StageOutline } from "./history/history.js";
+export type { BuildEnd, BuildHistory, BuildHistoryOptions, StageOutline } from "./history/history.js";
 export type { DraftInput, DraftVariable, SourceNote, StepDraft } from "./history/node.js";
 export type { RecordedStep, StepComparison } from "./history/recorded.js";
-export { isRemembered } from "./history/remembered.js";
+export { recallBuild } from "./history/remembered.js";
 export type { BuildPlace } from "./history/runs.js";
 export { historyMigrations } from "./history/schema.js";
 export * from "./local-cache.js";

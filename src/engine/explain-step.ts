@@ -33,7 +33,7 @@ export async function explainStep(
     const { database, clock } = engine;
     const drafts = new StepDrafts({ engine, request, inputs, images: [image] });
     const place = buildPlace(request, inputs);
-    const history = await openBuildHistory({ database, clock, place, stages: drafts.outlines(), result: undefined });
+    const history = await openBuildHistory({ database, clock, place, stages: drafts.outlines() });
     const id = lastStep(image.definition);
     const compared = id && history.compare(id);
     if (!id || !compared) throw unknown(image.definition, id, step);

@@ -1,5 +1,5 @@
-import { lazy } from "../base/index.js";
-import { isRemembered } from "../cache/index.js";
+import { type Digest, digestOf, lazy } from "../base/index.js";
+import { recallBuild } from "../cache/index.js";
 import type { FrontendImage } from "../frontend/index.js";
 import type { OpNode } from "../llb/index.js";
 import type { FileResult } from "../ops/index.js";
@@ -46,12 +46,23 @@ export function createExplainer(explained: Explained): Explainer {
       }),
     remember: (job) =>
       quietly(async () => {
-        // The first build at a place is what the next one is compared with, even if all of it was cached.
-        if (isNeeded || !isKnown(explained)) await (await telling()).remember(job.accounts());
+        const { engine, request, inputs, signal } = explained;
+        const state = stateOf(explained.images, job);
+        const isRecalled = async (of: string) =>
+          recallBuild(engine.database, buildPlace(request, inputs), of, { signal });
+        // Also what was cached as a whole is what the next build is compared with, where it is another one than the last.
+        if (!isNeeded && state !== undefined && (await isRecalled(state))) return;
+        await (await telling()).remember(job, state);
       }),
   };
 }
 
-function isKnown({ engine, request, inputs }: Explained): boolean {
-  return isRemembered(engine.database, buildPlace(request, inputs));
+/** What tells the build from others of the same place: what was asked for, and what that was made of; undefined of one that failed. */
+function stateOf(images: Explained["images"], job: Job<OpNode, FileResult>): Digest | undefined {
+  if (job.failure !== undefined) return undefined;
+  const keys = new Map(job.accounts().map(({ vertex, key }) => [vertex.digest, key]));
+  const results = images.map(({ definition: { root } }) =>
+    root ? [root.digest, root.index, keys.get(root.digest)] : [],
+  );
+  return digestOf(JSON.stringify(results));
 }

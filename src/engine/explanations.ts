@@ -1,7 +1,8 @@
 import type { Digest } from "../base/index.js";
 import { type BuildHistory, openBuildHistory } from "../cache/index.js";
-import type { SelectedTrees } from "../ops/index.js";
-import type { AccountedInput, OpContext, VertexAccount } from "../solver/index.js";
+import type { OpNode } from "../llb/index.js";
+import type { FileResult, SelectedTrees } from "../ops/index.js";
+import type { AccountedInput, Job, OpContext, VertexAccount } from "../solver/index.js";
 import { buildPlace } from "./build-place.js";
 import type { Explained } from "./explainer.js";
 import { StepDrafts } from "./step-drafts.js";
@@ -10,8 +11,8 @@ import { StepDrafts } from "./step-drafts.js";
 export interface Explanations {
   /** Tells why the vertex is not in the cache, if an earlier build had its stage, as an event of its own. */
   explain(account: VertexAccount, context: OpContext): Promise<void>;
-  /** Keeps what this build was made of. */
-  remember(accounts: readonly VertexAccount[]): Promise<void>;
+  /** Keeps what this build was made of; STATE tells it from others of its place, and is undefined of one that failed. */
+  remember(job: Job<OpNode, FileResult>, state: string | undefined): Promise<void>;
 }
 
 export async function openExplanations(explained: Explained): Promise<Explanations> {
@@ -23,7 +24,6 @@ export async function openExplanations(explained: Explained): Promise<Explanatio
     clock,
     place,
     stages: drafts.outlines(),
-    result: explained.images[0]?.definition.root?.digest,
   });
   return {
     async explain(account, context) {
@@ -33,15 +33,18 @@ export async function openExplanations(explained: Explained): Promise<Explanatio
       const vertex = account.vertex.digest;
       if (miss) context.progress.emit({ type: "vertex-missed", vertex, at: clock.now(), miss });
     },
-    async remember(accounts) {
-      const done = new Set<Digest>();
-      for (const account of accounts) {
+    async remember(job, state) {
+      const ends = new Map<Digest, "done" | "failed">();
+      for (const account of job.accounts()) {
         // What was cached is told of, too: it may change in the next build.
         if (!explained.signal.aborted) await describeQuietly(account, history, explained.signal);
         history.add(drafts.draftOf(account));
-        if (account.state === "ran" || account.state === "cached") done.add(account.vertex.digest);
+        const isDone = account.state === "ran" || account.state === "cached";
+        if (isDone) ends.set(account.vertex.digest, "done");
       }
-      await history.save((id) => done.has(id));
+      const failed = explained.signal.aborted ? undefined : job.failure?.vertex.digest;
+      if (failed !== undefined) ends.set(failed, "failed");
+      await history.save({ state, outcome: (id) => ends.get(id) });
     },
   };
 }

@@ -17,18 +17,24 @@ export class StepDrafts {
 
   /** The steps of every stage in order, but for what they begin with. */
   outlines(): readonly StageOutline[] {
-    const stages = new Map<string, Map<Digest, OutlinedStep>>();
+    const stages = new Map<string, { base: StageOutline["base"]; readonly steps: Map<Digest, OutlinedStep> }>();
     for (const { definition } of this.#explained.images) {
       for (const [id, node] of definition.nodes) {
         const metadata = definition.metadata.get(id);
         if (metadata?.step === undefined || node.op.kind === "source") continue;
-        const { stage, ordinal } = metadata.step;
-        const steps = stages.get(stage) ?? new Map();
-        stages.set(stage, steps.set(id, { id, ordinal, text: this.#textOf(node, metadata) ?? metadata.name }));
+        const { stage, ordinal, from } = metadata.step;
+        const { name } = metadata;
+        const outline = stages.get(stage) ?? { base: undefined, steps: new Map() };
+        outline.base = from && { name: from.name, variables: namedVariables(from.variables ?? []) };
+        // What is no instruction of this Dockerfile is known by its name but for its place in the stage.
+        const text = this.#textOf(node, metadata) ?? name.replace(/^\[[^\]]*\] /, "");
+        outline.steps.set(id, { id, ordinal, text, name });
+        stages.set(stage, outline);
       }
     }
-    return Array.from(stages, ([stage, steps]) => ({
+    return Array.from(stages, ([stage, { base, steps }]) => ({
       stage,
+      base,
       steps: [...steps.values()].sort((a, b) => a.ordinal - b.ordinal),
     }));
   }
@@ -109,6 +115,7 @@ interface OutlinedStep {
   readonly id: Digest;
   readonly ordinal: number;
   readonly text: string;
+  readonly name: string;
 }
 
 /** The name of the local source that is the main context. */
@@ -152,9 +159,16 @@ function variablesOf({ op }: OpNode, metadata: OpMetadata | undefined): readonly
   if (entries.length === 0) return [];
   const args = new Set<string>();
   for (let list = metadata?.args; list; list = list.previous) args.add(list.name);
-  return entries.map((entry) => {
-    const end = entry.indexOf("=");
-    const name = end < 0 ? entry : entry.slice(0, end);
-    return { name, value: entry.slice(name.length + 1), variable: args.has(name) ? "ARG" : "ENV" };
-  });
+  return entries.map((entry) => variableOf(entry, (name) => args.has(name)));
+}
+
+/** Those that a FROM names: all of them are ARGs. */
+function namedVariables(entries: readonly string[]): readonly DraftVariable[] {
+  return entries.map((entry) => variableOf(entry, () => true));
+}
+
+function variableOf(entry: string, isArg: (name: string) => boolean): DraftVariable {
+  const end = entry.indexOf("=");
+  const name = end < 0 ? entry : entry.slice(0, end);
+  return { name, value: entry.slice(name.length + 1), variable: isArg(name) ? "ARG" : "ENV" };
 }

@@ -1,6 +1,6 @@
 import {
   type AttributedCause,
-  canonicalJson,
+  causeIdentity,
   type FileDifference,
   type Miss,
   type MissCause,
@@ -34,9 +34,7 @@ export function shownMiss({ causes, omitted }: Miss, { number, vertex }: ShownSt
   const tellers = new Set<number>();
   const alike = new Set<number>();
   for (const each of causes) {
-    const id = canonicalJson(
-      isOfStep(each.cause) ? [each.cause, each.step?.digest ?? each.step?.name ?? vertex] : each.cause,
-    );
+    const id = causeIdentity(each, vertex);
     const teller = told.get(id);
     if (teller === undefined) {
       told.set(id, number);
@@ -58,25 +56,13 @@ function referring(words: string, numbers: ReadonlySet<number>, nameOf: (of: num
   return numbers.size === 0 ? [] : [`${words} ${[...numbers].map(nameOf).join(", ")}`];
 }
 
-/** Whether a cause says nothing without the step that it is of. */
-function isOfStep(cause: MissCause): boolean {
-  if (cause.kind === "instruction") return !SHARED_PARTS.has(cause.part);
-  return cause.kind === "step" || cause.kind === "result" || cause.kind === "record";
-}
-
-/** What instructions and options say of all the steps that come after them. */
-const SHARED_PARTS: ReadonlySet<string> = new Set([
-  ...["SHELL", "USER", "WORKDIR", "order of variables", "SOURCE_DATE_EPOCH", "--platform"],
-  ...["--network", "--add-host", "--shm-size", "--ulimit", "--cgroup-parent", "hostname", "exit codes"],
-]);
-
 function withOmitted(parts: readonly string[], omitted: number): string {
   return [...parts, ...(omitted > 0 ? [`${omitted} more`] : [])].join("; ");
 }
 
 function attributedText({ cause, step }: AttributedCause): string {
   if (step === undefined) return causeText(cause);
-  if (cause.kind === "step") return `${step.name} ${STEP_TEXTS[cause.change]}`;
+  if (cause.kind === "step") return `${step.name} ${STEP_TEXTS[cause.change]}${placeText(cause)}`;
   if (cause.kind === "result") return `${step.name} gave another result${reasonText(cause.reason)}`;
   return `${step.name}: ${causeText(cause)}`;
 }
@@ -104,7 +90,9 @@ function causeText(cause: MissCause): string {
     case "result":
       return `what it is made from gave another result${reasonText(cause.reason)}`;
     case "step":
-      return OWN_STEP_TEXTS[cause.change];
+      return `${OWN_STEP_TEXTS[cause.change]}${placeText(cause)}`;
+    case "failed":
+      return "it failed in the last build";
     default:
       return unreachable(cause);
   }
@@ -116,6 +104,11 @@ const OWN_STEP_TEXTS = {
   removed: "the step was removed",
   moved: "no earlier build had this step at this place",
 } as const;
+
+/** Where a step that was moved stood. */
+function placeText({ from }: { readonly from?: string }): string {
+  return from === undefined ? "" : `: it was [${from}]`;
+}
 
 const RECORD_TEXTS: Readonly<Record<Extract<MissCause, { kind: "record" }>["gone"], string>> = {
   pruned: "its result was pruned",

@@ -6,17 +6,23 @@ import { type Digest, digestOf } from "../base/index.js";
  */
 export interface ContentTree {
   readonly root: Digest;
-  /** Every directory once, each behind those in it. */
+  /** Every directory, and every part of a large one, once, each behind those in it. */
   readonly directories: readonly TreeDirectory[];
 }
 
 export interface TreeDirectory {
   readonly digest: Digest;
-  /** The JSON of `readonly TreeEntry[]`, in byte order of the names. Its digest is `digest`. */
+  /** The JSON of a `TreeListing`. Its digest is `digest`. */
   readonly text: string;
-  /** The digests of the directories in it. */
+  /** The digests of the directories, or the parts, in it. */
   readonly below: readonly Digest[];
 }
+
+/**
+ * What is in a directory, in byte order of the names. A large one is split by its names: so one file that changes in it makes a few small
+ * texts, not another one of all. Each part is a listing itself, and has the entries whose hash ends in the digit that is its place.
+ */
+export type TreeListing = readonly TreeEntry[] | { readonly split: readonly (Digest | null)[] };
 
 /**
  * Name (one character per byte), kind, mode (octal), owner (`uid:gid`), what its kind adds, and a mark of the extended attributes, empty
@@ -63,9 +69,8 @@ export class TreeSketch {
         continue;
       }
       open.pop();
-      const written = writtenOf(top.directory, done);
-      directories.set(written.digest, written);
-      done.set(top.directory, written.digest);
+      const written = writtenOf(top.directory, done, directories);
+      done.set(top.directory, written);
     }
     return { root: digestIn(done, this.#root), directories: [...directories.values()] };
   }
@@ -90,18 +95,52 @@ function entered(parent: Directory, name: string): Directory {
   return made;
 }
 
-function writtenOf(directory: Directory, done: ReadonlyMap<Directory, Digest>): TreeDirectory {
-  const below: Digest[] = [];
+type Written = Map<Digest, TreeDirectory>;
+
+function writtenOf(directory: Directory, done: ReadonlyMap<Directory, Digest>, written: Written): Digest {
   const entries = [...directory.entries].sort(([a], [b]) => (a < b ? -1 : 1));
   const rows = entries.map(([name, entry]): TreeEntry => {
     if (!isDirectory(entry)) return [name, ...entry];
-    const digest = digestIn(done, entry);
-    below.push(digest);
     const [kind, mode, owner, , attributes] = entry.traits ?? NO_TRAITS;
-    return [name, kind, mode, owner, digest, attributes];
+    return [name, kind, mode, owner, digestIn(done, entry), attributes];
   });
-  const text = JSON.stringify(rows);
-  return { digest: digestOf(text), text, below };
+  return listed(rows, 0, written);
+}
+
+/** A list of more entries than these is split. */
+const ENTRIES_MAX = 64;
+/** Into so many parts, by so many bits of a hash of the names. */
+const PARTS = 16;
+const PART_BITS = 4;
+const HASH_BITS = 32;
+
+/** Writes ROWS, which equal each other in the last DEPTH digits of their hashes, as one list or in parts. */
+function listed(rows: readonly TreeEntry[], depth: number, written: Written): Digest {
+  if (rows.length <= ENTRIES_MAX || depth * PART_BITS >= HASH_BITS) {
+    const below = rows.flatMap((row) => (row[1] === "dir" ? [row[4] as Digest] : []));
+    return write(JSON.stringify(rows), below, written);
+  }
+  const parts: TreeEntry[][] = Array.from({ length: PARTS }, () => []);
+  for (const row of rows) parts[(hashOf(row[0]) >>> (depth * PART_BITS)) % PARTS]?.push(row);
+  const split = parts.map((part) => (part.length === 0 ? null : listed(part, depth + 1, written)));
+  return write(
+    JSON.stringify({ split }),
+    split.flatMap((digest) => digest ?? []),
+    written,
+  );
+}
+
+function write(text: string, below: readonly Digest[], written: Written): Digest {
+  const digest = digestOf(text);
+  written.set(digest, { digest, text, below });
+  return digest;
+}
+
+/** FNV-1a: names are spread evenly, and if somebody chooses them so that they are not, a list is longer. */
+function hashOf(name: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193);
+  return hash >>> 0;
 }
 
 function digestIn(done: ReadonlyMap<Directory, Digest>, directory: Directory): Digest {

@@ -1,4 +1,4 @@
-export type { ContentTree, TreeDirectory, TreeEntry } from "./content-tree.js";
+export type { ContentTree, TreeDirectory, TreeEntry, TreeListing } from "./content-tree.js";
 export * from "./data-plane.js";
 export * from "./file-action.js";
 export { highestPlace, isAsItWas } from "./layer-files.js";

@@ -9,6 +9,7 @@ import {
   cacheMigrations,
   historyMigrations,
   openBuildHistory,
+  recallBuild,
   type StepDraft,
 } from "../../src/cache/index.js";
 import { TreeSketch } from "../../src/snapshot/content-tree.js";
@@ -119,15 +120,15 @@ interface Build {
 /** Builds the last stage; of every step that runs what is told of it. */
 async function build({ plan, state, cached, database }: Build): Promise<readonly (readonly MissCause[])[]> {
   const drafts = draftsOf(plan, state);
-  const stages = new Map<string, { id: Digest; text: string }[]>();
+  const stages = new Map<string, { id: Digest; text: string; name: string }[]>();
   for (const { stage, draft } of drafts) {
     if (!draft.isStep) continue;
-    stages.set(stage, [...(stages.get(stage) ?? []), { id: draft.id, text: draft.text ?? "" }]);
+    stages.set(stage, [...(stages.get(stage) ?? []), { id: draft.id, text: draft.text ?? "", name: draft.name }]);
   }
-  const outlines = [...stages].map(([stage, all]) => ({ stage, steps: all }));
+  const outlines = [...stages].map(([stage, all]) => ({ stage, base: undefined, steps: all }));
   const place = { context: "/context", dockerfile: "/Dockerfile", text: "" };
   const clock = { now: () => 0 };
-  const history = await openBuildHistory({ database, clock, place, stages: outlines, result: undefined });
+  const history = await openBuildHistory({ database, clock, place, stages: outlines });
   addContent(history, drafts, state);
   const told: (readonly MissCause[])[] = [];
   for (const { draft } of drafts) {
@@ -137,11 +138,11 @@ async function build({ plan, state, cached, database }: Build): Promise<readonly
     const miss = history.explain(draft.id);
     if (miss) told.push(miss.causes.map(({ cause }) => cause));
   }
-  if (told.length > 0 || !isWritten(database)) await history.save(() => true);
+  const made = canonicalJson(state);
+  if (told.length > 0 || !(await recallBuild(database, place, made)))
+    await history.save({ state: made, outcome: () => "done" });
   return told;
 }
-
-const isWritten = (database: Database) => database.get("SELECT 1 FROM history_build LIMIT 1") !== undefined;
 
 function addContent(history: BuildHistory, drafts: readonly Drafted[], state: State): void {
   for (const { files, draft } of drafts) {

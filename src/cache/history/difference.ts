@@ -1,10 +1,12 @@
-import { type AttributedCause, canonicalJson, type Digest, type MissCause } from "../../base/index.js";
+import { type AttributedCause, canonicalJson, causeIdentity, type Digest, type MissCause } from "../../base/index.js";
 import type { CacheKey } from "../../solver/index.js";
+import { placeIn, walkBack } from "./chain.js";
 import { BASE_ROLE, type NodeInput, type StepNode } from "./node.js";
 import { opDifference } from "./op-difference.js";
 import type { Parts } from "./parts.js";
+import type { Reference } from "./reference.js";
+import type { SelectionDifferences } from "./selection-difference.js";
 import { sourceDifference } from "./source-difference.js";
-import { type ChangedFile, treeDifference, withIgnoreRules } from "./tree-difference.js";
 import { isReordered, variableDifference } from "./variable-difference.js";
 
 /** A vertex of the build under way, or of the newer of two that are compared. */
@@ -22,14 +24,10 @@ export interface CurrentStep {
   readonly reason: () => MissCause | undefined;
 }
 
-export interface Alignment {
-  readonly parts: Parts;
-  /** Whether STEP is what OLDER was; `added`: an earlier build had OLDER without having the step. */
-  readonly counterpart: (step: CurrentStep, older: Digest) => "same" | "added" | "unknown";
-  /** Whether a step of an earlier build is one of this build's. */
-  readonly isKept: (older: Digest) => boolean;
-  /** Whether a step of that text (`Told.mark`) stands elsewhere in its stage than in an earlier build. */
-  readonly isMoved: (mark: string) => boolean;
+/** Root causes, each once, and how many more there are than are listed. */
+export interface Causes {
+  readonly list: readonly AttributedCause[];
+  readonly more: number;
 }
 
 /** A process sees its variables in their order. */
@@ -45,24 +43,27 @@ interface Pair {
   readonly older: Digest;
 }
 
-/** Finds what makes steps of one build other ones than those of earlier builds. Answers are remembered. */
+/** Finds what makes steps of one build other ones than those of an earlier one. Answers are remembered. */
 export class Differences {
   readonly #parts: Parts;
-  readonly #alignment: Alignment;
-  readonly #known = new Map<string, readonly AttributedCause[]>();
+  readonly #reference: Reference;
+  readonly #selections: SelectionDifferences;
+  readonly #known = new Map<string, Causes>();
 
-  constructor(alignment: Alignment) {
-    this.#parts = alignment.parts;
-    this.#alignment = alignment;
+  /** SELECTIONS may be shared by the comparisons with several builds. */
+  constructor(reference: Reference, parts: Parts, selections: SelectionDifferences) {
+    this.#parts = parts;
+    this.#reference = reference;
+    this.#selections = selections;
   }
 
   /**
    * The root causes for which STEP is not what OLDER was: its own first, then those of what it is built on. Empty where nothing differs.
    */
-  between(step: CurrentStep, older: Digest, depth = 0): readonly AttributedCause[] {
+  between(step: CurrentStep, older: Digest, depth = 0): Causes {
     const frames: Frame[] = [];
     let pair: Pair | undefined = { step, older };
-    let causes: readonly AttributedCause[] = [];
+    let causes = NONE;
     while (pair !== undefined) {
       const known = this.#known.get(nameOf(pair.step, pair.older));
       if (known) {
@@ -71,14 +72,17 @@ export class Differences {
       }
       const node = this.#parts.node(pair.older);
       if (node === undefined || isSame(pair.step, pair.older, node)) break;
-      const below: Below = this.#below(pair.step, node);
-      frames.push({ step: pair.step, older: pair.older, node, changes: below.changes });
+      const below = walkBack(
+        { step: baseOf(pair.step), older: baseIn(node), stage: this.#reference.stageOf(pair.step.id) },
+        { reference: this.#reference, parts: this.#parts },
+      );
+      frames.push({ ...pair, node, changes: below.changes });
       pair = below.pair;
     }
     for (const frame of frames.reverse()) {
-      const below = [...frame.changes, ...causes];
-      const all = [...withoutEffects(this.#own(frame.step, frame.node, depth), below, frame), ...below];
-      causes = distinct(all.map((each) => attributed(each, frame.step)));
+      const below = merged(frame.step, [{ list: frame.changes, more: 0 }, causes]);
+      const own = settled(this.#own(frame.step, frame.node, depth), below, frame);
+      causes = merged(frame.step, [own, below]);
       this.#known.set(nameOf(frame.step, frame.older), causes);
     }
     return causes;
@@ -115,50 +119,12 @@ export class Differences {
     return base ?? true;
   }
 
-  /** What STEP and OLDER were built on, and what was added or removed between. */
-  #below(step: CurrentStep, older: StepNode): Below {
-    const changes: AttributedCause[] = [];
-    let newer = baseOf(step);
-    let base = baseIn(older);
-    const { counterpart, isKept } = this.#alignment;
-    while (newer !== undefined && base !== undefined) {
-      const node = this.#parts.node(base);
-      const match = counterpart(newer, base);
-      if (match === "same" || node === undefined) break;
-      const [below, removed] = [baseOf(newer), baseIn(node)];
-      // What a stage begins with is no other step.
-      const isSource = node.source !== undefined;
-      const isAdded = isSource || (match === "added" && newer.node.text?.mark !== node.text?.mark);
-      if (isAdded && below !== undefined && newer.node.source === undefined) {
-        const change = this.#isMoved(newer.node) ? "moved" : "added";
-        changes.push({ cause: { kind: "step", change }, step: { name: newer.node.name, digest: newer.id } });
-        newer = below;
-        continue;
-      }
-      if (removed === undefined || (isKept(base) && newer.node.source === undefined)) break;
-      // Of one that was moved it is told at its new place.
-      if (!this.#isMoved(node)) changes.push({ cause: { kind: "step", change: "removed" }, step: { name: node.name } });
-      base = removed;
-    }
-    if (newer !== undefined && base !== undefined) return { changes, pair: { step: newer, older: base } };
-    const from = base && this.#parts.node(base)?.name;
-    if (newer === undefined && from === undefined) return { changes, pair: undefined };
-    const to = newer?.node.name ?? EMPTY;
-    return {
-      changes: [...changes, { cause: { kind: "image", reference: to, from: from ?? EMPTY, to } }],
-      pair: undefined,
-    };
-  }
-
-  #isMoved({ text }: StepNode): boolean {
-    return text !== undefined && this.#alignment.isMoved(text.mark);
-  }
-
   /** What of STEP itself, and of what it reads beside what it is built on, differs. */
-  #own(step: CurrentStep, older: StepNode, depth: number): readonly AttributedCause[] {
-    const { node, forced } = step;
+  #own(step: CurrentStep, older: StepNode, depth: number): Causes {
+    const { node, forced, id } = step;
     const causes: AttributedCause[] = [];
     if (forced) causes.push({ cause: { kind: "no-cache", ...forced } });
+    if (this.#reference.isMoved(id)) causes.push({ cause: { kind: "step", change: "moved", ...placeIn(older.name) } });
     const variables = this.#variables(node, older);
     for (const cause of variables) causes.push({ cause });
     // A path, a text or a name that a variable is part of differs because of the variable.
@@ -166,14 +132,16 @@ export class Differences {
     const isSource = node.source !== undefined || older.source !== undefined;
     if (!follows)
       for (const cause of isSource ? sourceDifference(older, node) : opDifference(older, node)) causes.push({ cause });
+    const changed = causes.flatMap(({ cause }) => (cause.kind === "instruction" ? cause.part : []));
+    const found: Causes[] = [{ list: causes, more: 0 }];
     for (const [i, input] of node.inputs.entries()) {
       const before = older.inputs.find(({ role }) => role === input.role);
       const current = step.inputs[i];
       if (input.role === BASE_ROLE || before === undefined || current === undefined) continue;
       if (follows && !current.isStep && current.node.source === undefined) continue;
-      causes.push(...this.#input({ input, current }, before, depth));
+      found.push(this.#input({ input, current, changed }, before, depth));
     }
-    return causes;
+    return merged(step, found);
   }
 
   #variables(node: StepNode, older: StepNode): readonly MissCause[] {
@@ -183,49 +151,49 @@ export class Differences {
     return changes.length === 0 && isExec(node) && isReordered(was, is) ? [REORDERED] : changes;
   }
 
-  #input({ input, current }: CurrentInput, before: NodeInput, depth: number): readonly AttributedCause[] {
-    if (!input.byContent || !before.byContent) return this.#upstream(current, before.node, depth);
+  #input(reading: CurrentInput, before: NodeInput, depth: number): Causes {
+    const { input, current } = reading;
+    if (!input.byContent || !before.byContent) return this.#upstream(reading, before.node, depth);
     const { content } = input;
-    if (content === before.content && content !== undefined) return [];
+    if (content === before.content && content !== undefined) return NONE;
     const older = this.#parts.node(before.node);
     const isKnown = content !== undefined && before.content !== undefined;
-    if (older === undefined) return [];
+    if (older === undefined) return NONE;
     // Of what was found in the cache by its definition the content was never asked for.
-    if (!isKnown && current.node.source === undefined) return this.#upstream(current, before.node, depth);
+    if (!isKnown && current.node.source === undefined) return this.#upstream(reading, before.node, depth);
     const sources = current.node.source || older.source ? sourceDifference(older, current.node) : [];
     if (current.node.source?.kind === "context") {
-      if (!isKnown) return [];
-      const files = this.#files({ input, current }, before, older);
-      return [...sources, ...files].map((cause) => ({ cause }));
+      if (!isKnown) return NONE;
+      const files = this.#selections.between({ input, before, node: current.node, older, changed: reading.changed });
+      // Where a directory lies says nothing as long as what differs in it is told; the name of a context is an option's.
+      const shown = files.list.length > 0 && current.node.source.name === undefined ? [] : sources;
+      return { list: [...shown, ...files.list].map((cause) => ({ cause })), more: files.more };
     }
-    if (current.node.source) return sources.map((cause) => ({ cause }));
-    const roots = this.#upstream(current, before.node, depth);
-    if (roots.length > 0) return roots;
+    if (current.node.source) return { list: sources.map((cause) => ({ cause })), more: 0 };
+    const roots = this.#upstream(reading, before.node, depth);
+    if (roots.list.length > 0) return roots;
     const reason = current.reason();
-    return [attributed({ cause: { kind: "result", ...(reason === undefined ? {} : { reason }) } }, current)];
+    const cause: MissCause = { kind: "result", ...(reason === undefined ? {} : { reason }) };
+    return { list: [attributed({ cause }, current)], more: 0 };
   }
 
-  #upstream(current: CurrentStep, older: Digest, depth: number): readonly AttributedCause[] {
-    return depth < DEPTH_MAX ? this.between(current, older, depth + 1) : [{ cause: { kind: "result" } }];
+  #upstream({ input, current }: CurrentInput, older: Digest, depth: number): Causes {
+    if (depth >= DEPTH_MAX) return { list: [{ cause: { kind: "result" } }], more: 0 };
+    const renamed = this.#otherPlace(current, older, input.role);
+    if (renamed) return { list: [{ cause: renamed }], more: 0 };
+    const lines = { step: current, older, stage: this.#reference.stageOf(current.id) };
+    const { changes, pair } = walkBack(lines, { reference: this.#reference, parts: this.#parts });
+    const below = pair ? this.between(pair.step, pair.older, depth + 1) : NONE;
+    return merged(current, [{ list: changes, more: 0 }, below]);
   }
 
-  #files({ input, current }: CurrentInput, before: NodeInput, older: StepNode): readonly MissCause[] {
-    const { source } = current.node;
-    if (source?.kind !== "context") return [];
-    const [was = [], is = []] = [before.content, input.content].map((content) =>
-      content ? this.#parts.roots(content) : [],
-    );
-    const areKnown = was.length > 0 && is.length > 0;
-    const found = areKnown ? treeDifference(was, is, (digest) => this.#parts.directory(digest)) : [];
-    const changes = found.length > 0 ? found : [SOME_FILE];
-    const excluded = older.source?.kind === "context" ? older.source.excludes : [];
-    const { name: context } = source;
-    return withIgnoreRules(changes, excluded, source.excludes).map(({ path, change }) => ({
-      kind: "file",
-      path,
-      change,
-      ...(context === undefined ? {} : { context }),
-    }));
+  /** How it is told that files come from another stage, or from an image in place of a stage. */
+  #otherPlace(current: CurrentStep, older: Digest, role: string): MissCause | undefined {
+    const [stage, before] = [this.#reference.stageOf(current.id), this.#reference.olderStageOf(older)];
+    if (stage !== undefined && before !== undefined && this.#reference.isSameStage(stage, before)) return undefined;
+    const [to, from] = [placeName(stage, current.node), placeName(before, this.#parts.node(older))];
+    if ((stage === undefined && before === undefined) || to === undefined || from === undefined) return undefined;
+    return { kind: "instruction", part: role.startsWith("mount ") ? "--mount" : "--from", from, to };
   }
 }
 
@@ -236,21 +204,19 @@ interface Frame {
   readonly changes: readonly AttributedCause[];
 }
 
-interface Below {
-  readonly changes: readonly AttributedCause[];
-  readonly pair: { readonly step: CurrentStep; readonly older: Digest } | undefined;
-}
-
 interface CurrentInput {
   readonly input: NodeInput;
   readonly current: CurrentStep;
+  /** What of the step itself differs: parts of its instruction. */
+  readonly changed: readonly string[];
 }
 
-/** What differs where the entries are not known. */
-const SOME_FILE: ChangedFile = { path: ".", change: { kind: "content" } };
+const NONE: Causes = { list: [], more: 0 };
 
-/** The empty file system, in the words of the Dockerfile. */
-const EMPTY = "scratch";
+function placeName(stage: string | undefined, node: StepNode | undefined): string | undefined {
+  if (stage !== undefined) return stage.split(" ", 1)[0];
+  return node?.source?.kind === "image" ? node.source.reference : undefined;
+}
 
 function nameOf(step: CurrentStep, older: Digest): string {
   return `${step.id} ${older}`;
@@ -289,28 +255,32 @@ function baseIn(node: StepNode): Digest | undefined {
   return node.inputs.find(({ role }) => role === BASE_ROLE)?.node;
 }
 
-/** OWN without what only differs because the directory is another one that a relative path starts at. */
-function withoutEffects(
-  own: readonly AttributedCause[],
-  below: readonly AttributedCause[],
-  { step, node }: { readonly step: CurrentStep; readonly node: StepNode },
-): readonly AttributedCause[] {
-  const isMoved = below.some(({ cause }) => cause.kind === "instruction" && cause.part === "WORKDIR");
-  if (!isMoved || isExec(step.node) || step.node.text?.mark !== node.text?.mark) return own;
-  return own.filter(({ cause }) => cause.kind !== "instruction" || !/^(?:destination|path|WORKDIR)$/.test(cause.part));
+/** OWN in the words of those BELOW, where it only differs because the directory is another one that relative paths start at. */
+function settled(own: Causes, below: Causes, { step, node }: Frame): Causes {
+  const isWorkdir = ({ cause }: AttributedCause) => cause.kind === "instruction" && cause.part === "WORKDIR";
+  const moved = below.list.find(isWorkdir);
+  if (moved === undefined || step.node.text?.mark !== node.text?.mark) return own;
+  const isEffect = ({ cause }: AttributedCause) =>
+    cause.kind === "instruction" && /^(?:destination|path|WORKDIR)$/.test(cause.part);
+  if (!own.list.some(isEffect)) return own;
+  return { list: [{ cause: moved.cause }, ...own.list.filter((each) => !isEffect(each))], more: own.more };
 }
 
 /** What lies in sources, and in what is made for a step of the Dockerfile, is the affair of the first step upon it. */
 function attributed(each: AttributedCause, { isStep, id, node }: CurrentStep): AttributedCause {
   if (each.step !== undefined || !isStep) return each;
-  return { ...each, step: { name: node.name, digest: id } };
+  return { cause: each.cause, step: { name: node.name, digest: id } };
 }
 
-function distinct(causes: readonly AttributedCause[]): readonly AttributedCause[] {
+/** All of them as those of STEP where they are no other's. */
+function merged(step: CurrentStep, all: readonly Causes[]): Causes {
   const known = new Map<string, AttributedCause>();
-  for (const each of causes) {
-    const name = canonicalJson(each.cause.kind === "step" || each.cause.kind === "result" ? each : each.cause);
-    if (!known.has(name)) known.set(name, each);
-  }
-  return [...known.values()].slice(0, CAUSES_MAX);
+  for (const { list } of all)
+    for (const cause of list) {
+      const each = attributed(cause, step);
+      const id = causeIdentity(each, step.id);
+      if (!known.has(id)) known.set(id, each);
+    }
+  const list = [...known.values()].slice(0, CAUSES_MAX);
+  return { list, more: all.reduce((sum, { more }) => sum + more, known.size - list.length) };
 }

@@ -1,6 +1,6 @@
 import {
-  type AttributedCause,
   type Clock,
+  causeIdentity,
   type Digest,
   digestOf,
   lazy,
@@ -12,18 +12,22 @@ import type { ContentTree } from "../../snapshot/index.js";
 import type { CacheKey } from "../../solver/index.js";
 import type { Database } from "../../store/index.js";
 import type { Aligned } from "./alignment.js";
-import { type CurrentStep, Differences } from "./difference.js";
-import type { NodeInput, NotedVariable, StepDraft, StepNode } from "./node.js";
+import { type Causes, type CurrentStep, Differences } from "./difference.js";
+import type { DraftVariable, NodeInput, NotedVariable, StepDraft, StepNode } from "./node.js";
 import { Parts } from "./parts.js";
 import { compareRecorded, type RecordedNode, type StepComparison } from "./recorded.js";
-import { type BuildPlace, type PastBuild, pastBuilds, type RunStep, StagePast, writeBuild } from "./runs.js";
+import { Outline, type OutlinedStage, type OutlinedStep, Reference, type RunStep } from "./reference.js";
+import { type BuildPlace, keepBuilds, type PastBuild, pastBuilds, writeBuild } from "./runs.js";
+import { SelectionDifferences } from "./selection-difference.js";
 import { mayBeSecret, told, toldText, untold } from "./shown.js";
 import { sweepHistory } from "./sweep.js";
 
 /** The steps of one stage, in order. */
 export interface StageOutline {
   readonly stage: string;
-  readonly steps: readonly { readonly id: Digest; readonly text: string }[];
+  /** What its FROM names, and the variables that this depends on. */
+  readonly base: { readonly name: string; readonly variables: readonly DraftVariable[] } | undefined;
+  readonly steps: readonly { readonly id: Digest; readonly text: string; readonly name: string }[];
 }
 
 /** What earlier builds of the same Dockerfile were made of, beside one build under way. */
@@ -39,8 +43,16 @@ export interface BuildHistory {
   explain(id: Digest): Miss | undefined;
   /** What the step ID was in the last builds; undefined where none is known that had it. It needs to be told of no vertex. */
   compare(id: Digest): StepComparison | undefined;
-  /** Remembers this build: of every stage the steps that were told of and that HAS_RESULT. */
-  save(hasResult: (id: Digest) => boolean): Promise<void>;
+  /** Remembers this build as the last one at its place. */
+  save(end: BuildEnd): Promise<void>;
+}
+
+/** How a build ended. */
+export interface BuildEnd {
+  /** Tells apart what builds at one place were made of; undefined of one that has no result. */
+  readonly state: string | undefined;
+  /** What became of a step; undefined where nobody needed it or it was not come to. */
+  readonly outcome: (id: Digest) => "done" | "failed" | undefined;
 }
 
 export interface BuildHistoryOptions {
@@ -48,8 +60,6 @@ export interface BuildHistoryOptions {
   readonly clock: Clock;
   readonly place: BuildPlace;
   readonly stages: readonly StageOutline[];
-  /** The vertex that the build was made for; of several the first. */
-  readonly result: Digest | undefined;
 }
 
 /** Causes that are told of one step. */
@@ -59,26 +69,34 @@ export function openBuildHistory(options: BuildHistoryOptions): BuildHistory {
   return new History(options);
 }
 
+/** An earlier build, and what differs from it. */
+interface Comparison {
+  readonly build: PastBuild;
+  readonly reference: Reference;
+  readonly differences: Differences;
+}
+
 class History implements BuildHistory {
   readonly #options: BuildHistoryOptions;
   readonly #parts: Parts;
   readonly #current = new Map<Digest, CurrentStep>();
-  readonly #stageOf = new Map<Digest, StageOutline>();
-  readonly #pasts = new Map<string, StagePast>();
   readonly #misses = new Map<Digest, Miss>();
-  readonly #builds = lazy((): readonly PastBuild[] => pastBuilds(this.#options.database, this.#options.place));
-  readonly #differences: Differences;
+  /** Causes that were told of steps, by their identities, and the builds that steps were compared with. */
+  readonly #told = new Set<string>();
+  readonly #chosen = new Set<Comparison>();
+  readonly #outline: Outline;
+  readonly #comparisons = lazy((): readonly Comparison[] => {
+    const selections = new SelectionDifferences(this.#parts);
+    return pastBuilds(this.#options.database, this.#options.place).map((build) => {
+      const reference = new Reference(this.#outline, build.stages, this.#parts);
+      return { build, reference, differences: new Differences(reference, this.#parts, selections) };
+    });
+  });
 
   constructor(options: BuildHistoryOptions) {
     this.#options = options;
     this.#parts = new Parts(options.database);
-    for (const stage of options.stages) for (const { id } of stage.steps) this.#stageOf.set(id, stage);
-    this.#differences = new Differences({
-      parts: this.#parts,
-      counterpart: (step, older) => this.#past(step.id)?.match(step.id, older) ?? "unknown",
-      isKept: (older) => [...this.#pasts.values()].some((past) => past.keeps(older)),
-      isMoved: (mark) => [...this.#pasts.values()].some((past) => past.isMoved(mark)),
-    });
+    this.#outline = new Outline(options.stages.map(outlined));
   }
 
   knowsContent(content: Digest): boolean {
@@ -127,29 +145,54 @@ class History implements BuildHistory {
     const known = this.#misses.get(id);
     if (known) return known;
     const step = this.#current.get(id);
-    const past = this.#past(id);
-    if (step === undefined || past === undefined || past.runs.length === 0) return undefined;
-    const miss = missOf(this.#causes(step, past), id);
+    const causes = step && this.#causes(step);
+    if (causes === undefined) return undefined;
+    for (const each of causes.list) this.#told.add(causeIdentity(each, id));
+    const miss = missOf(causes, id);
     this.#misses.set(id, miss);
     return miss;
   }
 
-  /** The causes against the earlier build that is nearest: of two that are as near, the later one. */
-  #causes(step: CurrentStep, past: StagePast): readonly AttributedCause[] {
-    let nearest: readonly AttributedCause[] | undefined;
-    for (const node of past.counterparts(step.id)) {
-      if (node === undefined) continue;
-      const causes = this.#differences.between(step, node);
-      // Too little was known of it to tell the difference.
-      if (causes.length === 0 && !this.#differences.isSame(step, node)) continue;
-      if (nearest === undefined || causes.length < nearest.length) nearest = causes;
+  /** The causes against the earlier build that is nearest; undefined where none is known that could have had a result of the step. */
+  #causes(step: CurrentStep): Causes | undefined {
+    const had = this.#comparisons().filter(({ reference }) => reference.hasStage(step.id));
+    if (had.length === 0) return undefined;
+    const nearest = this.#nearest(step, had);
+    if (nearest) {
+      this.#chosen.add(nearest.comparison);
+      if (nearest.causes.list.length > 0) return nearest.causes;
+      return only(this.#burial(step) ?? { kind: "record", gone: "missing" });
     }
-    const isNew = past.counterparts(step.id).every((node) => node === undefined);
-    const mark = step.node.text?.mark;
-    const isMoved = mark !== undefined && past.isMoved(mark);
-    if (isNew) return [{ cause: { kind: "step", change: isMoved ? "moved" : "added" } }];
-    if (nearest === undefined) return [{ cause: this.#burial(step) ?? { kind: "result" } }];
-    return nearest.length > 0 ? nearest : [{ cause: this.#burial(step) ?? { kind: "record", gone: "missing" } }];
+    const was = had.flatMap(({ reference }) => reference.counterpart(step.id) ?? []);
+    if (was.some((each) => each.node !== undefined && each.lacks === undefined))
+      return only(this.#burial(step) ?? { kind: "result" });
+    return was[0]?.lacks === "failed" ? only({ kind: "failed" }) : undefined;
+  }
+
+  /**
+   * Of the builds that had a result of the step, or had not the step, the one that says the least that was not told yet; then one that other steps were compared
+   * with, then the one from which the least differs, then the one with the likest Dockerfile, then the last one. So steps that are built on each other are told as one change.
+   */
+  #nearest(step: CurrentStep, comparisons: readonly Comparison[]): Nearest | undefined {
+    const seen = new Set<Digest | undefined>();
+    let nearest: Nearest | undefined;
+    for (const comparison of comparisons) {
+      const { reference, differences } = comparison;
+      const was = reference.counterpart(step.id);
+      const node = was?.lacks === undefined ? was?.node : undefined;
+      if ((was !== undefined && node === undefined) || seen.has(node)) continue;
+      seen.add(node);
+      const causes = node === undefined ? ADDED : differences.between(step, node);
+      // Too little was known of it to tell the difference.
+      if (node !== undefined && causes.list.length === 0 && !differences.isSame(step, node)) continue;
+      const news = causes.list.filter((each) => !this.#told.has(causeIdentity(each, step.id))).length;
+      const isChosen = comparisons.some(
+        (each) => this.#chosen.has(each) && each.reference.counterpart(step.id)?.node === was?.node,
+      );
+      const rank = [news, isChosen ? 0 : 1, causes.list.length + causes.more, reference.textDistance()];
+      if (nearest === undefined || isLess(rank, nearest.rank)) nearest = { comparison, causes, rank };
+    }
+    return nearest;
   }
 
   /** When and why the record of a step was removed; undefined where nobody knows. */
@@ -159,35 +202,18 @@ class History implements BuildHistory {
     return row && { kind: "record", gone: row.reason, at: row.at };
   }
 
-  #past(id: Digest): StagePast | undefined {
-    const outline = this.#stageOf.get(id);
-    if (outline === undefined) return undefined;
-    const known = this.#pasts.get(outline.stage);
-    if (known) return known;
-    const steps = outline.steps.map((step) => ({ ...alignedOf(step.text), id: step.id }));
-    const parts = new Set(this.#builds().flatMap(({ stages }) => stages[outline.stage] ?? []));
-    const past = new StagePast(
-      steps,
-      [...parts].map((part) => this.#parts.steps(part)),
-    );
-    this.#pasts.set(outline.stage, past);
-    return past;
-  }
-
   compare(id: Digest): StepComparison | undefined {
-    const stage = this.#stageOf.get(id)?.stage ?? "";
-    const past = this.#past(id);
-    const parts = [...new Set(this.#builds().flatMap(({ stages }) => stages[stage] ?? []))];
     const found = new Map<CacheKey, RecordedNode & { readonly reasons: Map<Digest, MissCause> }>();
-    for (const [n, node] of (past?.counterparts(id) ?? []).entries()) {
-      const build = this.#builds().find(({ stages }) => stages[stage] === parts[n]);
+    for (const { build, reference } of this.#comparisons()) {
+      const { node, lacks } = reference.counterpart(id) ?? {};
       const key = node && this.#parts.node(node)?.key;
-      if (node === undefined || build === undefined || key === undefined) continue;
+      if (node === undefined || key === undefined || lacks !== undefined) continue;
       const known = found.get(key) ?? { node, at: build.at, stages: build.stages, reasons: new Map() };
       found.set(key, known);
       // The first of the builds that had it so is the one in which it came about.
-      for (const list of Object.values(build.stages))
-        for (const { node: of, reason } of this.#parts.steps(list)) if (reason) known.reasons.set(of, reason);
+      for (const part of Object.values(build.stages))
+        for (const { node: of, reason } of this.#parts.stage(part).steps)
+          if (of && reason) known.reasons.set(of, reason);
     }
     const [newer, older] = [...found.values()];
     return newer && compareRecorded(newer, older, this.#parts);
@@ -205,25 +231,52 @@ class History implements BuildHistory {
     );
   }
 
-  async save(hasResult: (id: Digest) => boolean): Promise<void> {
-    const { database, place, clock, stages, result } = this.#options;
+  async save({ state, outcome }: BuildEnd): Promise<void> {
+    const { database, place, clock } = this.#options;
     const reasons = this.#toldReasons();
-    const lists = stages.flatMap(({ stage, steps }): readonly (readonly [string, Digest])[] => {
-      const known = steps.flatMap(({ id, text }): readonly RunStep[] => {
-        const step = this.#current.get(id);
-        if (step === undefined || !hasResult(id)) return [];
-        const reason = reasons.get(id);
-        return [{ ...alignedOf(text), node: step.digest, ...(reason === undefined ? {} : { reason }) }];
-      });
-      return known.length === 0 ? [] : [[stage, this.#parts.addSteps(known)]];
+    const runStep = ({ id, mark, keyword }: OutlinedStep): RunStep => {
+      const node = this.#current.get(id)?.digest;
+      const [reason, end] = [reasons.get(id), outcome(id)];
+      const lacks = end === "done" && node !== undefined ? {} : { lacks: end === "failed" ? end : ("idle" as const) };
+      return { mark, keyword, ...(node && { node }), ...lacks, ...(reason && { reason }) };
+    };
+    const stages = [...this.#outline.stages.values()].map(({ stage, base, steps }) => {
+      return [stage, this.#parts.addStage({ ...(base && { base }), steps: steps.map(runStep) })] as const;
     });
-    const key = result && this.#current.get(result)?.node.key;
     await database.transaction(() => {
       const added = this.#parts.write();
-      writeBuild(database, place, { at: clock.now(), stages: Object.fromEntries(lists), key });
+      keepBuilds(database, place, [...this.#chosen].map(({ build }) => build.id).reverse());
+      writeBuild(database, place, { at: clock.now(), stages: Object.fromEntries(stages), state });
       sweepHistory(database, added);
     });
   }
+}
+
+interface Nearest {
+  readonly comparison: Comparison;
+  readonly causes: Causes;
+  readonly rank: readonly number[];
+}
+
+/** Whether the first number that differs is less. */
+function isLess(a: readonly number[], b: readonly number[]): boolean {
+  const i = a.findIndex((each, at) => each !== b[at]);
+  return (a[i] ?? 0) < (b[i] ?? 0);
+}
+
+/** Of a step that the earlier build had not. */
+const ADDED: Causes = { list: [{ cause: { kind: "step", change: "added" } }], more: 0 };
+
+function only(cause: MissCause): Causes {
+  return { list: [{ cause }], more: 0 };
+}
+
+function outlined({ stage, base, steps }: StageOutline): OutlinedStage {
+  return {
+    stage,
+    base: base && { name: base.name, variables: base.variables.map(noted) },
+    steps: steps.map(({ id, text, name }) => ({ ...alignedOf(text), id, name })),
+  };
 }
 
 /** Why it ran, but for the time: the same reason is the same another time. */
@@ -236,13 +289,13 @@ function alignedOf(text: string): Aligned {
 }
 
 /** CAUSES as those of the step ID: where no other step is named they are its own. */
-function missOf(causes: readonly AttributedCause[], id: Digest): Miss {
-  const own = causes.map(({ cause, step }) => (step === undefined || step.digest === id ? { cause } : { cause, step }));
+function missOf({ list, more }: Causes, id: Digest): Miss {
+  const own = list.map(({ cause, step }) => (step === undefined || step.digest === id ? { cause } : { cause, step }));
   const shown = own.slice(0, TOLD_MAX);
-  return { causes: shown, omitted: own.length - shown.length };
+  return { causes: shown, omitted: own.length - shown.length + more };
 }
 
-function noted({ name, value, variable }: StepDraft["variables"][number]): NotedVariable {
+function noted({ name, value, variable }: DraftVariable): NotedVariable {
   if (mayBeSecret(name)) return { name, variable, ...untold(value), isHidden: true };
   return { name, variable, ...told(value) };
 }

@@ -1,8 +1,8 @@
 import { type Digest, digestOf } from "../../base/index.js";
-import type { ContentTree, TreeEntry } from "../../snapshot/index.js";
+import type { ContentTree, TreeListing } from "../../snapshot/index.js";
 import type { Database } from "../../store/index.js";
 import type { NotedVariable, StepNode } from "./node.js";
-import type { RunStep } from "./runs.js";
+import type { StageRun } from "./reference.js";
 
 /** The parts of the history: those on disk, and those of the build under way, which are written when it ends. */
 export class Parts {
@@ -28,10 +28,10 @@ export class Parts {
     return this.#add(JSON.stringify(variables), []);
   }
 
-  addSteps(steps: readonly RunStep[]): Digest {
+  addStage(stage: StageRun): Digest {
     return this.#add(
-      JSON.stringify(steps),
-      steps.map(({ node }) => node),
+      JSON.stringify(stage),
+      stage.steps.flatMap(({ node }) => node ?? []),
     );
   }
 
@@ -57,16 +57,16 @@ export class Parts {
     return this.#load(digest) as StepNode | undefined;
   }
 
-  steps(digest: Digest | undefined): readonly RunStep[] {
-    return ((digest && this.#load(digest)) ?? []) as readonly RunStep[];
+  stage(digest: Digest): StageRun {
+    return (this.#load(digest) ?? { steps: [] }) as StageRun;
   }
 
   variables(digest: Digest | undefined): readonly NotedVariable[] {
     return ((digest && this.#load(digest)) ?? []) as readonly NotedVariable[];
   }
 
-  directory(digest: Digest): readonly TreeEntry[] | undefined {
-    return this.#read(digest) as readonly TreeEntry[] | undefined;
+  directory(digest: Digest): TreeListing | undefined {
+    return this.#read(digest) as TreeListing | undefined;
   }
 
   /** Writes what is new, and says how much that was; to be called in a transaction. */

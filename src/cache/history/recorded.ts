@@ -1,8 +1,9 @@
 import type { AttributedCause, Digest, MissCause } from "../../base/index.js";
-import { type CurrentStep, Differences } from "./difference.js";
+import { type Causes, type CurrentStep, Differences } from "./difference.js";
 import type { StepNode } from "./node.js";
 import type { Parts } from "./parts.js";
-import { StagePast } from "./runs.js";
+import { Outline, type OutlinedStage, Reference } from "./reference.js";
+import { SelectionDifferences } from "./selection-difference.js";
 import { told, VALUE_MAX_LENGTH } from "./shown.js";
 
 /** What a step was made of in one build, for people: names and values, some of which are cut. */
@@ -18,6 +19,8 @@ export interface StepComparison {
   readonly newer: RecordedStep;
   readonly older: RecordedStep | undefined;
   readonly causes: readonly AttributedCause[];
+  /** How many more causes there are than are listed. */
+  readonly omitted: number;
 }
 
 /** One thing that a step was, in a build that had STAGES. */
@@ -39,27 +42,27 @@ export function compareRecorded(
   if (node === undefined) return undefined;
   const step = recordedStep(node, newer.at, parts);
   const before = older && parts.node(older.node);
-  if (older === undefined || before === undefined) return { newer: step, older: undefined, causes: [] };
-  const causes = causesBetween(newer, older, parts).map(({ cause, step: of }) =>
+  if (older === undefined || before === undefined) return { newer: step, older: undefined, causes: [], omitted: 0 };
+  const { list, more } = causesBetween(newer, older, parts);
+  const causes = list.map(({ cause, step: of }) =>
     of === undefined || of.digest === newer.node ? { cause } : { cause, step: { name: of.name } },
   );
-  return { newer: step, older: recordedStep(before, older.at, parts), causes };
+  return { newer: step, older: recordedStep(before, older.at, parts), causes, omitted: more };
 }
 
-function causesBetween(newer: RecordedNode, older: RecordedNode, parts: Parts): readonly AttributedCause[] {
-  const pasts = Object.entries(newer.stages).map(([stage, list]) => {
-    const steps = parts.steps(list).map((each) => ({ ...each, id: each.node }));
-    return new StagePast(steps, [parts.steps(older.stages[stage])]);
+function causesBetween(newer: RecordedNode, older: RecordedNode, parts: Parts): Causes {
+  const stages = Object.entries(newer.stages).map(([stage, part]): OutlinedStage => {
+    const { base, steps } = parts.stage(part);
+    const outlined = steps.flatMap((each) => {
+      const name = each.node && parts.node(each.node)?.name;
+      return each.node === undefined || name === undefined ? [] : [{ ...each, id: each.node, name }];
+    });
+    return { stage, base, steps: outlined };
   });
-  const differences = new Differences({
-    parts,
-    counterpart: ({ id }, node) =>
-      pasts.map((past) => past.match(id, node)).find((match) => match !== "unknown") ?? "unknown",
-    isKept: (node) => pasts.some((past) => past.keeps(node)),
-    isMoved: (mark) => pasts.some((past) => past.isMoved(mark)),
-  });
+  const reference = new Reference(new Outline(stages), older.stages, parts);
+  const differences = new Differences(reference, parts, new SelectionDifferences(parts));
   const step = asCurrent(newer.node, { parts, reasons: newer.reasons, known: new Map() });
-  return step ? differences.between(step, older.node) : [];
+  return step ? differences.between(step, older.node) : { list: [], more: 0 };
 }
 
 interface Recording extends Pick<RecordedNode, "reasons"> {

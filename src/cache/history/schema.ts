@@ -4,8 +4,8 @@ import type { Migration } from "../../store/index.js";
  * What steps were made of when they ran. A part is a text under its digest (a step, its variables, a directory of a selection, the steps of a stage) and `refs`
  * the digests, as a JSON array, of those it names: what steps and builds have in common is kept once. `history_tree` says which directories
  * a selection is, by its content digest. `history_size` counts the parts, the UTF-16 units of their bodies, and how many parts the last sweep
- * left. `history_build` has a row for each way in which a Dockerfile was built: `stages` names of each stage the part with its steps, `key` is
- * that of the result.
+ * left. `history_build` has a row for each way in which a Dockerfile was built: `stages` names of each stage the part with its steps; `state`
+ * tells apart what the builds at one place were made of, and the later one has the higher id.
  */
 export const historyMigrations: readonly Migration[] = [
   {
@@ -35,5 +35,14 @@ export const historyMigrations: readonly Migration[] = [
      key TEXT
    ) STRICT;
    CREATE INDEX history_build_dockerfile ON history_build (dockerfile);`,
+  },
+  {
+    id: "history-2",
+    sql: `DELETE FROM history_build;
+   DELETE FROM history_part;
+   DELETE FROM history_tree;
+   UPDATE history_size SET parts = 0, length = 0, parts_kept = 0;
+   ALTER TABLE history_build DROP COLUMN key;
+   ALTER TABLE history_build ADD COLUMN state TEXT;`,
   },
 ];

@@ -1,15 +1,21 @@
 import { createPatternMatcher, type Digest, type FileDifference, type PatternMatcher } from "../../base/index.js";
-import type { TreeEntry } from "../../snapshot/index.js";
+import type { TreeEntry, TreeListing } from "../../snapshot/index.js";
 
 export interface ChangedFile {
   readonly path: string;
   readonly change: FileDifference;
 }
 
-/** Looks up what is in a directory; undefined where that is not known any more. */
-export type ReadDirectory = (digest: Digest) => readonly TreeEntry[] | undefined;
+/** What differs, and how many more files do than are listed. */
+export interface TreeDifference {
+  readonly changes: readonly ChangedFile[];
+  readonly more: number;
+}
 
-/** More differences than these are not looked for. */
+/** Looks up what is in a directory, or in a part of one; undefined where that is not known any more. */
+export type ReadDirectory = (digest: Digest) => TreeListing | undefined;
+
+/** Differences that are told apart; more are only counted. */
 const CHANGES_MAX = 200;
 
 /**
@@ -20,11 +26,11 @@ export function treeDifference(
   older: readonly Digest[],
   newer: readonly Digest[],
   read: ReadDirectory,
-): readonly ChangedFile[] {
-  const raw: RawChange[] = [];
+): TreeDifference {
+  const comparison: Comparison = { read, raw: [], more: 0 };
   for (let i = 0; i < Math.max(older.length, newer.length); i++)
-    compareDirectories({ older: older[i], newer: newer[i] }, { read, raw });
-  return withRenames(raw);
+    compareDirectories({ older: older[i], newer: newer[i] }, comparison);
+  return { changes: withRenames(comparison.raw), more: comparison.more };
 }
 
 /** The same where the rules of an ignore file were others: a file that they now leave out was not deleted. */
@@ -56,16 +62,17 @@ interface Pair {
 interface Comparison {
   readonly read: ReadDirectory;
   readonly raw: RawChange[];
+  more: number;
 }
 
-function compareDirectories(top: Pair, { read, raw }: Comparison): void {
+function compareDirectories(top: Pair, comparison: Comparison): void {
+  const { read, raw } = comparison;
   const pending: Pair[] = [top];
-  for (let pair = pending.pop(); pair !== undefined && raw.length < CHANGES_MAX; pair = pending.pop()) {
-    if (pair.older === pair.newer) continue;
-    const [before, after] = [pair.older, pair.newer].map((digest) => (digest === undefined ? [] : read(digest)));
-    if (before === undefined || after === undefined) continue;
+  for (let pair = pending.pop(); pair !== undefined; pair = pending.pop()) {
+    const found = differingEntries(pair, read);
+    if (found === undefined) continue;
     const below: Pair[] = [];
-    for (const [name, [was, is]] of matched(before, after)) {
+    for (const [name, [was, is]] of matched(...found)) {
       const path = pair.path === undefined ? textOf(name) : `${pair.path}/${textOf(name)}`;
       const [wasDirectory, isDirectory] = [was?.[1] === "dir", is?.[1] === "dir"];
       // Of a directory that came or went, what is in it is told.
@@ -76,11 +83,50 @@ function compareDirectories(top: Pair, { read, raw }: Comparison): void {
           newer: isDirectory ? detailOf(is) : undefined,
         });
       const change = changeOf(was, is);
-      const told = change && !isSpokenFor(change, was ?? is, { wasDirectory, isDirectory }, read);
-      if (told) raw.push({ path, change, traits: JSON.stringify((is ?? was)?.slice(1)) });
+      if (!change || isSpokenFor(change, was ?? is, { wasDirectory, isDirectory }, read)) continue;
+      if (raw.length < CHANGES_MAX) raw.push({ path, change, traits: JSON.stringify((is ?? was)?.slice(1)) });
+      else comparison.more++;
     }
     pending.push(...below.reverse());
   }
+}
+
+/** The entries of two directories but for parts that they have in common; undefined where one is not known. */
+function differingEntries(
+  { older, newer }: Pair,
+  read: ReadDirectory,
+): readonly [TreeEntry[], TreeEntry[]] | undefined {
+  const [before, after]: [TreeEntry[], TreeEntry[]] = [[], []];
+  const pending = [{ older, newer }];
+  for (let pair = pending.pop(); pair !== undefined; pair = pending.pop()) {
+    if (pair.older === pair.newer) continue;
+    const [was, is] = [pair.older, pair.newer].map((digest) => (digest === undefined ? [] : read(digest)));
+    if (was === undefined || is === undefined) return undefined;
+    if ("split" in was && "split" in is) {
+      for (const [i, part] of was.split.entries())
+        pending.push({ older: part ?? undefined, newer: is.split[i] ?? undefined });
+      continue;
+    }
+    if (!addEntries(was, before, read) || !addEntries(is, after, read)) return undefined;
+  }
+  return [before, after];
+}
+
+/** Adds all that LISTING has; false where a part of it is not known. */
+function addEntries(listing: TreeListing, entries: TreeEntry[], read: ReadDirectory): boolean {
+  const pending = [listing];
+  for (let each = pending.pop(); each !== undefined; each = pending.pop()) {
+    if (!("split" in each)) {
+      for (const entry of each) entries.push(entry);
+      continue;
+    }
+    for (const part of each.split) {
+      const found = part === null ? [] : read(part);
+      if (found === undefined) return false;
+      pending.push(found);
+    }
+  }
+  return true;
 }
 
 function detailOf(entry: TreeEntry | undefined): Digest | undefined {
@@ -96,7 +142,8 @@ function isSpokenFor(
 ): boolean {
   if (!(kind === "added" && isDirectory) && !(kind === "deleted" && wasDirectory)) return false;
   const digest = detailOf(entry);
-  return digest !== undefined && (read(digest) ?? []).length > 0;
+  const listing = digest === undefined ? [] : (read(digest) ?? []);
+  return "split" in listing || listing.length > 0;
 }
 
 function matched(
@@ -121,8 +168,9 @@ function changeOf(was: TreeEntry | undefined, is: TreeEntry | undefined): FileDi
   const [from, to] = kind === "file" ? [linked(oldDetail), linked(detail)] : [];
   if (from !== to) return { kind: "link", ...(from !== undefined && { from }), ...(to !== undefined && { to }) };
   if (kind !== "dir" && oldDetail !== detail) return { kind: "content" };
-  if (oldMode !== mode) return { kind: "mode", from: octal(oldMode), to: octal(mode) };
-  if (oldOwner !== owner) return { kind: "owner", from: oldOwner, to: owner };
+  // What doesn't count in one of them is empty there.
+  if (oldMode !== mode && oldMode !== "" && mode !== "") return { kind: "mode", from: octal(oldMode), to: octal(mode) };
+  if (oldOwner !== owner && oldOwner !== "" && owner !== "") return { kind: "owner", from: oldOwner, to: owner };
   if (oldAttributes !== attributes) return { kind: "attributes" };
   return undefined;
 }
