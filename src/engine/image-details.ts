@@ -3,11 +3,12 @@ import { selectImage } from "../sources/index.js";
 import type { StoredEntry } from "../store/index.js";
 import { findImage, platformImage, wantedPlatform } from "./image-lookup.js";
 import type { ImageDetails } from "./image-requests.js";
+import { imageSize } from "./image-size.js";
 import type { ImageShelf } from "./images.js";
 
 /** What is known of IMAGE for one platform. Errors: `not-found`, `invalid`, `data-loss`. */
 export async function imageDetails(
-  { images, store }: ImageShelf,
+  { images, store, layers: known }: ImageShelf,
   image: string,
   { platform }: { readonly platform?: string | undefined } = {},
 ): Promise<ImageDetails> {
@@ -24,7 +25,7 @@ export async function imageDetails(
     platform: formatPlatform(manifest.platform ?? wantedPlatform(platform)),
     config,
     layers: layers.map(layerFacts),
-    sizeBytes: layers.reduce((sum, { descriptor }) => sum + descriptor.size, 0),
+    sizeBytes: imageSize(layers, known),
     taggedAt: entry.updatedAt,
   };
 }

@@ -7,20 +7,22 @@ import {
   readImageConfig,
   readManifestOrIndex,
 } from "../oci/index.js";
+import type { LayerStore } from "../snapshot/index.js";
 import type { ContentStore, ImageStore, StoredEntry } from "../store/index.js";
 import { unlessDamaged } from "./image-contents.js";
 import { findImage, imageIdOf, platformImage } from "./image-lookup.js";
 import type { ImageQuery, StoredImage } from "./image-requests.js";
+import { imageSize } from "./image-size.js";
 
 export interface ImageShelf {
   readonly images: ImageStore;
   readonly store: ContentStore;
+  readonly layers: Pick<LayerStore, "known">;
 }
 
 /** The images that QUERY asks for, newest first. Throws `not-found` for an image it names, `invalid` for a malformed pattern. */
 export async function listImages(shelf: ImageShelf, query: ImageQuery = {}): Promise<readonly StoredImage[]> {
-  const { images, store } = shelf;
-  const listed = await Promise.all(images.list().map((image) => describeEntry(image, store)));
+  const listed = await Promise.all(shelf.images.list().map((image) => describeEntry(image, shelf)));
   const conditions = await conditionsOf(shelf, query);
   return listed
     .filter((image) => conditions.every((holds) => holds(image)))
@@ -28,7 +30,7 @@ export async function listImages(shelf: ImageShelf, query: ImageQuery = {}): Pro
 }
 
 /** What is shown of an entry of the store. */
-export async function describeEntry(image: StoredEntry, store: ContentStore): Promise<StoredImage> {
+async function describeEntry(image: StoredEntry, { store, layers: known }: ImageShelf): Promise<StoredImage> {
   const platforms = image.platforms.map(({ manifest }) =>
     manifest.platform ? formatPlatform(manifest.platform) : "unknown",
   );
@@ -38,13 +40,17 @@ export async function describeEntry(image: StoredEntry, store: ContentStore): Pr
   if (!shown || !(await store.info(shown.manifest.digest))) return unknown;
   const document = await unlessDamaged(readManifestOrIndex(store, shown.manifest));
   if (document?.kind !== "manifest") return unknown;
-  const { config, layers } = document.manifest;
-  const read = await unlessDamaged(readImageConfig(store, document.manifest));
+  const { manifest } = document;
+  const read = await unlessDamaged(readImageConfig(store, manifest));
   if (!read) return unknown;
-  const { created, config: running } = read;
+  const { created, config: running, rootfs } = read;
+  const layers = manifest.layers.flatMap((descriptor, i) => {
+    const diffId = rootfs.diff_ids[i];
+    return diffId === undefined ? [] : [{ descriptor, diffId }];
+  });
   return {
     ...base,
-    sizeBytes: layers.reduce((sum, { size }) => sum + size, config.size),
+    sizeBytes: imageSize(layers, known),
     createdAt: created === undefined ? undefined : Date.parse(created),
     labels: running.Labels ?? {},
   };
@@ -52,10 +58,10 @@ export async function describeEntry(image: StoredEntry, store: ContentStore): Pr
 
 type Condition = (image: StoredImage) => boolean;
 
-async function conditionsOf({ images, store }: ImageShelf, query: ImageQuery): Promise<readonly Condition[]> {
+async function conditionsOf(shelf: ImageShelf, query: ImageQuery): Promise<readonly Condition[]> {
   const { references = [], dangling, labels = [], withoutLabels = [], before = [], since = [], until } = query;
   const createdAt = async (image: string): Promise<number> =>
-    (await describeEntry(findImage(images, image).entry, store)).createdAt ?? 0;
+    (await describeEntry(findImage(shelf.images, image).entry, shelf)).createdAt ?? 0;
   const conditions: Condition[] = [];
   if (references.length > 0) {
     const matchers = references.map(nameMatcher);
