@@ -54,12 +54,15 @@ function digestSelection(
   return writer.finish();
 }
 
-/** The detail of a file with a mark of its content: size and digest, or the name it shares an inode with. */
-function marked(detail: string): string {
+/** The detail of a file below SOURCE with a mark of its content: size and digest, or the whole path that it shares an inode with. */
+function marked(detail: string, source: BytePath): string {
   const [, size, sha256] = /^(\d+) ([0-9a-f]{64})$/.exec(detail) ?? [];
-  return sha256 === undefined ? detail : `${size} ${sha256.slice(0, MARK_DIGITS)}`;
+  if (sha256 !== undefined) return `${size} ${sha256.slice(0, MARK_DIGITS)}`;
+  return `${LINK}${below(source, detail.slice(LINK.length))}`;
 }
 
+/** How the detail of a file begins that is another name of one before it. */
+const LINK = "link ";
 const FORMAT = "ashlar content 1";
 const FLUSH_CHARS = 64 * 1024;
 
@@ -126,7 +129,7 @@ class PreimageWriter implements Visitor {
       case "file": {
         this.#bytes += entry.size;
         const first = entry.links > 1 ? this.#inodes.get(entry.inode) : undefined;
-        if (first !== undefined) return `link ${first}`;
+        if (first !== undefined) return LINK + first;
         if (entry.links > 1) this.#inodes.set(entry.inode, relative);
         this.#context.report({ current: this.#bytes, unit: "bytes" });
         return `${entry.size} ${this.#view.sha256(source)}`;
@@ -154,7 +157,7 @@ class PreimageWriter implements Visitor {
       entry.kind,
       mode,
       ignoreOwner ? "" : `${entry.uid}:${entry.gid}`,
-      entry.kind === "file" ? marked(detail) : detail,
+      entry.kind === "file" ? marked(detail, this.#source) : detail,
       attributes === "" ? "" : hexOf(digestOf(attributes)).slice(0, MARK_DIGITS),
     ]);
   }
