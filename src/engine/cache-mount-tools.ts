@@ -6,6 +6,7 @@ import { importedMountKey, type StoredCacheMount, shownCacheMountId } from "../c
 import { isAsItWas } from "../snapshot/index.js";
 import { type ArchiveSource, type Unpacking, unpackFiles } from "./archive-files.js";
 import type { PruneEngine } from "./prune.js";
+import { withReserve } from "./reserve.js";
 
 /**
  * The cache mounts of steps (`RUN --mount=type=cache`), by id: as the Dockerfile has it, else the target. Errors of all: `not-found`,
@@ -89,7 +90,7 @@ export async function removeCacheMounts(
   let freedBytes = 0;
   for (const mount of mounts) {
     const sizeBytes = await sizeOf(engine, mount, false);
-    if (!(await cacheMounts.remove(mount))) throw inUseError(mount.id);
+    if (!(await withReserve(engine.dirs, () => cacheMounts.remove(mount)))) throw inUseError(mount.id);
     freedBytes += sizeBytes;
   }
   return { freedBytes };

@@ -99,7 +99,8 @@ async function openOn(options: EngineOptions, callers: Callers): Promise<Engine>
       onWait: (holder) => notices.wait(`waiting for the metadata database, which ${holder} holds`),
       isHurried: callers.haveLeft,
     });
-  const database = await (options.replaceDamaged ? openSound(open, dirs, owner.id) : open());
+  const opened = () => (options.replaceDamaged ? openSound(open, dirs, owner.id) : open());
+  const database = await withReserve(dirs, opened);
   scope.defer(() => database.close());
   const plane = scope.use(
     createDataPlane({

@@ -7,6 +7,7 @@ import { findImage, imageIdOf } from "./image-lookup.js";
 import type { PruneImagesRequest, RemovedImages, RemoveImageOptions } from "./image-requests.js";
 import { listImages } from "./images.js";
 import type { PruneEngine } from "./prune.js";
+import { withReserve } from "./reserve.js";
 
 /** Takes a name away, or, with its last name or by its id, the image. Errors: `not-found`, `invalid`, `denied` where that needs force. */
 export async function removeImage(
@@ -29,8 +30,8 @@ export async function removeImage(
       "denied",
       `conflict: unable to remove ${shownAs(entry)} (must force) - a running build or container is using its image ${shortId(id)}`,
     );
-  for (const each of going) await forget(engine, each);
-  if (isLast && !keepContent) await removeUnused(engine, {});
+  for (const each of going) await withReserve(engine.dirs, () => forget(engine, each));
+  if (isLast && !keepContent) await withReserve(engine.dirs, () => removeUnused(engine, {}));
   return { untagged: going.flatMap(({ name }) => name ?? []), deleted: isLast ? [id] : [] };
 }
 
@@ -45,12 +46,13 @@ export async function pruneImages(
   const deleted = new Set<Digest>();
   for (const entry of engine.images.list()) {
     if (!keys.has(`${entry.name} ${entry.target.digest}`) || (await isInUse(engine, entry))) continue;
-    await forget(engine, entry);
+    await withReserve(engine.dirs, () => forget(engine, entry));
     if (entry.name !== undefined) untagged.push(entry.name);
     deleted.add(imageIdOf(entry));
   }
   for (const entry of engine.images.list()) deleted.delete(imageIdOf(entry));
-  const freedBytes = deleted.size === 0 ? 0 : await removeUnused(engine, signal ? { signal } : {});
+  const remove = () => removeUnused(engine, signal ? { signal } : {});
+  const freedBytes = deleted.size === 0 ? 0 : await withReserve(engine.dirs, remove);
   return { untagged, deleted: [...deleted], freedBytes };
 }
 

@@ -1,3 +1,5 @@
+import { statfsSync } from "node:fs";
+import path from "node:path";
 import { EngineError, type ErrorCode, loadAddon, messageOf } from "../base/index.js";
 
 /** The part of node:sqlite's API that we use; @photostructure/sqlite has the same. */
@@ -48,7 +50,7 @@ export function translated(error: unknown, file: string): unknown {
     case SQLITE.notADatabase:
       return new DamagedDatabase(file, error);
     case SQLITE.full:
-      return fail("no-space", `writing the metadata database ${file}: no space left on the disk`);
+      return noSpace(file, error);
     case SQLITE.busy:
     case SQLITE.locked:
       return fail("unavailable", `the metadata database ${file} is locked by another process`);
@@ -57,9 +59,27 @@ export function translated(error: unknown, file: string): unknown {
       return fail("denied", `writing the metadata database ${file}: ${messageOf(error)}`);
     case SQLITE.ioError:
     case SQLITE.cannotOpen:
+      if (!hasRoom(file)) return noSpace(file, error);
       return fail("failed", `using the metadata database ${file}: ${messageOf(error)}`);
     default:
       return fail("internal", `querying the metadata database ${file}: ${messageOf(error)}`);
+  }
+}
+
+function noSpace(file: string, cause: unknown): EngineError {
+  return new EngineError("no-space", `writing the metadata database ${file}: no space left on the disk`, { cause });
+}
+
+/** What SQLite asks for at once, for what the connections to a database share. Bytes. */
+const SHARED_MEMORY_BYTES = 32_768;
+
+/** That there is none for its files beside the database, SQLite says in other words. */
+function hasRoom(file: string): boolean {
+  try {
+    const { bavail, bsize } = statfsSync(path.dirname(file));
+    return bavail * bsize >= SHARED_MEMORY_BYTES;
+  } catch {
+    return true;
   }
 }
 

@@ -11,7 +11,7 @@ let dirs: StateDirs;
 
 beforeEach(() => {
   dirs = stateDirs(fs.mkdtempSync(path.join(os.tmpdir(), "ashlar-sweep-")));
-  for (const directory of [dirs.tmp, dirs.owners, dirs.layers]) fs.mkdirSync(directory);
+  for (const directory of [dirs.tmp, dirs.owners, dirs.layers, dirs.contexts]) fs.mkdirSync(directory);
 });
 afterEach(() => fs.rmSync(dirs.root, { recursive: true }));
 
@@ -49,7 +49,7 @@ test("an owner's file that was left before it had its name is found when it is o
   expect(deadOwners(dirs.owners, { now: () => mtimeMs + 120_000 })).toEqual([".new-4-44444444-d"]);
 });
 
-test("what makes room on a full disk is tried again with the reserve's, once", async () => {
+test("what makes room on a full disk is tried again with as much of the reserve as it takes", async () => {
   keepReserve(dirs);
   const reserve = path.join(dirs.root, "reserve");
   expect(fs.statSync(reserve).size).toBe(2 ** 20);
@@ -57,7 +57,19 @@ test("what makes room on a full disk is tried again with the reserve's, once", a
     if (fs.existsSync(reserve)) throw new EngineError("no-space", "no space left");
     return "made";
   };
+  const needsSome = async () => {
+    if (fs.statSync(reserve).size > 2 ** 19) throw new EngineError("no-space", "no space left");
+    return "made";
+  };
+  expect(await withReserve(dirs, needsSome)).toBe("made");
+  expect(fs.statSync(reserve).size).toBe(2 ** 19);
   expect(await withReserve(dirs, needsReserve)).toBe("made");
+  fs.writeFileSync(path.join(dirs.contexts, "a"), "");
+  const needsContexts = async () => {
+    if (fs.readdirSync(dirs.contexts).length > 0) throw new EngineError("no-space", "no space left");
+    return "made";
+  };
+  expect(await withReserve(dirs, needsContexts)).toBe("made");
   await expect(withReserve(dirs, () => Promise.reject(new EngineError("no-space", "still none")))).rejects.toThrow(
     "still none",
   );
