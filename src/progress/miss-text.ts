@@ -114,7 +114,7 @@ const RECORD_TEXTS: Readonly<Record<Extract<MissCause, { kind: "record" }>["gone
   pruned: "its result was pruned",
   damaged: "its result could not be read any more",
   crash: "its result may have been lost when the machine went down",
-  missing: "its result is not in the cache any more",
+  missing: "its result is not in the cache",
 };
 
 function reasonText(reason: MissCause | undefined): string {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { BuildPlan } from "../../src/engine/index.js";
+import type { BuildPlan, BuildRequest } from "../../src/engine/index.js";
 import { finished } from "./world.js";
 
 const PLAN: BuildPlan = {
@@ -70,6 +70,17 @@ test("--plan=json is for programs, and ends with 0 where all is cached", async (
     pulls: [],
   });
   expect(requests).toMatchObject([{ context: "/" }]);
+});
+
+test("--plan tells warnings on standard error", async () => {
+  const plan = async ({ onProgress }: BuildRequest) => {
+    onProgress?.({ type: "warning", vertex: undefined, warning: { message: "failed to import the cache" } });
+    return PLAN;
+  };
+  const { code, out, err } = await finished(["build", "--plan", "/"], { engine: { plan } });
+  expect(code).toBe(3);
+  expect(err).toContain("failed to import the cache");
+  expect(out).not.toContain("failed to import");
 });
 
 test("--plan tells the engine what would be written, and writes nothing", async () => {

@@ -22,7 +22,7 @@ interface FakeEngine {
   check?: CheckReport;
   outline?: OutlineReport | (() => Promise<OutlineReport>);
   targets?: TargetsReport;
-  plan?: BuildPlan;
+  plan?: BuildPlan | ((request: BuildRequest) => Promise<BuildPlan>);
   explain?: StepExplanation;
   graphs?: readonly BuildGraph[];
   run?: (request: RunRequest) => Promise<number>;
@@ -150,6 +150,7 @@ function fakeEngine(
     },
     plan: async (request) => {
       asked.requests.push(request);
+      if (typeof fake.plan === "function") return fake.plan(request);
       return fake.plan ?? { steps: [], pulls: [], isCached: true };
     },
     explain: async (request) => {

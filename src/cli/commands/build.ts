@@ -108,7 +108,7 @@ async function plan(
   await using engine = await openEngine();
   const outputs = invocation.outputs?.flatMap((target) => plannedOutput(target, surroundings));
   const planned = await engine.plan({ ...request, ...(outputs ? { outputs } : {}) });
-  renderer.finish({ kind: "silent" });
+  renderer.finish({ kind: "built", image: undefined, places: [] });
   surroundings.stdout.write(planText(planned, form));
   return planned.isCached ? 0 : PLAN_CODE;
 }
