@@ -84,5 +84,5 @@ export type FileDifference =
   /** A rule of the ignore file, where it is known, now leaves it out, or no longer does. */
   | { readonly kind: "ignored" | "unignored"; readonly rule?: string };
 
-/** `pruned`: by hand or for room; `damaged`: it could not be read; `crash`: the machine went down before it was safe; `missing`: nobody knows. */
+/** `pruned`: by hand or for room; `damaged`: it could not be read; `crash`: the machine went down before it was safe; `missing`: nobody knows, or only that there is one. */
 export type RecordLoss = "pruned" | "damaged" | "crash" | "missing";
