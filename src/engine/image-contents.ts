@@ -1,6 +1,6 @@
 import { type Digest, digestOf, errorCode } from "../base/index.js";
-import { type Descriptor, isConfigType, type Provider, readImageConfig, readManifestOrIndex } from "../oci/index.js";
-import type { ContentStore } from "../store/index.js";
+import { type Descriptor, isConfigType, readImageConfig, readManifestOrIndex } from "../oci/index.js";
+import { type ContentStore, onlyLooking } from "../store/index.js";
 
 /** What images consist of. */
 export interface ImageContents {
@@ -14,7 +14,7 @@ export interface ImageContents {
  * known than its name. Nothing is changed.
  */
 export async function imageContents(roots: readonly Descriptor[], store: ContentStore): Promise<ImageContents> {
-  const provider: Provider = { read: (target, options) => store.peek(target, options) };
+  const provider = onlyLooking(store);
   const blobs = new Set<Digest>();
   const chains = new Set<Digest>();
   const visit = async (descriptor: Descriptor): Promise<void> => {

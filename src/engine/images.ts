@@ -8,7 +8,7 @@ import {
   readManifestOrIndex,
 } from "../oci/index.js";
 import type { LayerStore } from "../snapshot/index.js";
-import type { ContentStore, ImageStore, StoredEntry } from "../store/index.js";
+import { type ContentStore, type ImageStore, onlyLooking, type StoredEntry } from "../store/index.js";
 import { unlessDamaged } from "./image-contents.js";
 import { findImage, imageIdOf, platformImage } from "./image-lookup.js";
 import type { ImageQuery, StoredImage } from "./image-requests.js";
@@ -38,10 +38,10 @@ async function describeEntry(image: StoredEntry, { store, layers: known }: Image
   const unknown = { ...base, sizeBytes: 0, createdAt: undefined, labels: {} };
   const shown = image.platforms.length === 0 ? undefined : platformImage(image, undefined);
   if (!shown || !(await store.info(shown.manifest.digest))) return unknown;
-  const document = await unlessDamaged(readManifestOrIndex(store, shown.manifest));
+  const document = await unlessDamaged(readManifestOrIndex(onlyLooking(store), shown.manifest));
   if (document?.kind !== "manifest") return unknown;
   const { manifest } = document;
-  const read = await unlessDamaged(readImageConfig(store, manifest));
+  const read = await unlessDamaged(readImageConfig(onlyLooking(store), manifest));
   if (!read) return unknown;
   const { created, config: running, rootfs } = read;
   const layers = manifest.layers.flatMap((descriptor, i) => {

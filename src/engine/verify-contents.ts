@@ -9,7 +9,7 @@ import {
   readManifestOrIndex,
 } from "../oci/index.js";
 import { isAsItWas, type LayerId } from "../snapshot/index.js";
-import type { StoredEntry } from "../store/index.js";
+import { onlyLooking, type StoredEntry } from "../store/index.js";
 import { chainIds } from "./image-contents.js";
 import { type FinishedRow, finishedLayers, lostMounts } from "./mending.js";
 import type { PruneEngine } from "./prune.js";
@@ -64,7 +64,7 @@ async function layerDamage(
 
 /** One fault for each layer of DAMAGED, with the step that made it. */
 export function layerFaults({ database }: PruneEngine, damaged: ReadonlyMap<LayerId, string>): StoreFault[] {
-  const made = `SELECT description FROM record JOIN record_layer ON record = id, json_each(results) AS tree
+  const made = `SELECT description FROM record_layer JOIN record ON record.id = record, json_each(results) AS tree
     WHERE layer = ? AND json_extract(tree.value, '$[#-1]') = layer ORDER BY created_at LIMIT 1`;
   return [...damaged].map(([layer, what]) => {
     const step = database.get<{ description: string }>(made, layer)?.description;
@@ -124,7 +124,7 @@ class ImageLook {
   constructor(engine: PruneEngine, damage: Damage) {
     this.#engine = engine;
     this.#damage = damage;
-    this.#provider = { read: (target, options) => engine.store.peek(target, options) };
+    this.#provider = onlyLooking(engine.store);
   }
 
   async at({ target, platforms }: StoredEntry): Promise<void> {

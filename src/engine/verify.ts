@@ -57,7 +57,7 @@ export async function verifyStore(engine: PruneEngine, options: AbortOptions = {
   found.push(await look("the database", () => databaseFaults(engine)));
   found.push(await look("records", () => recordFaults(engine)));
   const layers = (await look("layers", () => damagedLayers(engine, options))) ?? new Map<LayerId, string>();
-  found.push(layerFaults(engine, layers));
+  found.push(await look("layers", () => layerFaults(engine, layers)));
   found.push(await look("cache mounts", () => mountFaults(engine)));
   const blobs = (await look("blobs", () => damagedBlobs(engine, options))) ?? new Set<Digest>();
   found.push(await look("images", () => imageFaults(engine, { layers, blobs })));

@@ -6,7 +6,6 @@ import {
   formatReference,
   MANIFEST_BYTES_MAX,
   type Platform,
-  type Provider,
   parseManifestOrIndex,
   parseReference,
   type Reference,
@@ -16,7 +15,7 @@ import {
   withDefaultTag,
 } from "../oci/index.js";
 import { type Registry, type Repository, Schema1Error } from "../registry/index.js";
-import { type ContentStore, type ImageStore, type ReferenceStore, tiered } from "../store/index.js";
+import { type ContentStore, type ImageStore, onlyLooking, type ReferenceStore, tiered } from "../store/index.js";
 import { adoptSchema1 } from "./schema1.js";
 import { type SourceImage, selectImage } from "./source-image.js";
 
@@ -116,9 +115,8 @@ async function localDamage(
   const root =
     options.pull || errorCode(error) === "canceled" ? undefined : images.get(formatReference(reference))?.target;
   if (!root) return undefined;
-  const peeking: Provider = { read: (target, reading) => content.peek(target, reading) };
   try {
-    await selectImage(peeking, root, platform, options);
+    await selectImage(onlyLooking(content), root, platform, options);
     return undefined;
   } catch (damage) {
     // A platform that the image hasn't got is no damage.

@@ -5,4 +5,4 @@ export * from "./image-store.js";
 export type { WaitingOptions } from "./patience.js";
 export * from "./reference-store.js";
 export { DamagedDatabase, type SqlValue } from "./sqlite.js";
-export { tiered } from "./tiered.js";
+export { onlyLooking, tiered } from "./tiered.js";

@@ -10,3 +10,8 @@ export function tiered(near: ContentStore, far: Provider): Provider {
     },
   };
 }
+
+/** What STORE holds, for whoever only looks: what is damaged stays. */
+export function onlyLooking(store: Pick<ContentStore, "peek">): Provider {
+  return { read: (target, options) => store.peek(target, options) };
+}

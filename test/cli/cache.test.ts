@@ -42,7 +42,21 @@ describe("prune", () => {
     expect(await finished(["prune", "--check"])).toMatchObject({ code: 0, out: "Everything is in order.\n" });
     const faults = [{ kind: "lost layer", description: "layer 3 has no files" }] as const;
     const found = await finished(["prune", "--check"], { engine: { faults } });
-    expect(found).toMatchObject({ code: 1, out: "lost layer: layer 3 has no files\n" });
+    expect(found.code).toBe(1);
+    expect(found.out).toMatch(/^lost layer: layer 3 has no files\nWhat is damaged is not used any more: .*\n$/);
+  });
+
+  it("says at the end of a check what to do about each kind of fault, once", async () => {
+    const kinds = ["damaged image", "damaged image", "leftover file", "dead lease", "mount", "failed check"] as const;
+    const faults = kinds.map((kind, i) => ({ kind, description: `number ${i}` }));
+    const { out } = await finished(["prune", "--check"], { engine: { faults } });
+    expect(out.split("\n").slice(kinds.length)).toEqual([
+      "Build or pull the damaged images again, or remove them with `ashlar rmi`.",
+      "`ashlar prune` removes what was left over.",
+      "Take the mounts away with umount(8).",
+      "What could not be looked at may be damaged: mend what the message says, and check again.",
+      "",
+    ]);
   });
 });
 

@@ -114,6 +114,18 @@ describe("read", () => {
     await expect(text(store.read(of("hello")))).rejects.toMatchObject({ code: "not-found" });
   });
 
+  it("leaves a damaged blob where somebody only looks, who may take it out of the store", async () => {
+    const { digest } = await store.ingest(stream("hello"), of("hello"));
+    await writeFile(store.path(digest), "hellx");
+    await expect(text(store.peek(of("hello")))).rejects.toMatchObject({ code: "data-loss" });
+    expect(await digests()).toEqual([digest]);
+    await store.setAside(digest);
+    await store.setAside(digest);
+    expect(await digests()).toEqual([]);
+    expect(await store.sweep({ isAlone: () => true })).toBe(5);
+    expect(await readdir(path.join(root, "ingest"))).toEqual([]);
+  });
+
   it("does not remove a good blob for a descriptor that lies about its size", async () => {
     await store.ingest(stream("hello"), of("hello"));
     await expect(text(store.read({ ...of("hello"), size: 4 }))).rejects.toMatchObject({ code: "data-loss" });
@@ -133,6 +145,16 @@ describe("ensure", () => {
     };
     return provider satisfies Provider;
   };
+
+  it("does not rely on a small blob of the right size that holds something else", async () => {
+    const { digest } = await store.ingest(stream("hello"), of("hello"));
+    await writeFile(store.path(digest), "hellx");
+    const from = counting("hello");
+    await store.ensure(of("hello"), from);
+    await store.ensure(of("hello"), from);
+    expect(from.reads).toBe(1);
+    expect(await text(store.read(of("hello")))).toBe("hello");
+  });
 
   it("makes an old blob young, so that nobody takes it for one that nobody needs", async () => {
     const { digest } = await store.ingest(stream("hello"), of("hello"));
