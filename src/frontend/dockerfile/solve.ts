@@ -16,6 +16,7 @@ import { refuseTooLong } from "./length.js";
 import { lintBuild } from "./lint-build.js";
 import { type ParsedDockerfile, parseDockerfile } from "./parser.js";
 import { refuseOtherSyntax } from "./syntax.js";
+import { unknownStages } from "./unknown-stages.js";
 import { misspeltArguments } from "./unused-args.js";
 
 /** The frontend that is built in: it reads Dockerfiles. Its `solve` throws a DiagnosticError for what the text gets wrong. */
@@ -56,7 +57,8 @@ export async function convertFirst(
     // What the checks found before an error is worth knowing beside it.
     findings = lintBuild(request, parsed, facts);
     for (const finding of findings) if (finding.severity === "warning") bridge.warn(finding);
-    for (const warning of misspeltArguments(request, dockerfile, facts)) bridge.warn(warning);
+    const ignored = [...misspeltArguments(request, dockerfile, facts), ...unknownStages(request, dockerfile)];
+    for (const warning of ignored) bridge.warn(warning);
   }
   const [violation, ...rest] = findings.filter((finding) => finding.severity === "error");
   if (violation !== undefined) throw new DiagnosticError([violation, ...rest]);
