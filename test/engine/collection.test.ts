@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { CachePolicy, UsageEntry } from "../../src/cache/index.js";
+import { type CachePolicy, defaultPolicies, type UsageEntry } from "../../src/cache/index.js";
 import { chooseBy } from "../../src/engine/collection.js";
 import type { Inventory, StoredItem } from "../../src/engine/inventory.js";
 
@@ -95,5 +95,86 @@ describe("what a policy removes", () => {
       { now: 100, disk },
     );
     expect(none.items).toEqual([]);
+  });
+});
+
+const DAY = 24 * 3_600_000;
+const NOW = 1000 * DAY;
+const GB = 1e9;
+
+/** Entries that need nothing of one another: ID, type, days since they were used, bytes. */
+function entriesOf(
+  ...rows: readonly (readonly [string, UsageEntry["type"], number, number, Partial<UsageEntry>?])[]
+): Inventory {
+  const items = rows.map(([id, type, days, sizeBytes, more]): StoredItem => {
+    const times = { createdAt: 0, lastUsedAt: NOW - days * DAY };
+    const flags = { inUse: false, shared: false, mutable: false };
+    const entry = { id, type, description: "", sizeBytes, ...times, ...flags, parents: [], ...more };
+    return { entry, thing: { kind: "record", id }, units: [] };
+  });
+  return {
+    items,
+    sizes: new Map(),
+    pinned: new Set(),
+    totalBytes: rows.reduce((sum, [, , , bytes]) => sum + bytes, 0),
+  };
+}
+
+/** What the usual policies remove of INVENTORY one after the other, on a disk of 100 GB of which so much is FREE. */
+function removed(inventory: Inventory, free = 50 * GB): readonly (readonly string[])[] {
+  let left = inventory;
+  return defaultPolicies({ totalBytes: 100 * GB, freeBytes: free }).map((policy) => {
+    const { items, bytes } = chooseBy(left, policy, { now: NOW, disk: { totalBytes: 100 * GB, freeBytes: free } });
+    left = { ...left, items: left.items.filter((item) => !items.includes(item)), totalBytes: left.totalBytes - bytes };
+    return items.map(({ entry }) => entry.id);
+  });
+}
+
+describe("the usual policies", () => {
+  it("remove contexts and repositories after a week, mounts after a month and all else after two, where there is much", () => {
+    const old = entriesOf(
+      ["git 8", "source.git.checkout", 8, GB],
+      ["git 6", "source.git.checkout", 6, GB],
+      ["contexts 8", "source.local", 8, GB],
+      ["mount 31", "exec.cachemount", 31, 2 * GB],
+      ["mount 29", "exec.cachemount", 29, 2 * GB],
+      ["step 61", "regular", 61, 1],
+      ["step 59", "regular", 59, 1],
+      ["used 61", "regular", 61, 1, { inUse: true }],
+      ["image's 61", "regular", 61, 1, { shared: true }],
+    );
+    expect(removed(old)).toEqual([["git 8", "contexts 8"], ["mount 31"], ["step 61"], []]);
+  });
+
+  it("leave alone for its age what is little, but for the oldest", () => {
+    expect(
+      removed(
+        entriesOf(
+          ["git 8", "source.git.checkout", 8, GB],
+          ["mount 31", "exec.cachemount", 31, 1],
+          ["git 61", "source.git.checkout", 61, 1],
+        ),
+      ),
+    ).toEqual([[], [], ["git 61"], []]);
+  });
+
+  it("keep to the bounds whatever was used when: so much at most, so much free, and never below what is reserved", () => {
+    const steps = entriesOf(...[5, 4, 3, 2, 1].map((n) => [`${n}`, "regular", n, 15 * GB] as const));
+    expect(removed(steps)[3]).toEqual(["5"]);
+    expect(removed(steps, 9 * GB)[3]).toEqual(["5"]);
+    expect(removed(steps, 0)[3]).toEqual(["5"]);
+    const few = entriesOf(...[2, 1].map((n) => [`${n}`, "regular", n, 9 * GB] as const));
+    expect(removed(few)[3]).toEqual([]);
+    expect(removed(few, 5 * GB)[3]).toEqual(["2"]);
+    expect(removed(entriesOf(["1", "regular", 1, 9 * GB]), 0)[3]).toEqual([]);
+  });
+
+  it("take a clock that was set back for what it says", () => {
+    expect(removed(entriesOf(["tomorrow's", "regular", -1, GB], ["step 61", "regular", 61, 1]))).toEqual([
+      [],
+      [],
+      ["step 61"],
+      [],
+    ]);
   });
 });
