@@ -166,7 +166,14 @@ function told(cause: unknown, layer: KnownLayer, place: string): EngineError {
   const message = `fetching layer ${layer.descriptor.digest} of ${place.replace(IMAGE_SCHEME, "")}: ${withoutPlace(cause)}`;
   return isOfCache(layer.origins)
     ? new LostLayer(layer, message, cause)
-    : new EngineError(errorCode(cause), message, { cause });
+    : new EngineError(errorCode(cause), message, { cause, hint: hintOf(cause) ?? NOT_HERE });
+}
+
+const NOT_HERE =
+  "what is not on this disk is fetched from where the image came from; one that was built or loaded here has to be built or loaded again";
+
+function hintOf(error: unknown): string | undefined {
+  return error instanceof EngineError ? error.hint : undefined;
 }
 
 /** What ERROR says but for what was fetched from where, which is told already. */

@@ -101,7 +101,7 @@ function isNeededBy(owner: string, state: string, { owner: self, dirs, isBusy = 
 /** Directories of layers that the database knows nothing of: left by a crash between the two, or by one that is lost. */
 export function strayLayers({ database, dirs }: Pick<PruneEngine, "database" | "dirs">): LayerId[] {
   // A layer has its row before it has its directory.
-  const found = fs.readdirSync(dirs.layers).filter((name) => /^\d+$/.test(name));
+  const found = fs.readdirSync(dirs.layers).filter((name) => /^[1-9]\d{0,14}$/.test(name));
   const known = new Set(database.all<{ id: number }>("SELECT id FROM layer").map(({ id }) => id));
   return found.map(Number).filter((id) => !known.has(id));
 }

@@ -28,7 +28,7 @@ export async function sweepDeadOwners({ dirs, layers, store, owner, clock }: Swe
   sweepTemporary(dirs, owner);
   // Blobs being written carry no owner: only where nobody else is there are they all of the dead.
   await store.sweep({ isAlone: () => isAlone(dirs, owner) });
-  for (const id of locks) fs.rmSync(path.join(dirs.owners, id), { force: true });
+  for (const id of locks) fs.rmSync(path.join(dirs.owners, id), { recursive: true, force: true });
 }
 
 /** False where another process holds the database: what is left of the dead waits for a later engine, and nobody for that. */

@@ -265,7 +265,7 @@ class DiskStore implements ContentStore {
       `${this.path(target.digest)} was damaged and has been removed: ${messageOf(cause)}`,
       {
         cause,
-        hint: "Run the build again: the content will be fetched or made anew.",
+        hint: "Run it again: the content will be fetched or made anew, unless it came from an archive, which is to be loaded again.",
       },
     );
   }
