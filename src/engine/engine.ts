@@ -17,6 +17,7 @@ import {
   createDataPlane,
   createLayerStore,
   createOwner,
+  type FetchLayer,
   isInUserNamespace,
   layerMigrations,
   type Ownership,
@@ -129,7 +130,12 @@ async function openOn(options: EngineOptions, callers: Callers): Promise<Engine>
   const references = createReferenceStore(database, clock);
   const registry = scope.use(openRegistry(options, clock));
   const lent = new Map<string, Provider>();
-  const fetchLayer = createLayerFetcher({ store, registry, lent });
+  const fetchBlob = createLayerFetcher({ store, registry, lent });
+  const fetchLayer: FetchLayer = async (layer, options) => {
+    const file = await fetchBlob(layer, options);
+    await keeper.added(layer.descriptor.size);
+    return file;
+  };
   const layers = scope.use(
     createLayerStore({
       database,

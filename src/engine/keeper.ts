@@ -16,8 +16,11 @@ export interface CacheKeeper {
    * as long as no other build of this engine could take part in it.
    */
   attend(giveUp: () => Promise<void>): Disposable;
-  /** Something was added: where that makes too much, what was not used for the longest time goes before this settles. Never rejects. */
-  added(): Promise<void>;
+  /**
+   * Something was added, BYTES of it as blobs: where that makes too much, what was not used for the longest time goes before this
+   * settles. Never rejects.
+   */
+  added(bytes?: number): Promise<void>;
   /** A build has ended and needs nothing any more; IS_BUSY: others of this engine are under way. Never rejects. */
   settle(isBusy: boolean): Promise<void>;
 }
@@ -46,6 +49,8 @@ const AGING_MS = 3_600_000;
 const SLACK = 0.05;
 /** A layer's directories. Bytes. */
 const LAYER_DIRECTORIES_BYTES = 8192;
+/** What changes slowly, before it is measured. */
+const UNKNOWN = { at: Number.NEGATIVE_INFINITY, bytes: 0 };
 /** Its time of change is when everything was looked through. */
 const STAMP = "collected";
 
@@ -53,7 +58,7 @@ class Keeper implements CacheKeeper {
   readonly #options: KeeperOptions;
   readonly #policies: () => Promise<readonly CachePolicy[]>;
   #lookedAt = Number.NEGATIVE_INFINITY;
-  #slow = { at: Number.NEGATIVE_INFINITY, bytes: 0 };
+  #slow = UNKNOWN;
   #hasAdded = false;
   /** No less could be reached: only when there is more it is tried again. Bytes. */
   #leastBytes = 0;
@@ -79,23 +84,27 @@ class Keeper implements CacheKeeper {
     return { [Symbol.dispose]: () => this.#attending.delete(giveUp) };
   }
 
-  added(): Promise<void> {
+  added(bytes = 0): Promise<void> {
     this.#hasAdded = true;
+    this.#slow = { ...this.#slow, bytes: this.#slow.bytes + bytes };
     return this.#queue(async () => {
       const now = this.#options.engine.clock.now();
-      if (Math.abs(now - this.#lookedAt) < LOOK_MS) return;
+      if (bytes === 0 && Math.abs(now - this.#lookedAt) < LOOK_MS) return;
       this.#lookedAt = now;
       await this.#keepBounds(true);
     });
   }
 
   settle(isBusy: boolean): Promise<void> {
-    if (!this.#hasAdded) return Promise.resolve();
+    const hasAdded = this.#hasAdded;
+    // A bound of this engine's own may be less than there has been for long.
+    if (!hasAdded && this.#options.maxUsed === undefined) return Promise.resolve();
     return this.#queue(async () => {
       this.#hasAdded = false;
       this.#leastBytes = 0;
+      this.#slow = UNKNOWN;
       await this.#keepBounds(isBusy);
-      await this.#keepAges(isBusy);
+      if (hasAdded) await this.#keepAges(isBusy);
     });
   }
 
