@@ -123,8 +123,9 @@ test("environment, clock and chance come in through cli and base/clock only", ()
   expect(pure.flatMap((module) => matches(module, /\bnew Date\(\)/g))).toEqual([]);
 });
 
-test("nothing but the command line tool, and programs of their own, changes the process it runs in", () => {
-  const isProgram = (file: string) => file.startsWith("executor/sandbox/") || file === "snapshot/outpost/main.ts";
+test("nothing but the command line tool, and programs and threads of their own, changes the process it runs in", () => {
+  const isProgram = (file: string) =>
+    file.startsWith("executor/sandbox/") || /^(?:snapshot\/(?:outpost|worker)|executor\/one-id)\/main\.ts$/.test(file);
   const guests = modules.filter(({ file }) => !isCli(file) && !isProgram(file));
   expect(guests.flatMap((module) => ofProcess(module, "(?:chdir|umask|on|once|setuid|setgid|exit)\\("))).toEqual([]);
 });

@@ -280,11 +280,8 @@ export function syncFileSystem(fd: number): void {
  * of them is loading an addon.
  */
 export function exitAtOnce(code: number): never {
-  try {
-    library()._exit(code);
-  } finally {
-    process.exit(code);
-  }
+  library()._exit(code);
+  throw new EngineError("internal", "the process goes on after its end");
 }
 
 export const RESOLVE_IN_ROOT = 0x10;

@@ -16,10 +16,12 @@ process.on("uncaughtException", onBug);
 process.stdout.on("error", (error) => {
   // A build that writes an archive there listens itself, and cleans up before it ends.
   if (process.stdout.listenerCount("error") > 1) return;
-  if (systemCode(error) === "EPIPE") exitAtOnce(BROKEN_PIPE_CODE);
+  if (systemCode(error) === "EPIPE") endNow(BROKEN_PIPE_CODE);
   onBug(error);
 });
 process.stderr.on("error", () => undefined); // nobody is left to be told
+
+const leaving = new Set<() => () => void>();
 
 const surroundings: Surroundings = {
   args: process.argv.slice(2),
@@ -52,11 +54,17 @@ const surroundings: Surroundings = {
       for (const signal of STOP_SIGNALS) process.off(signal, handler);
     };
   },
+  onSuspend: (leave) => {
+    leaving.add(leave);
+    return () => leaving.delete(leave);
+  },
   exit: (code) => {
     if (process.stdin.isRaw) process.stdin.setRawMode(false);
-    exitAtOnce(code);
+    endNow(code);
   },
 };
+
+process.on("SIGTSTP", suspend);
 
 // Where nothing is left to wait for, nothing will come: that is a failure, not an end.
 process.on("beforeExit", () => onBug(new Error("the command stopped without an end")));
@@ -79,7 +87,24 @@ async function end(code: number): Promise<void> {
   process.exit(code);
 }
 
+/** Stops as if nobody listened: the kernel does so only where somebody is there to let the process go on. */
+function suspend(): void {
+  const comeBack = [...leaving].map((leave) => leave());
+  process.off("SIGTSTP", suspend);
+  process.kill(process.pid, "SIGTSTP");
+  process.on("SIGTSTP", suspend);
+  for (const back of comeBack) back();
+}
+
+function endNow(code: number): never {
+  try {
+    exitAtOnce(code);
+  } finally {
+    process.exit(code); // no C library for this machine
+  }
+}
+
 function onBug(error: unknown): void {
   process.stderr.write(`ERROR: internal error: ${error instanceof Error ? error.message : String(error)}\n`);
-  exitAtOnce(1);
+  endNow(1);
 }

@@ -36,6 +36,11 @@ export function createRenderer(mode: ProgressMode, surroundings: Surroundings, d
   }
 }
 
+/** While the process is stopped (Ctrl-Z) the terminal is the shell's: RENDERER goes on below whatever stands there then. */
+export function leavingScreen(renderer: PausableRenderer, { onSuspend }: Surroundings): Disposable {
+  return { [Symbol.dispose]: onSuspend(() => renderer.pause()) };
+}
+
 function ttyOptions({ stderr, env }: Surroundings) {
   const lines = env.BUILDKIT_TTY_LOG_LINES ?? "";
   return {

@@ -22,6 +22,11 @@ export interface Surroundings {
   openEngine(options: EngineOptions): Promise<Engine>;
   /** Calls HANDLER for each SIGINT, SIGTERM and SIGHUP until the returned function is called. */
   onSignal(handler: (signal: StopSignal) => void): () => void;
+  /**
+   * Calls LEAVE before the process is stopped (Ctrl-Z), and what that gives when it goes on, until the returned function is called. It is
+   * never stopped in the middle of anything synchronous, such as a transaction.
+   */
+  onSuspend(leave: () => () => void): () => void;
   /** Ends the process at once. */
   exit(code: number): void;
 }

@@ -44,7 +44,7 @@ class TtyRenderer implements PausableRenderer {
 
   /** What is drawn stays, and the next frame comes below whatever others have written. */
   pause(): () => void {
-    if (this.#finished) return () => {};
+    if (this.#finished || this.#paused) return () => {};
     this.#stopFrames();
     if (this.#trace.startedAt !== undefined) this.#draw("no");
     this.#paused = true;

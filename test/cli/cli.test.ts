@@ -69,7 +69,7 @@ describe("ashlar build", () => {
     );
     expect({ code, out, disposed, listening: handlers.size }).toEqual({ code: 0, out: "", disposed: 1, listening: 0 });
     expect(err).toContain(`Built docker.io/library/app:latest\n  ${IMAGE.digest}  2.00MB\n  run it: ashlar run app\n`);
-    expect(options).toEqual([{ root: "/state" }]);
+    expect(options).toMatchObject([{ root: "/state" }]);
     expect(requests).toMatchObject([{ context: directory, tags: ["app"], noCache: ["a"], pull: true }]);
     expect(requests[0]).not.toHaveProperty("outputs");
   });

@@ -75,6 +75,7 @@ export async function ashlar(args: readonly string[], world: World = {}) {
       handlers.add(handler);
       return () => handlers.delete(handler);
     },
+    onSuspend: () => () => undefined,
     exit: (code) => exits.push(code),
   };
   const send = (signal: StopSignal) => {

@@ -87,7 +87,7 @@ test("kill -9 takes processes and mounts along at once, and the next command swe
     return left.length === 0 || left.join("\n");
   }, GONE_WITHIN_MS);
   const next = await world.ashlar(["images"]);
-  expect(next).toMatchObject({ code: 0 });
+  expect(next).toMatchObject({ code: 0, stderr: "" });
   expect(owners(world.root)).toEqual([]);
   expect(cgroupsNamed(owner)).toEqual([]);
   expect(fs.readdirSync(path.join(world.root, "tmp"))).toEqual([]);
@@ -117,4 +117,20 @@ test("four equal builds at once make one image", async () => {
   const image = await world.build(["-q", context]);
   expect(image).toMatchObject({ code: 0 });
   expect(ended.map(({ stdout }) => stdout)).toContain(image.stdout);
+});
+
+test("a build that is stopped goes on when it is let", async () => {
+  const { running, context } = await startSleeping();
+  const { pid = 0 } = running.child;
+  const state = () => fs.readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\) /s, "")[0];
+  running.child.kill("SIGTSTP");
+  await eventually(() => state() === "T", GONE_WITHIN_MS);
+  // What it runs holds up whoever builds the same.
+  const other = world.start(world.buildWords([context]));
+  await other.says(`waiting for the same step of another build, process ${pid} (ashlar build, stopped)`);
+  running.child.kill("SIGCONT");
+  await eventually(() => state() !== "T", GONE_WITHIN_MS);
+  other.child.kill("SIGINT");
+  running.child.kill("SIGINT");
+  expect([(await running.ended).code, (await other.ended).code]).toEqual([130, 130]);
 });

@@ -15,7 +15,7 @@ import { familiarName } from "../image-name.js";
 import { failureMetadata, metadataOf, type ToldWarning } from "../metadata.js";
 import { isPushed, type OutputTarget } from "../output-flag.js";
 import { type PlanForm, planText } from "../plan-report.js";
-import { createRenderer } from "../renderers.js";
+import { createRenderer, leavingScreen } from "../renderers.js";
 import { listenForStop } from "../stopping.js";
 import type { Surroundings } from "../surroundings.js";
 import { ToldMisses } from "../told-misses.js";
@@ -38,6 +38,7 @@ export async function buildCommand(
   const renderer = createRenderer(invocation.progress, surroundings, invocation.debug);
   const onFailedStep = failureShell(invocation, renderer, surroundings);
   using stopping = listenForStop(surroundings);
+  using _ = leavingScreen(renderer, surroundings);
   const { signal } = stopping;
   const warnings: ToldWarning[] = [];
   const misses = new ToldMisses();

@@ -1,7 +1,7 @@
 import type { ImageWork } from "../../engine/index.js";
 import { parseProgress } from "../build-request.js";
 import { failureOf } from "../failure.js";
-import { createRenderer } from "../renderers.js";
+import { createRenderer, leavingScreen } from "../renderers.js";
 import { listenForStop } from "../stopping.js";
 import type { Surroundings } from "../surroundings.js";
 import { UsageError } from "../usage-error.js";
@@ -25,6 +25,7 @@ export async function withProgress(
   const mode = flags.quiet ? "quiet" : parseProgress(flags.progress, surroundings.env);
   const renderer = createRenderer(mode, surroundings, flags.debug === true);
   using stopping = listenForStop(surroundings);
+  using _ = leavingScreen(renderer, surroundings);
   try {
     const tell = await work({ onProgress: (event) => renderer.emit(event), signal: stopping.signal });
     renderer.finish({ kind: "silent" });
