@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, type TestContext, test } from "vitest";
@@ -166,7 +167,9 @@ for (const grant of ["subordinate ids", "no subordinate ids"] as const) {
 
     test("takes a context from standard input, writes files as the user's, and frees what it took", async (context) => {
       needsUser(context, grant);
-      const dockerfile = "FROM base AS made\nCOPY . /in\nRUN chown 33 /in/a\nFROM scratch\nCOPY --from=made /in /\n";
+      const closed =
+        "mkdir -m 700 /p; dd if=/dev/zero of=/p/x bs=1M count=2; mkdir /c/d; echo x > /c/d/x; chown -R 33 /p /c/d";
+      const dockerfile = `FROM base AS made\nRUN --mount=type=cache,target=/c ${closed}\nCOPY . /in\nRUN chown 33 /in/a\nFROM scratch\nCOPY --from=made /in /\n`;
       const directory = world.files({ Dockerfile: dockerfile, a: "a", b: "b" });
       const tar = await run([
         "tar",
@@ -183,6 +186,11 @@ for (const grant of ["subordinate ids", "no subordinate ids"] as const) {
       const built = await buildAs(world, ["-o", world.path("out"), "-"], { grant, input });
       expect(built).toMatchObject({ code: 0 });
       for (const name of ["a", "b"]) expect(fs.statSync(world.path("out", name)).uid).toBe(USER_ID);
+      const listed = await startAs(world, ["du", "--format=json"], { grant }).ended;
+      const told = listed.stdout.split("\n").flatMap((line) => (line ? [Number(JSON.parse(line).Size)] : []));
+      const [used] = execFileSync("du", ["-s", "-B1", world.root], { encoding: "utf8" }).split("\t");
+      const total = told.reduce((sum: number, bytes) => sum + bytes, 0);
+      expect(Math.abs(total - Number(used)) / Number(used)).toBeLessThan(0.02);
       expect(await startAs(world, ["prune", "--all", "--force"], { grant }).ended).toMatchObject({ code: 0 });
       expect(fs.readdirSync(path.join(world.root, "layers"))).toEqual(["empty"]);
       expect(fs.readdirSync(path.join(world.root, "tmp"))).toEqual([]);
