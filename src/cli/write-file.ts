@@ -1,9 +1,10 @@
 import fs from "node:fs";
 import path from "node:path";
+import { EngineError } from "../engine/index.js";
 
 /**
  * Writes a result file so that nobody ever sees half of it: a new file takes the place of the old one. What is no regular file (a
- * pipe, /dev/stdout) is written to. Throws the system's errors.
+ * pipe, /dev/stdout) is written to. Throws `not-found` where there is no directory for it, else the system's errors.
  */
 export function writeResultFile(file: string, text: string): void {
   const stat = fs.statSync(file, { throwIfNoEntry: false });
@@ -12,7 +13,10 @@ export function writeResultFile(file: string, text: string): void {
     return;
   }
   const target = stat ? fs.realpathSync(file) : file;
-  const directory = fs.mkdtempSync(path.join(path.dirname(target), ".ashlar-"));
+  const parent = path.dirname(target);
+  if (!fs.existsSync(parent))
+    throw new EngineError("not-found", `there is no directory ${parent} to write ${path.basename(file)} to`);
+  const directory = fs.mkdtempSync(path.join(parent, ".ashlar-"));
   try {
     const made = path.join(directory, "file");
     fs.writeFileSync(made, text, { mode: stat ? stat.mode & 0o777 : 0o644 });

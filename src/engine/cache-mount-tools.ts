@@ -3,6 +3,7 @@ import path from "node:path";
 import { pipeline } from "node:stream/promises";
 import { EngineError, Scope } from "../base/index.js";
 import { importedMountKey, type StoredCacheMount, shownCacheMountId } from "../cache/index.js";
+import { writeFileTo } from "../exporters/index.js";
 import { isAsItWas } from "../snapshot/index.js";
 import { type ArchiveSource, type Unpacking, unpackFiles } from "./archive-files.js";
 import type { PruneEngine } from "./prune.js";
@@ -103,7 +104,13 @@ export async function exportCacheMount(
 ): Promise<{ readonly sizeBytes: number }> {
   return withNewest(engine, id, async ({ layer, selector }) => {
     const parts = [{ tree: [layer], selector }];
-    if (typeof dest === "string") return engine.plane.run("tarTree", { parts, output: path.resolve(dest) }, options);
+    if (typeof dest === "string") {
+      let sizeBytes = 0;
+      await writeFileTo(dest, async (output) => {
+        ({ sizeBytes } = await engine.plane.run("tarTree", { parts, output }, options));
+      });
+      return { sizeBytes };
+    }
     const directory = mkdtempSync(path.join(engine.dirs.tmp, `${engine.owner}-mount-`));
     try {
       const output = path.join(directory, "mount.tar");

@@ -8,6 +8,7 @@ export {
   parseTreeOutput,
   type StoreOutput,
 } from "./attributes.js";
+export { writeFileTo } from "./destination.js";
 export { effectiveEpoch } from "./epoch.js";
 export { exportDocker, exportOci, type ImageExport } from "./export-image.js";
 export { exportLocal, exportTar, type TreeExport } from "./export-tree.js";

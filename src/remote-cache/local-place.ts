@@ -1,6 +1,6 @@
 import { rename, rm, rmdir, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { type AbortOptions, type Clock, type Digest, EngineError, errorCode, messageOf } from "../base/index.js";
+import { type AbortOptions, type Clock, type Digest, errorCode } from "../base/index.js";
 import {
   type Descriptor,
   encodeIndex,
@@ -53,19 +53,17 @@ export function localTarget(target: LocalTargetOptions): CacheTarget {
     name: `local:${directory}`,
     title: "exporting cache to client directory",
     async putBlob(blob, source, { signal }) {
-      await told(directory, () => store.ensure(blob, source, { ...(signal ? { signal } : {}) }));
+      await store.ensure(blob, source, { ...(signal ? { signal } : {}) });
     },
     async publish(cache, options) {
       const { descriptor, bytes, blobs } = cacheManifest(cache, target);
-      return told(directory, async () => {
-        for (const blob of [...blobs, { descriptor, bytes }])
-          await store.ensure(blob.descriptor, inMemory(blob.bytes), options);
-        await store.sweep(options);
-        await rmdir(path.join(directory, "ingest")).catch(() => {}); // somebody else may be writing there
-        const named = { ...descriptor, annotations: { [REF_NAME_ANNOTATION]: tag } };
-        await withLayoutLock(directory, () => list(directory, named, options), options);
-        return descriptor;
-      });
+      for (const blob of [...blobs, { descriptor, bytes }])
+        await store.ensure(blob.descriptor, inMemory(blob.bytes), options);
+      await store.sweep(options);
+      await rmdir(path.join(directory, "ingest")).catch(() => {}); // somebody else may be writing there
+      const named = { ...descriptor, annotations: { [REF_NAME_ANNOTATION]: tag } };
+      await withLayoutLock(directory, () => list(directory, named, options), options);
+      return descriptor;
     },
   };
 }
@@ -95,13 +93,4 @@ async function replace(file: string, bytes: Uint8Array): Promise<void> {
   await rm(next, { force: true });
   await writeFile(next, bytes, { mode: 0o644, flag: "wx" });
   await rename(next, file);
-}
-
-async function told<T>(directory: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (cause) {
-    if (cause instanceof EngineError) throw cause;
-    throw new EngineError(errorCode(cause), `writing the cache to ${directory}: ${messageOf(cause)}`, { cause });
-  }
 }
