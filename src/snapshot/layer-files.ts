@@ -1,6 +1,6 @@
 import fs from "node:fs";
 import path from "node:path";
-import { systemCode } from "../base/index.js";
+import { makeDirectories, systemCode } from "../base/index.js";
 import { stampOf } from "./layer-stamp.js";
 import type { StateDirs } from "./state-dirs.js";
 import type { LayerId } from "./tree.js";
@@ -45,6 +45,7 @@ const NUMBER = /^\d{1,15}$/;
 /** Takes what is in the place of a layer away, to be swept as a temporary file of OWNER's. */
 export function clearPlace({ layers, tmp }: Pick<StateDirs, "layers" | "tmp">, id: LayerId, owner: string): void {
   if (!hasPlace({ layers }, id)) return;
+  makeDirectories(tmp);
   const target = fs.mkdtempSync(path.join(tmp, `${owner}-lost-${id}-`));
   fs.renameSync(path.join(layers, String(id)), path.join(target, String(id)));
 }
