@@ -1,4 +1,4 @@
-import type { BuildPlan, PlannedStep } from "../engine/index.js";
+import type { BuildPlan, Miss, PlannedStep } from "../engine/index.js";
 import { formatBytes, missText, printable, shownMiss, type ToldCauses } from "../progress/index.js";
 import { parseBoolean, parseChoice } from "./values.js";
 
@@ -22,9 +22,9 @@ export function planText(plan: BuildPlan, form: PlanForm): string {
 const PLAN_VERSION = 1;
 
 function planJson({ steps, pulls, isCached }: BuildPlan): object {
-  const told = steps.map(({ causes, ...step }) => ({
+  const told = steps.map(({ causes, omitted = 0, ...step }) => ({
     ...step,
-    ...(causes === undefined ? {} : { text: missText({ causes, omitted: 0 }), causes }),
+    ...(causes === undefined ? {} : { text: missText({ causes, omitted }), causes, omitted }),
   }));
   const pulled = pulls.map(({ isCertain, ...pull }) => ({ ...pull, certain: isCertain }));
   return { version: PLAN_VERSION, cached: isCached, steps: told, pulls: pulled };
@@ -32,9 +32,12 @@ function planJson({ steps, pulls, isCached }: BuildPlan): object {
 
 function planLines({ steps, pulls }: BuildPlan): readonly string[] {
   const told: ToldCauses = new Map();
-  const lines = steps.map(
-    (step, i) => `#${i + 1} ${printable(step.name)}\n   ${printable(stateText(step, i + 1, told))}`,
-  );
+  // The numbers that a build shows are others: steps are named.
+  const nameOf = (number: number) => steps[number]?.name ?? "";
+  const lines = steps.map((step, i) => {
+    const state = stateText(step, (miss) => shownMiss(miss, { number: i, vertex: step.vertex }, told).text(nameOf));
+    return `${printable(step.name)}\n   ${printable(state)}`;
+  });
   return [...lines, ...pulls.map(pullText), `${summary(steps)}\n`];
 }
 
@@ -44,15 +47,13 @@ function pullText({ layers, sizeBytes, isCertain, ...place }: BuildPlan["pulls"]
   return printable(`${isCertain ? "would" : "may"} pull ${name}: ${amount}`);
 }
 
-function stateText(step: PlannedStep, number: number, told: ToldCauses): string {
+function stateText(step: PlannedStep, textOf: (miss: Miss) => string): string {
   switch (step.state) {
     case "cached":
       return step.cache === undefined ? "cached" : `cached in ${step.cache}`;
     case "run": {
-      const { causes } = step;
-      return causes === undefined
-        ? "will run"
-        : `will run: ${shownMiss({ causes, omitted: 0 }, { number, vertex: step.vertex }, told).text()}`;
+      const { causes, omitted = 0 } = step;
+      return causes === undefined ? "will run" : `will run: ${textOf({ causes, omitted })}`;
     }
     case "depends":
       return `depends on what ${step.on} gives`;

@@ -36,7 +36,7 @@ export function createProgram(surroundings: Surroundings, done: (code: number) =
   addBuild(program, surroundings, done);
   addRun(program, surroundings, done);
   addShell(program, addBuildFlags, { surroundings, done });
-  addExplain(program, addBuildFlags, { surroundings, done });
+  addExplain(program, addAllFlags, { surroundings, done });
   program.commandsGroup("Images:");
   addImageCommands(program, surroundings, done);
   program.commandsGroup("Registries:");
@@ -66,7 +66,35 @@ function addBuild(program: Command, surroundings: Surroundings, done: (code: num
     .command("build")
     .alias("b")
     .argument("[path]", CONTEXT)
-    .description("build an image from a Dockerfile")
+    .description("build an image from a Dockerfile");
+  addOutputFlags(build);
+  build
+    .option("--check", "check the Dockerfile, build nothing")
+    .option("--call <method>", "build, check, outline or targets, the last three with ,format=json")
+    .option(
+      "--plan [form]",
+      "say what would run, and why, and run nothing: text or json; exits with 3 unless all is cached",
+    );
+  addSourceFlags(build);
+  addTransferFlags(build);
+  addSandboxFlags(build);
+  addStepFlags(build);
+  addCommon(build);
+  for (const flag of [...UNSUPPORTED, ...IGNORED]) build.addOption(new Option(`--${flag}`).hideHelp());
+  for (const name of UNSUPPORTED.map((flag) => flag.split(" ")[0])) {
+    build.on(`option:${name}`, () => {
+      throw new UsageError(`--${name} is not supported yet`);
+    });
+  }
+  build.action(async (path: string | undefined, _options: unknown, command: Command) => {
+    const { buildCommand } = await import("./commands/build.js");
+    done(await buildCommand(command.optsWithGlobals<BuildFlags>(), path, surroundings));
+  });
+}
+
+/** What is made, and what is told of it. */
+function addOutputFlags(command: Command): void {
+  command
     .addOption(list("-t, --tag <name>", "name of the image, NAME[:TAG]"))
     .addOption(list("--label <key=value>", "set a label of the image"))
     .addOption(
@@ -81,32 +109,24 @@ function addBuild(program: Command, surroundings: Surroundings, done: (code: num
     .option("-q, --quiet", "print nothing but the image id")
     .option("--iidfile <file>", "write the image id to a file")
     .option("--metadata-file <file>", "write what was built to a file, as JSON")
-    .option("--progress <type>", "auto, tty, plain, quiet, none or rawjson (BUILDKIT_PROGRESS)")
-    .option("--check", "check the Dockerfile, build nothing")
-    .option("--call <method>", "build, check, outline or targets, the last three with ,format=json")
-    .option(
-      "--plan [form]",
-      "say what would run, and why, and run nothing: text or json; exits with 3 unless all is cached",
-    );
-  addSourceFlags(build);
-  build
+    .option("--progress <type>", "auto, tty, plain, quiet, none or rawjson (BUILDKIT_PROGRESS)");
+}
+
+function addTransferFlags(command: Command): void {
+  command
     .addOption(list("--cache-from <spec>", "look for steps in another cache: NAME or type=registry|local|s3|gha,..."))
     .addOption(
       list("--cache-to <spec>", "keep steps for others: NAME or type=registry|local|inline|s3|gha,...[,mode=max]"),
     );
-  addSandboxFlags(build);
-  addStepFlags(build);
-  addCommon(build);
-  for (const flag of [...UNSUPPORTED, ...IGNORED]) build.addOption(new Option(`--${flag}`).hideHelp());
-  for (const name of UNSUPPORTED.map((flag) => flag.split(" ")[0])) {
-    build.on(`option:${name}`, () => {
-      throw new UsageError(`--${name} is not supported yet`);
-    });
-  }
-  build.action(async (path: string | undefined, _options: unknown, command: Command) => {
-    const { buildCommand } = await import("./commands/build.js");
-    done(await buildCommand(command.optsWithGlobals<BuildFlags>(), path, surroundings));
-  });
+}
+
+/** Also the flags that change nothing of a build's graph: so that the words of a build can be given to what only asks for that. */
+function addAllFlags(command: Command): void {
+  addBuildFlags(command);
+  const needless = new Command();
+  for (const add of [addOutputFlags, addTransferFlags, addStepFlags]) add(needless);
+  for (const option of needless.options) command.addOption(option.hideHelp());
+  for (const flag of IGNORED) command.addOption(new Option(`--${flag}`).hideHelp());
 }
 
 const CONTEXT =

@@ -1,4 +1,4 @@
-import { type Digest, Scope } from "../base/index.js";
+import { type Digest, type Miss, Scope } from "../base/index.js";
 import { createDockerfileFrontend, type FrontendImage } from "../frontend/index.js";
 import type { OpNode } from "../llb/index.js";
 import type { ProgressEvent } from "../progress/index.js";
@@ -88,16 +88,16 @@ function isStep(vertex: Vertex<OpNode> | undefined): boolean {
   return op?.kind !== "source" || !/^(?:docker-image|oci-layout|local):/.test(op.identifier);
 }
 
-type Causes = ReadonlyMap<Digest, PlannedStep["causes"]>;
+type Misses = ReadonlyMap<Digest, Miss>;
 
 /** Why steps would run, as the events of a build would tell it. */
-async function causesOf(planned: readonly PlannedVertex[], planning: Planning): Promise<Causes> {
+async function causesOf(planned: readonly PlannedVertex[], planning: Planning): Promise<Misses> {
   const { engine, request, images, prepared, signal } = planning;
-  const causes = new Map<Digest, PlannedStep["causes"]>();
+  const causes = new Map<Digest, Miss>();
   const running = planned.filter(({ plan }) => plan.kind === "run");
   if (running.length === 0) return causes;
   const emit = (event: ProgressEvent) => {
-    if (event.type === "vertex-missed") causes.set(event.vertex, event.miss.causes);
+    if (event.type === "vertex-missed") causes.set(event.vertex, event.miss);
   };
   const explanations = await openExplanations({ engine, request, inputs: prepared.inputs, images, signal });
   for (const { account } of running)
@@ -105,14 +105,14 @@ async function causesOf(planned: readonly PlannedVertex[], planning: Planning): 
   return causes;
 }
 
-function plannedStep({ account: { vertex }, plan }: PlannedVertex, causes: Causes): PlannedStep {
+function plannedStep({ account: { vertex }, plan }: PlannedVertex, causes: Misses): PlannedStep {
   const step = { name: vertex.name, vertex: vertex.digest };
   switch (plan.kind) {
     case "depends":
       return { ...step, state: "depends", on: plan.on.name };
     case "run": {
       const why = causes.get(vertex.digest);
-      return { ...step, state: "run", ...(why === undefined ? {} : { causes: why }) };
+      return { ...step, state: "run", ...why };
     }
     case "source":
       return { ...step, state: "cached" };

@@ -60,10 +60,10 @@ export type PlannedStep = {
   readonly name: string;
   readonly vertex: string;
 } /** `cache`: the one of another machine that has it, where this machine has not. */ & (
-  | { readonly state: "cached"; readonly cache?: string; readonly causes?: undefined }
-  /** `causes`: why, where an earlier build had the step; they are as of a `Miss`. */
-  | { readonly state: "run"; readonly causes?: Miss["causes"] }
-  | { readonly state: "depends"; readonly on: string; readonly causes?: undefined }
+  | { readonly state: "cached"; readonly cache?: string; readonly causes?: undefined; readonly omitted?: undefined }
+  /** `causes`: why, where an earlier build had the step, and how many more there are; they are as of a `Miss`. */
+  | { readonly state: "run"; readonly causes?: Miss["causes"]; readonly omitted?: number }
+  | { readonly state: "depends"; readonly on: string; readonly causes?: undefined; readonly omitted?: undefined }
 );
 
 /** A step of a build, and whose. `step`: `STAGE`, `STAGE:N`, `Dockerfile:LINE`, or the beginning of its digest. */
@@ -79,6 +79,8 @@ export interface StepExplanation {
   readonly older: RecordedStep | undefined;
   /** Why they differ. */
   readonly causes: Miss["causes"];
+  /** How many more causes there are than are listed. */
+  readonly omitted: number;
 }
 
 /** Layers of an image, or of a cache, by its name. */

@@ -45,11 +45,7 @@ test.each<readonly [string, Readonly<Record<string, Traits | undefined>>, object
     { "d/e/c": ["file", "644", "0:0", "3 abc", "f00"] },
     { path: "d/e/c", change: { kind: "attributes" } },
   ],
-  [
-    "hard link",
-    { "d/b": ["file", "644", "0:0", "link a", ""] },
-    { path: "d/b", change: { kind: "link", to: "a" } },
-  ],
+  ["hard link", { "d/b": ["file", "644", "0:0", "link a", ""] }, { path: "d/b", change: { kind: "link", to: "a" } }],
   [
     "type",
     { a: ["symlink", "", "0:0", "d", ""] },
@@ -80,6 +76,45 @@ test("only directories that differ are read", () => {
   const { changes, reads } = difference(many, { ...many, "d7/f": ["file", "644", "0:0", "4 abc", ""] });
   expect(changes).toEqual([{ path: "d7/f", change: { kind: "content" } }]);
   expect(reads()).toBe(4);
+});
+
+test("a file of a large directory that changes makes a few small parts, and those that differ are read", () => {
+  const many = Object.fromEntries(Array.from({ length: 5_000 }, (_, n) => [`f${n}`, FILE] as const));
+  const edited = { ...many, f7: ["file", "644", "0:0", "4 abc", ""] as const };
+  const { changes, reads } = difference(many, edited);
+  expect(changes).toEqual([{ path: "f7", change: { kind: "content" } }]);
+  expect(reads()).toBeLessThan(10);
+  const known = new Set(treeOf(many).directories.map(({ digest }) => digest));
+  const added = treeOf(edited).directories.filter(({ digest }) => !known.has(digest));
+  expect(added.reduce((sum, { text }) => sum + text.length, 0)).toBeLessThan(8_000);
+});
+
+test("directories of any sizes differ in what was edited", () => {
+  const names = fc.uniqueArray(fc.string({ minLength: 1, maxLength: 6, unit: fc.constantFrom(..."abcdefgh") }), {
+    maxLength: 300,
+  });
+  fc.assert(
+    fc.property(names, names, (older, newer) => {
+      const [was, is] = [older, newer].map((all) =>
+        Object.fromEntries(all.map((name) => [name, [...FILE.slice(0, 3), name, ""] as unknown as Traits])),
+      );
+      const found = difference(was ?? {}, is ?? {});
+      const gone = older.filter((name) => !newer.includes(name));
+      const came = newer.filter((name) => !older.includes(name));
+      expect(found.changes.length + found.more).toBe(gone.length + came.length);
+      for (const { path, change } of found.changes) expect(change.kind === "added" ? came : gone).toContain(path);
+    }),
+    { numRuns: 50 },
+  );
+});
+
+test("what is more than can be told is counted", () => {
+  const many = (content: string) =>
+    Object.fromEntries(
+      Array.from({ length: 1_000 }, (_, n) => [`d${n % 3}/f${n}`, ["file", "644", "0:0", content, ""] as const]),
+    );
+  const { changes, more } = difference(many("1 a"), many("1 b"));
+  expect(changes.length + more).toBe(1_000);
 });
 
 test("directories that are not known any more say nothing", () => {

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { digestOf } from "../../src/base/index.js";
 import type { BuildPlan, BuildRequest } from "../../src/engine/index.js";
 import { finished } from "./world.js";
 
@@ -22,15 +23,39 @@ const PLAN: BuildPlan = {
 test("--plan tells on standard output what would run and why, and ends with 3", async () => {
   const { code, out } = await finished(["build", "--plan", "/"], { engine: { plan: PLAN } });
   expect(code).toBe(3);
-  expect(out).toBe(`#1 [1/3] WORKDIR /w
+  expect(out).toBe(`[1/3] WORKDIR /w
    cached
-#2 [2/3] COPY a /
+[2/3] COPY a /
    will run: a changed (content)
-#3 [3/3] RUN make
+[3/3] RUN make
    depends on what [2/3] COPY a / gives
 would pull docker.io/library/alpine:3 (linux/amd64): 3.40MB in 1 layer
 1 of 3 steps are cached, 1 would run, 1 depends on what they give
 `);
+});
+
+test("--plan names the step that another one follows from, and says how many causes it leaves out", async () => {
+  const name = "[1/2] COPY src /src";
+  const cause = { kind: "file", path: "src/a", change: { kind: "content" } } as const;
+  const steps: BuildPlan["steps"] = [
+    { name, vertex: digestOf("1"), state: "run", causes: [{ cause }], omitted: 995 },
+    {
+      name: "[2/2] RUN make",
+      vertex: "sha256:2",
+      state: "run",
+      causes: [{ cause, step: { name, digest: digestOf("1") } }],
+      omitted: 995,
+    },
+  ];
+  const engine = { plan: { steps, pulls: [], isCached: false } };
+  expect((await finished(["build", "--plan", "/"], { engine })).out).toBe(`${name}
+   will run: src/a changed (content); 995 more
+[2/2] RUN make
+   will run: follows from ${name}
+0 of 2 steps are cached, 2 would run
+`);
+  const { out } = await finished(["build", "--plan=json", "/"], { engine });
+  expect(JSON.parse(out).steps[0]).toMatchObject({ omitted: 995, text: "src/a changed (content); 995 more" });
 });
 
 test("--plan names the cache of another machine that has a step, and what would be fetched from it", async () => {
@@ -44,9 +69,9 @@ test("--plan names the cache of another machine that has a step, and what would 
   };
   expect(await finished(["build", "--plan", "/"], { engine: { plan } })).toMatchObject({
     code: 3,
-    out: `#1 [1/2] RUN make
+    out: `[1/2] RUN make
    cached in registry.example.com/app:cache
-#2 [2/2] RUN test
+[2/2] RUN test
    will run
 may pull from registry.example.com/app:cache: 1.00kB in 2 layers
 1 of 2 steps are cached, 1 would run

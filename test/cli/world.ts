@@ -156,7 +156,9 @@ function fakeEngine(
     },
     explain: async (request) => {
       asked.calls.push(request);
-      return fake.explain ?? { step: "", newer: { at: 0, name: "", facts: {} }, older: undefined, causes: [] };
+      return (
+        fake.explain ?? { step: "", newer: { at: 0, name: "", facts: {} }, older: undefined, causes: [], omitted: 0 }
+      );
     },
     graphs: async (request) => {
       asked.requests.push(request);

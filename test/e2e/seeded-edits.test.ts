@@ -1,7 +1,71 @@
-import { afterAll, beforeAll, test } from "vitest";
-import { closeSeeds, EDITS, openSeeds, seeded } from "./seeded-edits.js";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { buildText, closeSeeds, EDITS, everythingKept, openSeeds, seeded, told } from "./seeded-edits.js";
 
 beforeAll(openSeeds);
 afterAll(closeSeeds);
 
 test.each(Object.keys(EDITS))("%s is the only cause among many builds that are unlike", (name) => seeded(name, 1));
+
+/** What each of the builds of TEXTS, one after the other, tells. */
+async function history(texts: readonly string[]): Promise<readonly string[]> {
+  let last: readonly string[] = [];
+  for (const text of texts) last = told(await buildText(text));
+  return last;
+}
+
+test("an earlier build of another kind does not come in between", async () => {
+  const text = (flag: string) => `FROM base AS q\nCOPY ${flag}conf /\nRUN cat /conf\nRUN ls\n`;
+  const other = "FROM base AS q\nRUN true\nRUN ls\n";
+  expect(await history([text(""), other, text("--chmod=600 ")])).toEqual(["--chmod is new: 600"]);
+});
+
+test("of two heredocs that changed in turn the last one is told", async () => {
+  const text = (copied: string, run: string) =>
+    `FROM base AS h\nENV A=1 B=2\nRUN echo x\nCOPY <<E /a\n${copied}\nE\nRUN <<E\necho ${run}\nE\n`;
+  const { misses } = await buildText(text("one", "one")).then(async () => {
+    await buildText(text("one", "two"));
+    return buildText(text("three", "one"));
+  });
+  const causes = misses.flatMap((miss) => miss.causes);
+  expect(causes.map(({ cause }) => cause)).toEqual([0, 1].map(() => ({ kind: "instruction", part: "heredoc" })));
+  expect(causes[1]?.step?.name).toContain("COPY <<E");
+});
+
+test("of two steps that changed places one is told, and nothing is new", async () => {
+  const text = (...lines: readonly string[]) => `FROM base AS s\n${lines.join("\n")}\nRUN true\n`;
+  const [a, b] = ["COPY conf /c", "RUN echo b"];
+  const found = await history([text(a, b), text(b, a)]);
+  expect(found).toHaveLength(2);
+  expect(found.join()).toMatch(/at this place: it was \[.*was moved: it was \[/);
+});
+
+test("a build that was cached as a whole is what the next one is compared with", async () => {
+  const text = (flag: string, name: string) => `FROM base AS ${name}\nCOPY ${flag} /x\nRUN cat /x\n`;
+  expect(await history([text("conf", "k"), text("plain.txt", "k"), text("conf", "k"), text("last.txt", "k")])).toEqual(
+    ["source conf -> last.txt"].map((each) => expect.stringContaining(each.slice(0, 6))),
+  );
+});
+
+test("a step that failed in the last build is told as that, and one behind it not at all", async () => {
+  const text = (command: string) => `FROM base AS f\nRUN ${command}\nRUN echo behind\n`;
+  const failing = "test -e /sys/nothing";
+  await expect(buildText(text(failing))).rejects.toThrow();
+  const misses: string[] = [];
+  await buildText(text(failing), (line) => misses.push(line)).catch(() => undefined);
+  expect(misses).toEqual(["it failed in the last build"]);
+  expect(await history([text("true")])).toEqual([]);
+});
+
+test("what may be secret is in no name, cause or record", async () => {
+  const text =
+    "FROM base\nARG TOKEN\nARG SHOWN\nRUN echo $TOKEN $SHOWN > /dev/null\nCOPY conf /d/$TOKEN/\nRUN : https://host/?sig=topsecret2\n";
+  for (const SHOWN of ["seen1", "seen2"]) {
+    const { steps } = await buildText(text, undefined, { TOKEN: "topsecret1", SHOWN });
+    const names = steps.map(({ name }) => name).join("\n");
+    expect(names).toContain(`RUN echo **** ${SHOWN}`);
+    expect(names).toContain("RUN : https://host/?sig=xxxxx");
+    expect(names).not.toContain("topsecret");
+  }
+  expect(everythingKept()).toContain("seen2");
+  expect(everythingKept()).not.toContain("topsecret");
+});

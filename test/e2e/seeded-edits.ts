@@ -275,8 +275,30 @@ export const EDITS: Readonly<Record<string, Edit>> = {
   },
 };
 
+/** Builds TEXT in the same context; `onMiss` is told why steps ran. */
+export async function buildText(
+  dockerfileText: string,
+  onMiss?: (text: string) => void,
+  buildArgs: Readonly<Record<string, string>> = {},
+): Promise<BuildResult> {
+  const [stage] = /(?<= AS )\w+/.exec(dockerfileText) ?? ["text"];
+  return engine.build({
+    ...request,
+    dockerfileText,
+    dockerfile: stage,
+    buildArgs,
+    onProgress: (event) => void (event.type === "vertex-missed" && onMiss?.(missText(event.miss))),
+  });
+}
+
+/** All texts in the state directory's database. */
+export function everythingKept(): string {
+  const files = fs.readdirSync(world.root).filter((name) => name.startsWith("ashlar.db"));
+  return files.map((name) => fs.readFileSync(path.join(world.root, name), "latin1")).join("");
+}
+
 /** All that the build names as causes, each once, but for the steps that they lie in. */
-function told({ misses }: BuildResult): readonly string[] {
+export function told({ misses }: BuildResult): readonly string[] {
   const texts = misses.flatMap(({ causes }) =>
     causes.map(({ cause, step }) =>
       missText({ causes: [cause.kind === "step" && step ? { cause, step } : { cause }], omitted: 0 }),

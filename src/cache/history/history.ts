@@ -6,7 +6,9 @@ import {
   lazy,
   type Miss,
   type MissCause,
+  mayBeSecret,
   type RecordLoss,
+  redactCredentials,
 } from "../../base/index.js";
 import type { ContentTree } from "../../snapshot/index.js";
 import type { CacheKey } from "../../solver/index.js";
@@ -19,7 +21,7 @@ import { compareRecorded, type RecordedNode, type StepComparison } from "./recor
 import { Outline, type OutlinedStage, type OutlinedStep, Reference, type RunStep } from "./reference.js";
 import { type BuildPlace, keepBuilds, type PastBuild, pastBuilds, writeBuild } from "./runs.js";
 import { SelectionDifferences } from "./selection-difference.js";
-import { mayBeSecret, told, toldText, untold } from "./shown.js";
+import { keptName, keptText, told, toldText, untold } from "./shown.js";
 import { sweepHistory } from "./sweep.js";
 
 /** The steps of one stage, in order. */
@@ -122,11 +124,12 @@ class History implements BuildHistory {
 
   #nodeOf(draft: StepDraft, inputs: readonly CurrentStep[]): StepNode {
     const { name, text, key, op, variables, source } = draft;
+    const secrets = secretsOf(variables);
     return {
-      name,
+      name: keptName(name, secrets),
       ...(text === undefined ? {} : { text: toldText(text) }),
       ...(key === undefined ? {} : { key }),
-      op: withoutEnvironment(op),
+      op: withoutEnvironment(op, secrets),
       ...(variables.length === 0 ? {} : { variables: this.#parts.addVariables(variables.map(noted)) }),
       ...(source === undefined ? {} : { source }),
       inputs: draft.inputs.flatMap(({ id: _, content, ...input }, i): readonly NodeInput[] => {
@@ -275,7 +278,7 @@ function outlined({ stage, base, steps }: StageOutline): OutlinedStage {
   return {
     stage,
     base: base && { name: base.name, variables: base.variables.map(noted) },
-    steps: steps.map(({ id, text, name }) => ({ ...alignedOf(text), id, name })),
+    steps: steps.map(({ id, text, name }) => ({ ...alignedOf(text), id, name: redactCredentials(name) })),
   };
 }
 
@@ -300,17 +303,27 @@ function noted({ name, value, variable }: DraftVariable): NotedVariable {
   return { name, variable, ...told(value) };
 }
 
-/** The op of a process without its environment, which is noted for itself. */
-function withoutEnvironment(op: unknown): unknown {
+/** Shorter values are words that an op has by itself: `none`, `true`. */
+const SECRET_MIN_LENGTH = 8;
+
+/** Values of variables that may not be kept. */
+function secretsOf(variables: readonly DraftVariable[]): readonly string[] {
+  const secret = variables.filter(({ name, value }) => value.length >= SECRET_MIN_LENGTH && mayBeSecret(name));
+  return secret.map(({ value }) => value);
+}
+
+/** The op as it may be kept; of a process without its environment, which is noted for itself. */
+function withoutEnvironment(op: unknown, secrets: readonly string[]): unknown {
   const { exec } = (op ?? {}) as { readonly exec?: { readonly meta?: object } };
-  if (exec === undefined) return bounded(op);
-  return bounded({ ...(op as object), exec: { ...exec, meta: { ...exec.meta, env: undefined } } });
+  if (exec === undefined) return bounded(op, secrets);
+  return bounded({ ...(op as object), exec: { ...exec, meta: { ...exec.meta, env: undefined } } }, secrets);
 }
 
 /** UTF-16 units of an op that are kept. */
 const OP_MAX_LENGTH = 256 * 1024;
 
-function bounded(op: unknown): unknown {
-  const text = JSON.stringify(op ?? null);
-  return text.length <= OP_MAX_LENGTH ? op : { digest: digestOf(text) };
+function bounded(op: unknown, secrets: readonly string[]): unknown {
+  const keep = (_: string, value: unknown) => (typeof value === "string" ? keptText(value, secrets) : value);
+  const text = JSON.stringify(op ?? null, keep);
+  return text.length <= OP_MAX_LENGTH ? JSON.parse(text) : { digest: digestOf(text) };
 }

@@ -36,22 +36,20 @@ export async function explainCommand(
 const EXPLANATION_VERSION = 1;
 
 function explanationJson(explained: StepExplanation): object {
-  const { causes } = explained;
-  return { version: EXPLANATION_VERSION, ...explained, text: missText({ causes, omitted: 0 }) };
+  return { version: EXPLANATION_VERSION, ...explained, text: missText(explained) };
 }
 
-function explanationText({ step, newer, older, causes }: StepExplanation): string {
+function explanationText({ step, newer, older, causes, omitted }: StepExplanation): string {
   const names = [...new Set([...Object.keys(older?.facts ?? {}), ...Object.keys(newer.facts)])];
   const rows = names.map((name) => {
     const [was, is] = [older?.facts[name], newer.facts[name]].map((value) => printable(value ?? ""));
     return older === undefined ? ["", name, is ?? ""] : [was === is ? "" : "*", name, was ?? "", is ?? ""];
   });
   const heading = older === undefined ? ["", "", timeOf(newer)] : ["", "", timeOf(older), timeOf(newer)];
-  const reason =
-    older === undefined
-      ? "it has always been the same"
-      : printable(missText({ causes, omitted: 0 })) || "nothing differs";
-  return `${printable(step)}\n\n${formatTable(heading, rows)}\n${reason}\n`;
+  const reasons = causes.map((cause) => printable(missText({ causes: [cause], omitted: 0 })));
+  if (omitted > 0) reasons.push(`${omitted} more`);
+  if (reasons.length === 0) reasons.push(older === undefined ? "it has always been the same" : "nothing differs");
+  return `${printable(step)}\n\n${formatTable(heading, rows)}\n${reasons.join("\n")}\n`;
 }
 
 function timeOf({ at }: RecordedStep): string {

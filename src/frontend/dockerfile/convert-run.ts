@@ -5,7 +5,7 @@ import { commandArgs } from "./convert-settings.js";
 import { Expansion } from "./expansion.js";
 import { inlineDocument } from "./inline-document.js";
 import { rooted } from "./paths.js";
-import { addHistory, invalidAt, type StageBuild, type StepScope, stepMetadata } from "./stage-build.js";
+import { addHistory, invalidAt, type StageBuild, type StepScope, shownVariables, stepMetadata } from "./stage-build.js";
 import { capitalized } from "./vertex-names.js";
 
 /** RUN: a process in the file system so far, of which it keeps what it changed. */
@@ -114,7 +114,7 @@ function runText(build: StageBuild, instruction: RunInstruction, secrets: RunMou
     instruction.command.text.trim() === heredoc.word.text;
   const text = instruction.original.trim() + (isScript ? ` (${summary(heredoc.raw)})` : "");
   const hidden = new Set(secrets.map(({ name }) => name));
-  const variables = { get: (name: string) => (hidden.has(name) ? "****" : build.variables.get(name)) };
+  const variables = shownVariables(build, hidden);
   const mode = { escapeCharacter: build.scope.escape, quotes: "keep", keepEscapes: false, keepUnset: true } as const;
   const result = new Expansion(text, variables, mode).word();
   return capitalized(result.ok ? result.value : text);

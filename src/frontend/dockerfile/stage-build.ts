@@ -1,11 +1,18 @@
-import { EngineError } from "../../base/index.js";
+import { EngineError, mayBeSecret } from "../../base/index.js";
 import type { NameList, OpMetadata, State } from "../../llb/index.js";
 import type { Platform } from "../../oci/index.js";
 import type { FrontendRequest } from "../frontend.js";
 import type { Range, StageInstruction } from "./ast.js";
 import type { ResolvedBases } from "./bases.js";
 import type { Environment } from "./environment.js";
-import { type EscapeCharacter, type ExpandResult, expandHeredoc, expandWord, settings } from "./expand.js";
+import {
+  type EscapeCharacter,
+  type ExpandResult,
+  expandHeredoc,
+  expandWord,
+  settings,
+  type VariableSource,
+} from "./expand.js";
 import type { StageFactsDraft } from "./facts.js";
 import { type Effect, historyEntry } from "./history.js";
 import type { DraftConfig } from "./imageconfig.js";
@@ -120,10 +127,24 @@ function variablesOf({ variables, consulted }: StageBuild, { kind }: StageInstru
   return kind === "run" || consulted === undefined ? undefined : settings(consulted, variables);
 }
 
+/** What stands in a step's line for the value of a variable that may be a secret. */
+const SECRET_SHOWN = "****";
+
+/** The values that the lines of steps show; those of variables whose names say so, and of HIDDEN ones, are not told. */
+export function shownVariables({ variables }: StageBuild, hidden: ReadonlySet<string> = new Set()): VariableSource {
+  return {
+    get(name) {
+      if (hidden.has(name)) return SECRET_SHOWN;
+      const value = variables.get(name);
+      return value && mayBeSecret(name) ? SECRET_SHOWN : value;
+    },
+  };
+}
+
 /** The line that shows a step: its text with the values of variables, if it can be expanded. */
 export function stepText(build: StageBuild, instruction: StageInstruction): string {
   const text = instruction.original.trim();
-  const result = expandWord(text, build.variables, build.scope.escape);
+  const result = expandWord(text, shownVariables(build), build.scope.escape);
   return capitalized(result.ok ? result.value : text);
 }
 
