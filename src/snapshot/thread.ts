@@ -42,6 +42,7 @@ export class WorkerThread implements ThreadChannel {
   /** What tells a running job to stop: not zero once its caller has aborted. */
   readonly #flags = new Map<number, Int32Array>();
   readonly #exited: Promise<void>;
+  #stopping = false;
 
   constructor(workerFile: string, workerData: WorkerData, listener: ThreadListener) {
     this.#worker = new Worker(workerFile, { workerData, stdin: false });
@@ -77,11 +78,12 @@ export class WorkerThread implements ThreadChannel {
   }
 
   release(): void {
-    this.#worker.unref();
+    if (!this.#stopping) this.#worker.unref();
   }
 
   async stop(): Promise<void> {
     for (const flag of this.#flags.values()) Atomics.store(flag, 0, 1);
+    this.#stopping = true; // and its end is waited for, whatever it answers until then
     this.hold();
     // Never from outside (`terminate`): that takes the whole process down while the thread loads an addon or calls one.
     this.#worker.postMessage({ type: "end" } satisfies ToWorker);
