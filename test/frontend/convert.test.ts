@@ -258,12 +258,20 @@ describe("--no-cache", () => {
 });
 
 describe("steps", () => {
+  it("show no values of variables whose names say that they are secret", async () => {
+    const text = lines("FROM base", "ARG TOKEN=t0ps3cret", "ARG V=1", "RUN echo $TOKEN $V", "COPY a /$TOKEN/$V/");
+    const { definition } = await convert(text);
+    const names = [...definition.metadata.values()].map(({ name }) => name.replace(/^\[.*?\] /, ""));
+    expect(names).toEqual(expect.arrayContaining(["RUN echo **** 1", "COPY a /****/1/"]));
+  });
+
   it("are known by stage, platform and place, so that another build finds them again", async () => {
-    const { definition } = await convert(lines("FROM base AS one", "RUN a", "FROM one", "ENV X=1", "RUN b"));
+    const text = lines("ARG ON=one", "FROM base AS one", "RUN a", "FROM $ON", "ENV X=1", "RUN b");
+    const { definition } = await convert(text);
     expect([...definition.metadata.values()].map(({ step }) => step)).toEqual([
       { stage: "one linux/amd64", ordinal: 0 },
-      { stage: "one linux/amd64", ordinal: 1 },
-      { stage: "1 linux/amd64", ordinal: 2 },
+      { stage: "one linux/amd64", ordinal: 1, from: { name: "base", variables: undefined } },
+      { stage: "1 linux/amd64", ordinal: 2, from: { name: "one", variables: ["ON=one"] } },
     ]);
   });
 
