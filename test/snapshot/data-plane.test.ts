@@ -1,7 +1,9 @@
+import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { buildSync } from "esbuild";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { createDataPlane, type DataPlane, type StateDirs, stateDirs } from "../../src/snapshot/index.js";
 
@@ -34,6 +36,22 @@ it("a plane may be closed whenever its threads start, load their addon or join i
     for (const job of await settled)
       if (job.status === "rejected") expect(job.reason).toMatchObject({ code: "canceled" });
   }
+});
+
+it("a process that has nothing else to do waits for the end of a plane's threads", () => {
+  const script = `
+    const { createDataPlane } = require(process.argv[1]);
+    const plane = createDataPlane(JSON.parse(process.argv[2]));
+    process.on("beforeExit", () => process.exit(process.exitCode ?? 3));
+    plane.run("removeLayers", { layers: [] }).catch(() => {});
+    setImmediate(() => plane[Symbol.asyncDispose]().then(() => { process.exitCode = 0; }));`;
+  const bundle = path.join(dirs.root, "plane.cjs");
+  const entry = path.resolve("src/snapshot/data-plane.ts");
+  const define = { "import.meta.url": "__filename" };
+  buildSync({ entryPoints: [entry], outfile: bundle, bundle: true, platform: "node", external: ["koffi"], define });
+  const options = JSON.stringify({ dirs, snapshotter: "native", workerFile: WORKER_FILE, threads: THREADS });
+  const ended = spawnSync(process.execPath, ["-e", script, bundle, options], { encoding: "utf8" });
+  expect(ended).toMatchObject({ status: 0, stderr: "" });
 });
 
 it("closing a plane stops its jobs, however long they would go on", async () => {
