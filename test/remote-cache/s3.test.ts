@@ -2,8 +2,9 @@ import { randomBytes } from "node:crypto";
 import { afterAll, beforeEach, expect, test } from "vitest";
 import { digestOf } from "../../src/base/index.js";
 import { type Descriptor, type Provider, readAll } from "../../src/oci/index.js";
-import { createHttpClient } from "../../src/registry/index.js";
+import { createHttpClient, type HttpClient } from "../../src/registry/index.js";
 import { objectSource, objectTarget, parseCacheImport, s3Store } from "../../src/remote-cache/index.js";
+import { Bucket } from "../../src/remote-cache/s3/bucket.js";
 import { sha256, signedHeaders } from "../../src/remote-cache/s3/signature.js";
 import { S3_KEY, S3_SECRET, type S3Server, startS3 } from "./s3-server.js";
 
@@ -128,4 +129,27 @@ test("who is not let in is told so", async () => {
   expect(() => parseCacheImport({ type: "s3", attrs: { bucket: "b" } })).toThrow(
     "region ($AWS_REGION) not set for s3 cache",
   );
+});
+
+test.each([
+  ["bucket", undefined, false, "https://bucket.s3.eu.amazonaws.com/key"],
+  ["bucket", "https://s3.example.com", false, "https://bucket.s3.example.com/key"],
+  ["bucket", "https://s3.example.com/below", true, "https://s3.example.com/below/bucket/key"],
+  ["a.bucket", undefined, false, "https://s3.eu.amazonaws.com/a.bucket/key"],
+  ["a.bucket", "http://s3.example.com:9000", false, "http://a.bucket.s3.example.com:9000/key"],
+  ["Bucket_1", undefined, false, "https://s3.eu.amazonaws.com/Bucket_1/key"],
+  ["bucket", "http://127.0.0.1:9000", false, "http://127.0.0.1:9000/bucket/key"],
+  ["bucket", "http://[::1]:9000", false, "http://[::1]:9000/bucket/key"],
+])("the bucket %s of %s is asked for where servers look for it", async (bucket, endpoint, pathStyle, expected) => {
+  const asked: string[] = [];
+  const client = {
+    async send({ url }: { readonly url: URL }) {
+      asked.push(url.href);
+      return { status: 404, discard() {} };
+    },
+  } as unknown as HttpClient;
+  const place = { bucket, pathStyle, endpoint: endpoint === undefined ? undefined : new URL(endpoint) };
+  const signer = { accessKeyId: "k", secretAccessKey: "s", region: "eu" };
+  await new Bucket({ ...place, ...signer, client, clock: { now: () => 0 } }).head("key", {});
+  expect(asked).toEqual([expected]);
 });

@@ -1,3 +1,4 @@
+import { isIP } from "node:net";
 import { type AbortOptions, type Clock, EngineError, hexOf } from "../../base/index.js";
 import type { Bytes, Descriptor, Provider } from "../../oci/index.js";
 import { type HttpClient, type HttpResponse, RETRY_DELAYS_MS, retrying, TransientError } from "../../registry/index.js";
@@ -8,7 +9,7 @@ export interface BucketOptions extends Signer {
   readonly bucket: string;
   /** `https://s3.example.com`; default: Amazon's of the region. */
   readonly endpoint?: URL | undefined;
-  /** Whether the bucket is part of the path, instead of the host's name. */
+  /** Whether the bucket is part of the path of ENDPOINT, instead of the host's name; it is where it can't be part of that. */
   readonly pathStyle: boolean;
   readonly client: HttpClient;
   readonly clock: Clock;
@@ -40,8 +41,8 @@ export class Bucket {
     this.#options = options;
     const { bucket, endpoint, pathStyle, region } = options;
     const base = new URL(endpoint ?? `https://s3.${region}.amazonaws.com`);
-    const isInPath = pathStyle && endpoint !== undefined;
-    if (isInPath) base.pathname = `${base.pathname.replace(/\/$/, "")}/${encodedPath(bucket)}`;
+    if ((pathStyle && endpoint !== undefined) || !mayBeHost(bucket, base))
+      base.pathname = `${base.pathname.replace(/\/$/, "")}/${encodedPath(bucket)}`;
     else base.host = `${bucket}.${base.host}`;
     this.#base = base;
   }
@@ -144,6 +145,13 @@ export class Bucket {
     const content = body ? { kind: "content" as const, ...body } : undefined;
     return client.send({ method, url, headers: signed, body: content, what, ...(signal ? { signal } : {}) });
   }
+}
+
+/** Whether a bucket can be part of a host's name: not before an address, and no dots under a certificate that is for one label more. */
+function mayBeHost(bucket: string, { hostname, protocol }: URL): boolean {
+  if (isIP(hostname.replace(/^\[|\]$/g, "")) !== 0) return false;
+  const label = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?";
+  return new RegExp(protocol === "https:" ? `^${label}$` : `^${label}(?:\\.${label})*$`).test(bucket);
 }
 
 interface BucketRequest {
