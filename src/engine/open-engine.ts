@@ -183,8 +183,10 @@ export class OpenEngine implements Engine {
     return this.#track(import("./prune.js").then(({ diskUsage }) => diskUsage(this.#pruning)));
   }
 
-  verify(): ReturnType<Engine["verify"]> {
-    return this.#track(import("./verify.js").then(({ verifyStore }) => verifyStore(this.#pruning)));
+  verify(options: Parameters<Engine["verify"]>[0] = {}): ReturnType<Engine["verify"]> {
+    const { signal } = this.#closable(options);
+    const verified = async () => (await import("./verify.js")).verifyStore(this.#pruning, { signal });
+    return this.#track(this.#cancelable(verified(), signal));
   }
 
   async info(): Promise<Readonly<Record<string, string>>> {

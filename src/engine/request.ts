@@ -1,3 +1,4 @@
+import type { AbortOptions } from "../base/index.js";
 import type { SizeBound, UsageEntry } from "../cache/index.js";
 import type { StepResources, Terminal } from "../executor/index.js";
 import type { ProgressSink } from "../progress/index.js";
@@ -178,8 +179,8 @@ export interface Engine extends AsyncDisposable {
   /** A shell, or another program, in an image or where a step of a build has left off. The exit code is its own. */
   shell(request: ShellRequest): Promise<number>;
   prune(request: PruneRequest): Promise<PruneResult>;
-  /** What is damaged in the state directory, or left over; nothing is removed. */
-  verify(): Promise<readonly StoreFault[]>;
+  /** What is damaged in the state directory, or left over. Reads all of it; nothing is removed, but what is damaged is not relied on any more. */
+  verify(options?: AbortOptions): Promise<readonly StoreFault[]>;
   /** What takes room in the state directory: together as much as `du -s` says. */
   diskUsage(): Promise<readonly UsageEntry[]>;
   info(): Promise<Readonly<Record<string, string>>>;

@@ -101,17 +101,20 @@ async function conditionsOf(flags: PruneFlags) {
 }
 
 async function checkStore(flags: PruneFlags, surroundings: Surroundings): Promise<number> {
-  const faults = await faultsOf(flags, surroundings);
-  if (faults.length === 0) surroundings.stdout.write("Everything is in order.\n");
-  for (const { kind, description } of faults) surroundings.stdout.write(`${kind}: ${description}\n`);
-  for (const line of remedies(new Set(faults.map(({ kind }) => kind)))) surroundings.stdout.write(`${line}\n`);
-  return faults.length === 0 ? 0 : 1;
+  const options = parseEngine(flags, ambientOf(surroundings));
+  return untilStopped(surroundings, async (signal) => {
+    const faults = await faultsOf({ ...options, signal }, surroundings);
+    if (faults.length === 0) surroundings.stdout.write("Everything is in order.\n");
+    for (const { kind, description } of faults) surroundings.stdout.write(`${kind}: ${description}\n`);
+    for (const line of remedies(new Set(faults.map(({ kind }) => kind)))) surroundings.stdout.write(`${line}\n`);
+    return faults.length === 0 ? 0 : 1;
+  });
 }
 
-async function faultsOf(flags: PruneFlags, surroundings: Surroundings): Promise<readonly StoreFault[]> {
+async function faultsOf(options: EngineOptions, surroundings: Surroundings): Promise<readonly StoreFault[]> {
   try {
-    await using engine = await surroundings.openEngine(parseEngine(flags, ambientOf(surroundings)));
-    return await engine.verify();
+    await using engine = await surroundings.openEngine(options);
+    return await engine.verify(options.signal ? { signal: options.signal } : {});
   } catch (error) {
     if (!isDamagedDatabase(error)) throw error;
     return [{ kind: "damaged database", description: messageOf(firstError(error)) }];
