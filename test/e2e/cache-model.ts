@@ -192,7 +192,7 @@ function after(step: Step, { before, state, done, stage }: Place): ModelStage | 
       if (inner !== "" && node === undefined) return undefined;
       const taken = node?.type === "file" ? new Map([["a", node]]) : below(from, inner);
       const counts = [inner === "" ? undefined : node, ...entriesOf(taken)];
-      return become(placed(tree, taken, step.to, { uid: 0 }), counts);
+      return become(placed(tree, taken, step.to, {}), counts);
     }
     case "join":
       return become(appended(JOINED.map((name) => textAt(tree, name)).join("")), running);
@@ -261,7 +261,8 @@ function below(tree: Tree, directory: string): Tree {
 
 interface Flags {
   readonly mode?: number | undefined;
-  readonly uid: number;
+  /** Absent: it stays whose it is. */
+  readonly uid?: number;
 }
 
 /** TREE with MORE below TO, over what is there. */
@@ -272,7 +273,7 @@ function placed(tree: Tree, more: Tree, to: string, flags: Flags): Tree {
   ]);
 }
 
-function flagged(node: Node, { mode, uid }: Flags): Node {
+function flagged(node: Node, { mode, uid = node.uid }: Flags): Node {
   const owned = { ...node, uid };
   return mode === undefined || owned.type === "link" ? owned : { ...owned, mode };
 }
