@@ -5,6 +5,7 @@ import { findImage, platformImage, wantedPlatform } from "./image-lookup.js";
 import type { ImageDetails } from "./image-requests.js";
 import { imageSize } from "./image-size.js";
 import type { ImageShelf } from "./images.js";
+import { namingImage } from "./stored-image.js";
 
 /** What is known of IMAGE for one platform. Errors: `not-found`, `invalid`, `data-loss`. */
 export async function imageDetails(
@@ -14,7 +15,9 @@ export async function imageDetails(
 ): Promise<ImageDetails> {
   const { entry, entries } = findImage(images, image);
   const { imageId, manifest } = platformImage(entry, platform);
-  const { config, layers } = await selectImage(store, manifest, manifest.platform ?? wantedPlatform(platform));
+  const { config, layers } = await namingImage(entry, () =>
+    selectImage(store, manifest, manifest.platform ?? wantedPlatform(platform)),
+  );
   const { mediaType, digest, size } = entry.target;
   return {
     imageId,

@@ -2,7 +2,7 @@ import { type AbortOptions, type Digest, EngineError } from "../base/index.js";
 import { familiarReference, parseReference, readImageConfig, readManifestOrIndex } from "../oci/index.js";
 import type { StoredEntry } from "../store/index.js";
 import { leasedLayers, removeUnused } from "./garbage.js";
-import { chainIds } from "./image-contents.js";
+import { chainIds, unlessDamaged } from "./image-contents.js";
 import { findImage, imageIdOf } from "./image-lookup.js";
 import type { PruneImagesRequest, RemovedImages, RemoveImageOptions } from "./image-requests.js";
 import { listImages } from "./images.js";
@@ -76,10 +76,10 @@ async function isInUse(engine: PruneEngine, { platforms }: StoredEntry): Promise
   if (leased.size === 0) return false;
   for (const { manifest } of platforms) {
     if (!(await store.info(manifest.digest))) continue;
-    const document = await readManifestOrIndex(store, manifest);
-    if (document.kind === "index") continue;
-    const { rootfs } = await readImageConfig(store, document.manifest);
-    const top = chainIds(rootfs.diff_ids).at(-1);
+    const document = await unlessDamaged(readManifestOrIndex(store, manifest));
+    if (document?.kind !== "manifest") continue;
+    const read = await unlessDamaged(readImageConfig(store, document.manifest));
+    const top = chainIds(read?.rootfs.diff_ids ?? []).at(-1);
     const row = top && database.get<{ id: number }>("SELECT id FROM layer WHERE chain_id = ?", top);
     if (row && leased.has(row.id)) return true;
   }

@@ -16,6 +16,7 @@ import {
 import {
   type ContentStore,
   type Documents,
+  MissingBlob,
   type PlatformImage,
   passingDocuments,
   type StoredEntry,
@@ -47,7 +48,7 @@ export async function namingImage<T>({ name, target }: StoredEntry, work: () => 
   try {
     return await work();
   } catch (error) {
-    if (errorCode(error) !== "data-loss") throw error;
+    if (errorCode(error) !== "data-loss" && !(error instanceof MissingBlob)) throw error;
     const shown = name === undefined ? target.digest : familiarReference(parseReference(name));
     throw new EngineError("data-loss", `the image ${shown} is damaged: ${messageOf(error)}`, {
       cause: error,

@@ -15,7 +15,14 @@ import {
   withDefaultTag,
 } from "../oci/index.js";
 import { type Registry, type Repository, Schema1Error } from "../registry/index.js";
-import { type ContentStore, type ImageStore, onlyLooking, type ReferenceStore, tiered } from "../store/index.js";
+import {
+  type ContentStore,
+  type ImageStore,
+  MissingBlob,
+  onlyLooking,
+  type ReferenceStore,
+  tiered,
+} from "../store/index.js";
 import { adoptSchema1 } from "./schema1.js";
 import { type SourceImage, selectImage } from "./source-image.js";
 
@@ -120,7 +127,7 @@ async function localDamage(
     return undefined;
   } catch (damage) {
     // A platform that the image hasn't got is no damage.
-    if (errorCode(damage) === "not-found" && !messageOf(damage).endsWith("in the store")) return undefined;
+    if (errorCode(damage) === "not-found" && !(damage instanceof MissingBlob)) return undefined;
     const text = `the image ${name} of this machine is damaged (${messageOf(damage)}), and its registry does not help: ${messageOf(error)}`;
     return new EngineError("data-loss", text, { cause: error, hint: `build or pull ${name} again` });
   }

@@ -83,6 +83,13 @@ export interface SweepOptions extends AbortOptions {
   readonly isAlone?: () => boolean;
 }
 
+/** That a blob isn't here which something here names. */
+export class MissingBlob extends EngineError {
+  constructor(digest: Digest, cause: unknown) {
+    super("not-found", `${digest}: not found in the store`, { cause });
+  }
+}
+
 /** The blobs in `<root>/blobs/sha256/<hex>`. Folders are made when something is stored. */
 export function createContentStore(root: string, clock: Clock): ContentStore {
   return new DiskStore(root, clock);
@@ -133,7 +140,7 @@ class DiskStore implements ContentStore {
       yield* checked(target, streamRegularFile(this.path(target.digest), options), options.offset);
     } catch (cause) {
       if (errorCode(cause) !== "not-found") throw cause;
-      throw new EngineError("not-found", `${target.digest}: not found in the store`, { cause });
+      throw new MissingBlob(target.digest, cause);
     }
   }
 
