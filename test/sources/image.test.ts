@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
@@ -136,6 +136,21 @@ describe("an image of the image store", () => {
 });
 
 describe("selectImage", () => {
+  it.each([
+    ["emptied", (file: string) => truncate(file, 0)],
+    ["changed", (file: string) => writeFile(file, "x", { flag: "r+" })],
+    ["lost", (file: string) => rm(file)],
+  ])("is said to be damaged where a document was %s that no registry has", async (_, damage) => {
+    await storeAs("app", amd64);
+    const { manifest } = await over(noRegistry).resolve("app", AMD64);
+    await damage(content.path(manifest.digest));
+    await expect(over(noRegistry).resolve("app", AMD64)).rejects.toMatchObject({
+      code: "data-loss",
+      message: expect.stringMatching(/^the image app:latest of this machine is damaged \(.*the registry was asked$/),
+      hint: "build or pull app:latest again",
+    });
+  });
+
   it("says that there is nothing for the platform", async () => {
     await store(index);
     await expect(selectImage(content, rootOf(index), S390X)).rejects.toMatchObject({
