@@ -1,7 +1,7 @@
 export type { ContentTree, TreeDirectory, TreeEntry, TreeListing } from "./content-tree.js";
 export * from "./data-plane.js";
 export * from "./file-action.js";
-export { highestPlace, isAsItWas } from "./layer-files.js";
+export { isAsItWas } from "./layer-files.js";
 export { DamagedLayer } from "./layer-pull.js";
 export * from "./layer-store.js";
 export * from "./owner.js";
