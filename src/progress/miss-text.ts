@@ -36,7 +36,8 @@ export function shownMiss({ causes, omitted }: Miss, { number, vertex }: ShownSt
   for (const each of causes) {
     const id = causeIdentity(each, vertex);
     const teller = told.get(id);
-    if (teller === undefined) {
+    // A step that has to be made once more says why again.
+    if (teller === undefined || teller === number) {
       told.set(id, number);
       fresh.push(attributedText(each));
     } else (each.step === undefined ? alike : tellers).add(teller);

@@ -202,3 +202,17 @@ test("keys, records, leases and prune behave as the reference model does", async
     { numRuns: 200 },
   );
 });
+
+test("a record of another number of results than its step has is forgotten, and an older one found", async () => {
+  for (const table of ["lease", "key_record", "cache_key", "record_layer", "record"])
+    database.run(`DELETE FROM ${table}`);
+  const cache = new World().cache("a0");
+  const entry = { keys: [keyOf(0)], contentKey: keyOf(0).key, description: "step" };
+  const whole = await cache.save({ ...entry, results: [{ tree: [1] }] }, {});
+  await cache.save({ ...entry, results: [] }, {});
+  // Another build: whoever saved a record knows it.
+  const later = new World().cache("b1");
+  expect((await later.find(keyOf(0).key, { outputs: 1 }))?.id).toBe(whole.id);
+  expect(database.all("SELECT id FROM record")).toEqual([{ id: whole.id }]);
+  expect(await new World().cache("a2").find(keyOf(0).key, { outputs: 2 })).toBeUndefined();
+});

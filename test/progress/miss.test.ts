@@ -42,6 +42,13 @@ test("a cause is told once, below the first step that it concerns", () => {
   ]);
 });
 
+test("a step that is made once more in a build says why again", () => {
+  let text = "";
+  const renderer = createPlainRenderer({ write: (part) => (text += part) }, { clock });
+  for (const event of [...ran(copy, changed), ...ran(copy, changed)]) renderer.emit(event);
+  expect(text).not.toContain("like #1");
+});
+
 test("an option of the build is told once, a part of the step's own text by each step", () => {
   const lines = (part: string): readonly string[] => {
     let text = "";
