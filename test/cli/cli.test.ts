@@ -147,7 +147,7 @@ describe("ashlar build", () => {
     const missing = file("nowhere/meta.json");
     const { code, err } = await finished(["build", "--metadata-file", missing, directory], { engine: { build } });
     expect(code).toBe(1);
-    expect(err).toMatch(/^ERROR: no\nWARNING: .*nowhere\/meta.json could not be written: ENOENT/);
+    expect(err).toMatch(/^ERROR: no\nWARNING: .*nowhere\/meta.json could not be written: there is no directory /);
   });
 
   it("leaves no old image id behind when the build fails", async () => {
