@@ -1,6 +1,6 @@
 import fs from "node:fs";
 import path from "node:path";
-import { makeDirectories, systemCode } from "../base/index.js";
+import { systemCode } from "../base/index.js";
 import { stampOf } from "./layer-stamp.js";
 import type { StateDirs } from "./state-dirs.js";
 import type { LayerId } from "./tree.js";
@@ -42,10 +42,7 @@ export function highestPlace({ layers }: Pick<StateDirs, "layers">): LayerId {
 /** A layer's number that is exact. */
 const NUMBER = /^\d{1,15}$/;
 
-/** Takes what is in the place of a layer away, to be swept as a temporary file of OWNER's. */
-export function clearPlace({ layers, tmp }: Pick<StateDirs, "layers" | "tmp">, id: LayerId, owner: string): void {
-  if (!hasPlace({ layers }, id)) return;
-  makeDirectories(tmp);
-  const target = fs.mkdtempSync(path.join(tmp, `${owner}-lost-${id}-`));
-  fs.renameSync(path.join(layers, String(id)), path.join(target, String(id)));
+/** Gives what is in the place of one layer to another, which has nothing in its own. */
+export function movePlace({ layers }: Pick<StateDirs, "layers">, from: LayerId, to: LayerId): void {
+  fs.renameSync(path.join(layers, String(from)), path.join(layers, String(to)));
 }

@@ -3,7 +3,7 @@ import { type AbortOptions, type Clock, type Digest, digestOf, EngineError, erro
 import type { Descriptor, Layer } from "../oci/index.js";
 import type { Database, SqlValue } from "../store/index.js";
 import type { DataPlane } from "./data-plane.js";
-import { clearPlace, DAMAGED_STAMP, hasPlace, highestPlace, isAsItWas } from "./layer-files.js";
+import { DAMAGED_STAMP, hasPlace, highestPlace, isAsItWas, movePlace } from "./layer-files.js";
 import { LayerPuller } from "./layer-pull.js";
 import type { StateDirs } from "./state-dirs.js";
 import type { LayerId, Tree, Workspace } from "./tree.js";
@@ -169,9 +169,13 @@ class Layers implements LayerStore {
   }
 
   async #allocate(): Promise<LayerId> {
+    return this.#database.transaction(() => this.#insertActive());
+  }
+
+  #insertActive(): LayerId {
     const { owner, clock, bootId } = this.#options;
     const insert = "INSERT INTO layer (state, owner, boot_id, created_at) VALUES ('active', ?, ?, ?) RETURNING id";
-    return this.#database.transaction(() => this.#inserted(insert, owner, bootId, clock.now()));
+    return this.#inserted(insert, owner, bootId, clock.now());
   }
 
   /** The number of a new row, whose place is free: a database that was lost, or is older than the layers, gives numbers once more. */
@@ -251,7 +255,7 @@ class Layers implements LayerStore {
 
   async adopt(layers: readonly ImageLayer[], build: string): Promise<Tree> {
     const { owner, clock, bootId } = this.#options;
-    return this.#database.transaction(() => {
+    return this.#displacing(() => {
       const tree: LayerId[] = [];
       let chain: Digest | undefined;
       for (const { diffId, descriptor, origin, createdAt = clock.now() } of layers) {
@@ -286,17 +290,33 @@ class Layers implements LayerStore {
     this.#unplace(row.id);
   }
 
-  /** A layer that is not on this disk any more. */
+  /** A layer that is not on this disk any more; what is in its place is now another's, which is to be abandoned. */
   #unplace(layer: LayerId): void {
-    clearPlace(this.#options.dirs, layer, this.#options.owner);
+    const { dirs } = this.#options;
+    if (hasPlace(dirs, layer)) {
+      const rest = this.#insertActive();
+      movePlace(dirs, layer, rest);
+      this.#displaced.push(rest);
+    }
     const update = "UPDATE layer SET state = 'lazy', size_bytes = 0, stamp = NULL, shape = NULL WHERE id = ?";
     this.#database.run(update, layer);
+  }
+  readonly #displaced: LayerId[] = [];
+
+  /** Runs WORK as a transaction, and abandons what that displaces; if it fails, what has been moved is nobody's, and goes with a prune. */
+  async #displacing<T>(work: () => T): Promise<T> {
+    const [result, displaced] = await this.#database.transaction(() => {
+      this.#displaced.length = 0;
+      return [work(), this.#displaced.splice(0)] as const;
+    });
+    for (const layer of displaced) await this.abandon({ layer, parents: [] });
+    return result;
   }
 
   async mend(layers: Iterable<LayerId>): Promise<readonly LayerId[]> {
     const damaged = [...layers].filter((layer) => this.#isDamaged(layer));
     if (damaged.length === 0) return [];
-    return this.#database.transaction(() =>
+    return this.#displacing(() =>
       damaged.filter((layer) => {
         if (!this.#isDamaged(layer)) return false; // somebody else was faster
         const { origin } = this.#row(layer);
