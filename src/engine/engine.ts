@@ -212,6 +212,7 @@ async function openOn(options: EngineOptions, callers: Callers): Promise<Engine>
     files: cacheConfigFiles(env, env.HOME ?? os.homedir()),
     maxUsed: options.cacheMaxSize,
     onNotice: (sentence) => notices.say(sentence),
+    onExcess: (sentence) => notices.sayNow(sentence),
   });
   const running = createRunning<FileResult>();
   const parts = {

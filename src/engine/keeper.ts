@@ -30,8 +30,10 @@ export interface KeeperOptions {
   /** Where policies may be written. */
   readonly files: readonly string[];
   readonly maxUsed: SizeBound | undefined;
-  /** Told a sentence when there is no way to keep within the bounds. */
+  /** Told a sentence of what is odd about the bounds. */
   readonly onNotice: (message: string) => void;
+  /** Told a sentence when there is no way to keep within the bounds: once. */
+  readonly onExcess: (message: string) => void;
 }
 
 /** Opens the keeper of a state directory. Nothing is looked at before something is added. */
@@ -139,7 +141,7 @@ class Keeper implements CacheKeeper {
     this.#isTold = true;
     const { root } = this.#options.engine.dirs;
     const has = `the state directory ${root} has ${formatBytes(left.totalBytes)}, more than the ${formatBytes(bound)} it may have`;
-    this.#options.onNotice(`${has}: what is left can't be removed now (${shares(left)})`);
+    this.#options.onExcess(`${has}: what is left can't be removed now (${shares(left)})`);
   }
 
   async #keepAges(isBusy: boolean): Promise<void> {

@@ -4,6 +4,8 @@ import type { ProgressSink } from "../progress/index.js";
 /** What is odd about this machine: told once, to the build that runs, or to the first that comes. */
 export interface Notices {
   say(message: string): void;
+  /** As `say`, and shown at once while a build runs, whose warnings are listed at its end. */
+  sayNow(message: string): void;
   /** Tells LISTENER what has not been told yet, and what is said from now on until it is disposed of. */
   listen(listener: ProgressSink["emit"] | undefined): Disposable;
   /** Tells, until it is disposed of, that the engine waits: SENTENCE says for what. */
@@ -20,24 +22,30 @@ export function createNotices(emit: ProgressSink["emit"] | undefined, { now }: C
     if (!listener) return;
     for (const message of untold.splice(0)) listener({ type: "warning", vertex: undefined, warning: { message } });
   };
+  const say = (message: string) => {
+    untold.push(message);
+    tell();
+  };
+  const wait: Notices["wait"] = (sentence) => {
+    const [listener = () => undefined] = emit ? [emit] : listeners;
+    const vertex = { digest: digestOf(`wait ${++waits}`), name: sentence, inputs: [] };
+    listener({ type: "vertex-started", vertex, at: now() });
+    return {
+      [Symbol.dispose]: () =>
+        listener({ type: "vertex-completed", vertex: vertex.digest, at: now(), outcome: { kind: "done" } }),
+    };
+  };
   return {
-    say(message) {
-      untold.push(message);
-      tell();
+    say,
+    sayNow(message) {
+      wait(message)[Symbol.dispose]();
+      say(message);
     },
     listen(listener) {
       if (listener) listeners.add(listener);
       tell();
       return { [Symbol.dispose]: () => listener && listeners.delete(listener) };
     },
-    wait(sentence) {
-      const [listener = () => undefined] = emit ? [emit] : listeners;
-      const vertex = { digest: digestOf(`wait ${++waits}`), name: sentence, inputs: [] };
-      listener({ type: "vertex-started", vertex, at: now() });
-      return {
-        [Symbol.dispose]: () =>
-          listener({ type: "vertex-completed", vertex: vertex.digest, at: now(), outcome: { kind: "done" } }),
-      };
-    },
+    wait,
   };
 }
