@@ -1,11 +1,13 @@
+import fc from "fast-check";
 import { expect, test } from "vitest";
-import { digestOf } from "../../src/base/index.js";
+import { digestOf, errorCode } from "../../src/base/index.js";
 import { MediaType, type Provider } from "../../src/oci/index.js";
 import type { CacheDocument } from "../../src/remote-cache/document.js";
 import { encodeCache, openCache } from "../../src/remote-cache/document.js";
 import { type CacheSource, createRemoteCache } from "../../src/remote-cache/index.js";
 import type { LayerStore } from "../../src/snapshot/index.js";
 import { type CacheManager, explainedKey, type NewRecord } from "../../src/solver/index.js";
+import { type Json, mutated, mutation } from "./mutations.js";
 
 interface Opened {
   readonly tree: readonly number[];
@@ -21,7 +23,11 @@ const layer = {
 };
 
 /** Looks into a cache that is all well but for what RECORDS say, for a step of one result. */
-async function lookUp(records: CacheDocument["records"], createdAt = 1) {
+function lookUp(records: CacheDocument["records"], createdAt = 1) {
+  return lookInto(encodeCache({ layers: [{ ...layer, createdAt }], chains: [[-1, 0]], records }).config);
+}
+
+async function lookInto(config: Buffer) {
   const saved: NewRecord<Opened>[] = [];
   const warnings: string[] = [];
   const local = {
@@ -33,7 +39,6 @@ async function lookUp(records: CacheDocument["records"], createdAt = 1) {
     noteContent: async () => {},
   } as unknown as CacheManager<Opened>;
   const nothing: Provider = { async *read() {} };
-  const { config } = encodeCache({ layers: [{ ...layer, createdAt }], chains: [[-1, 0]], records });
   const source: CacheSource = {
     name: "place",
     open: async () => [{ index: openCache(config, nothing), origin: "place", provider: nothing }],
@@ -71,4 +76,27 @@ test.each([
 
 test("a layer of no time that can be written makes a cache malformed", async () => {
   await expect(lookUp([record], 2 ** 53 - 1)).rejects.toMatchObject({ code: "invalid" });
+});
+
+test("whatever a cache says, it is malformed, or a record of it is kept as one for the step, or none", async () => {
+  const { config } = encodeCache({
+    layers: [layer, layer],
+    chains: [[-1, 0]],
+    records: [record, { ...record, name: "b" }],
+  });
+  const document = JSON.parse(config.toString()) as Json;
+  await fc.assert(
+    fc.asyncProperty(mutation, async (mutation) => {
+      try {
+        const { saved } = await lookInto(mutated(document, mutation).bytes);
+        for (const { keys, contentKey, results } of saved) {
+          expect(results).toHaveLength(1);
+          expect(keys.map((each) => each.key)).toContain(contentKey);
+        }
+      } catch (error) {
+        expect(["invalid", "unsupported"], String(error)).toContain(errorCode(error));
+      }
+    }),
+    { numRuns: 500 },
+  );
 });
