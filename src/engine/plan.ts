@@ -1,7 +1,7 @@
 import { type Digest, type Miss, Scope } from "../base/index.js";
 import { createDockerfileFrontend, type FrontendImage } from "../frontend/index.js";
 import type { OpNode } from "../llb/index.js";
-import type { ProgressEvent } from "../progress/index.js";
+import type { ProgressEvent, VertexInfo } from "../progress/index.js";
 import type { PlannedVertex, Vertex } from "../solver/index.js";
 import type { BuildEngine } from "./build.js";
 import type { CacheTransfer, TransferScope } from "./cache-transfer.js";
@@ -74,7 +74,8 @@ async function planOf(planning: Planning): Promise<BuildPlan> {
   const planned = await solver.job.plan(roots);
   const causes = await causesOf(planned, planning);
   const kept = planned.filter(({ account }) => isStep(known.get(account.vertex.digest)));
-  const steps = kept.map((each) => plannedStep(each, causes));
+  const users = usersOf(planned, images);
+  const steps = kept.map((each) => plannedStep(each, causes, users));
   const results = roots.map(({ vertex, index }) => ({ vertex: vertex.digest, index }));
   const { outputs = [] } = request;
   const { environment } = solver;
@@ -105,11 +106,31 @@ async function causesOf(planned: readonly PlannedVertex[], planning: Planning): 
   return causes;
 }
 
-function plannedStep({ account: { vertex }, plan }: PlannedVertex, causes: Misses): PlannedStep {
+/** Of what is no step of the Dockerfile, but is made for one, the first step that has it. */
+function usersOf(planned: readonly PlannedVertex[], images: readonly FrontendImage[]): ReadonlyMap<Digest, VertexInfo> {
+  const isOfFile = (id: Digest) => images.some(({ definition }) => definition.metadata.get(id)?.step !== undefined);
+  const users = new Map<Digest, VertexInfo>();
+  for (const { account } of planned)
+    if (isOfFile(account.vertex.digest))
+      for (const { account: input } of account.inputs) {
+        const { digest } = input.vertex;
+        if (!isOfFile(digest) && !users.has(digest)) users.set(digest, account.vertex);
+      }
+  return users;
+}
+
+function plannedStep(
+  { account: { vertex }, plan }: PlannedVertex,
+  causes: Misses,
+  users: ReadonlyMap<Digest, VertexInfo>,
+): PlannedStep {
   const step = { name: vertex.name, vertex: vertex.digest };
   switch (plan.kind) {
-    case "depends":
-      return { ...step, state: "depends", on: plan.on.name };
+    case "depends": {
+      const user = users.get(plan.on.digest);
+      const on = user === undefined || user.digest === vertex.digest ? plan.on : user;
+      return { ...step, state: "depends", on: on.name };
+    }
     case "run": {
       const why = causes.get(vertex.digest);
       return { ...step, state: "run", ...why };

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { buildText, closeSeeds, EDITS, everythingKept, openSeeds, seeded, told } from "./seeded-edits.js";
+import { buildText, closeSeeds, EDITS, everythingKept, openSeeds, planText, seeded, told } from "./seeded-edits.js";
 
 beforeAll(openSeeds);
 afterAll(closeSeeds);
@@ -68,4 +68,9 @@ test("what may be secret is in no name, cause or record", async () => {
   }
   expect(everythingKept()).toContain("seen2");
   expect(everythingKept()).not.toContain("topsecret");
+});
+
+test("a plan names the step whose document is new, and not what is made for it", async () => {
+  const { steps } = await planText("FROM base\nCOPY <<D /d\nnever built\nD\nRUN cat /d\n");
+  expect(steps.at(-1)).toMatchObject({ state: "depends", on: expect.stringContaining("COPY <<D /d") });
 });

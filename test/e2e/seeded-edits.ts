@@ -1,7 +1,13 @@
 import fs from "node:fs";
 import path from "node:path";
 import { expect } from "vitest";
-import { type BuildRequest, type BuildResult, createEngine, type Engine } from "../../src/engine/index.js";
+import {
+  type BuildPlan,
+  type BuildRequest,
+  type BuildResult,
+  createEngine,
+  type Engine,
+} from "../../src/engine/index.js";
 import { missText } from "../../src/progress/index.js";
 import { BASE_LAYOUT, World } from "./world.js";
 
@@ -289,6 +295,11 @@ export async function buildText(
     buildArgs,
     onProgress: (event) => void (event.type === "vertex-missed" && onMiss?.(missText(event.miss))),
   });
+}
+
+/** What a build of TEXT would do. */
+export function planText(dockerfileText: string): Promise<BuildPlan> {
+  return engine.plan({ ...request, dockerfileText, dockerfile: "planned" });
 }
 
 /** All texts in the state directory's database. */
