@@ -130,6 +130,8 @@ interface Edit {
   readonly causes: (n: number) => readonly (string | RegExp)[];
   /** Where it can be made only once: the second time the history has it. */
   readonly once?: true;
+  /** Much like another one: left to the deep test. */
+  readonly isLike?: true;
 }
 
 const args = (name: string, value = "v") => ({
@@ -148,11 +150,16 @@ export const EDITS: Readonly<Record<string, Edit>> = {
     causes: () => ["flat/f7 changed (content)"],
   },
   "a renamed file": {
+    isLike: true,
     make: (n) => fs.renameSync(at("src/deep/x.c"), at(`src/deep/z${n}.c`)),
     causes: (n) => [`src/deep/z${n}.c was src/deep/x.c`],
   },
   "a deleted file": { make: () => fs.rmSync(at("src/same.c")), causes: () => ["src/same.c deleted"], once: true },
-  "an added file": { make: (n) => write(`src/new${n}.c`, "new\n"), causes: (n) => [`src/new${n}.c added`] },
+  "an added file": {
+    isLike: true,
+    make: (n) => write(`src/new${n}.c`, "new\n"),
+    causes: (n) => [`src/new${n}.c added`],
+  },
   "an ignored directory": {
     make: () => write(".dockerignore", "**/*.tmp\nsrc/deep\n"),
     causes: () => [/^src\/deep\/x\.c is now left out/, /^src\/deep\/y\.c is now left out/],
@@ -172,14 +179,14 @@ export const EDITS: Readonly<Record<string, Edit>> = {
   },
   "an ARG in an ENV": { ...args("FLAVOR"), causes: (n) => [`ARG FLAVOR plain -> v${n}`] },
   "an ARG that may be secret": { ...args("API_TOKEN"), causes: () => ["ARG API_TOKEN changed"] },
-  "an ARG that nobody uses": { ...args("UNUSED"), causes: () => [] },
+  "an ARG that nobody uses": { isLike: true, ...args("UNUSED"), causes: () => [] },
   "an ARG that is removed": { make: () => edit(["ARG UNUSED\n", ""]), causes: () => [] },
   "the order of an ENV": {
     make: () => edit(["ENV ONE=1 TWO=2 ", "ENV TWO=2 ONE=1 "]),
     causes: () => ["order of variables changed"],
     once: true,
   },
-  "an ENV": { make: (n) => edit(["ONE=1", `ONE=x${n}`]), causes: (n) => [`ENV ONE 1 -> x${n}`] },
+  "an ENV": { isLike: true, make: (n) => edit(["ONE=1", `ONE=x${n}`]), causes: (n) => [`ENV ONE 1 -> x${n}`] },
   "a stage's base by an ARG": {
     request: () => ({ buildArgs: { WHICH: "other" } }),
     causes: () => ["ARG WHICH tools -> other"],
@@ -189,9 +196,17 @@ export const EDITS: Readonly<Record<string, Edit>> = {
     make: (n) => edit(["COPY plain.txt", `COPY --chmod=60${n} plain.txt`]),
     causes: (n) => [`--chmod is new: 60${n}`],
   },
-  "a --chmod": { make: (n) => edit(["--chmod=640", `--chmod=60${n}`]), causes: (n) => [`--chmod 640 -> 60${n}`] },
+  "a --chmod": {
+    isLike: true,
+    make: (n) => edit(["--chmod=640", `--chmod=60${n}`]),
+    causes: (n) => [`--chmod 640 -> 60${n}`],
+  },
   "a copied heredoc": { make: (n) => edit(["one\nA", `two ${n}\nA`]), causes: () => ["heredoc changed"] },
-  "another copied heredoc": { make: (n) => edit(["\nb\nB", `\nbb ${n}\nB`]), causes: () => ["heredoc changed"] },
+  "another copied heredoc": {
+    isLike: true,
+    make: (n) => edit(["\nb\nB", `\nbb ${n}\nB`]),
+    causes: () => ["heredoc changed"],
+  },
   "a heredoc that runs": {
     make: (n) => edit(["echo $NAME >", `echo ${n} $NAME >`]),
     causes: () => ["heredoc changed"],
@@ -210,6 +225,7 @@ export const EDITS: Readonly<Record<string, Edit>> = {
     causes: () => ["pic.txt of context assets changed (content)"],
   },
   "a file that nobody reads": {
+    isLike: true,
     make: (n) => fs.writeFileSync(world.path("assets/unread.txt"), `${n}\n`),
     causes: () => [],
   },
@@ -222,7 +238,7 @@ export const EDITS: Readonly<Record<string, Edit>> = {
     make: (n) => edit(["WORKDIR /srv/app", `WORKDIR /srv/app${n}`]),
     causes: (n) => [`WORKDIR /srv/app -> /srv/app${n}`],
   },
-  USER: { make: (n) => edit(["USER 0:0", `USER 0:${n}`]), causes: (n) => [`USER 0:0 -> 0:${n}`] },
+  USER: { isLike: true, make: (n) => edit(["USER 0:0", `USER 0:${n}`]), causes: (n) => [`USER 0:0 -> 0:${n}`] },
   "a network": {
     make: () => edit(["--network=none", "--network=default"]),
     causes: () => ["--network none -> default"],
@@ -266,12 +282,13 @@ export const EDITS: Readonly<Record<string, Edit>> = {
     causes: () => ["last.txt changed (content)", "tools/b changed (content)"],
   },
   "many files": {
+    isLike: true,
     make: (n) => {
       for (let i = 0; i < FLAT_FILES; i++) write(`flat/f${i}`, `many ${n} ${i}\n`);
     },
     causes: () => [/^flat\/f\d+ changed \(content\)$/],
   },
-  "a touched file": { make: () => fs.utimesSync(at("src/main.c"), 1, 1), causes: () => [] },
+  "a touched file": { isLike: true, make: () => fs.utimesSync(at("src/main.c"), 1, 1), causes: () => [] },
   "the first stage and the last step": {
     make: (n) => {
       write("tools/a", `both ${n}\n`);
