@@ -2,7 +2,6 @@ import {
   type Clock,
   causeIdentity,
   type Digest,
-  digestOf,
   lazy,
   type Miss,
   type MissCause,
@@ -15,13 +14,14 @@ import type { CacheKey } from "../../solver/index.js";
 import type { Database } from "../../store/index.js";
 import type { Aligned } from "./alignment.js";
 import { type Causes, type CurrentStep, Differences } from "./difference.js";
+import { keptOp, secretsOf } from "./kept-op.js";
 import type { DraftVariable, NodeInput, NotedVariable, StepDraft, StepNode } from "./node.js";
 import { Parts } from "./parts.js";
 import { compareRecorded, type RecordedNode, type StepComparison } from "./recorded.js";
 import { Outline, type OutlinedStage, type OutlinedStep, Reference, type RunStep } from "./reference.js";
 import { type BuildPlace, keepBuilds, type PastBuild, pastBuilds, writeBuild } from "./runs.js";
 import { SelectionDifferences } from "./selection-difference.js";
-import { keptName, keptText, told, toldText, untold } from "./shown.js";
+import { keptName, told, toldText, untold } from "./shown.js";
 import { sweepHistory } from "./sweep.js";
 
 /** The steps of one stage, in order. */
@@ -129,7 +129,7 @@ class History implements BuildHistory {
       name: keptName(name, secrets),
       ...(text === undefined ? {} : { text: toldText(text) }),
       ...(key === undefined ? {} : { key }),
-      op: withoutEnvironment(op, secrets),
+      op: keptOp(op, secrets),
       ...(variables.length === 0 ? {} : { variables: this.#parts.addVariables(variables.map(noted)) }),
       ...(source === undefined ? {} : { source }),
       inputs: draft.inputs.flatMap(({ id: _, content, ...input }, i): readonly NodeInput[] => {
@@ -301,29 +301,4 @@ function missOf({ list, more }: Causes, id: Digest): Miss {
 function noted({ name, value, variable }: DraftVariable): NotedVariable {
   if (mayBeSecret(name)) return { name, variable, ...untold(value), isHidden: true };
   return { name, variable, ...told(value) };
-}
-
-/** Shorter values are words that an op has by itself: `none`, `true`. */
-const SECRET_MIN_LENGTH = 8;
-
-/** Values of variables that may not be kept. */
-function secretsOf(variables: readonly DraftVariable[]): readonly string[] {
-  const secret = variables.filter(({ name, value }) => value.length >= SECRET_MIN_LENGTH && mayBeSecret(name));
-  return secret.map(({ value }) => value);
-}
-
-/** The op as it may be kept; of a process without its environment, which is noted for itself. */
-function withoutEnvironment(op: unknown, secrets: readonly string[]): unknown {
-  const { exec } = (op ?? {}) as { readonly exec?: { readonly meta?: object } };
-  if (exec === undefined) return bounded(op, secrets);
-  return bounded({ ...(op as object), exec: { ...exec, meta: { ...exec.meta, env: undefined } } }, secrets);
-}
-
-/** UTF-16 units of an op that are kept. */
-const OP_MAX_LENGTH = 256 * 1024;
-
-function bounded(op: unknown, secrets: readonly string[]): unknown {
-  const keep = (_: string, value: unknown) => (typeof value === "string" ? keptText(value, secrets) : value);
-  const text = JSON.stringify(op ?? null, keep);
-  return text.length <= OP_MAX_LENGTH ? JSON.parse(text) : { digest: digestOf(text) };
 }
