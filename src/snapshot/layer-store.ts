@@ -1,10 +1,13 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { type AbortOptions, type Clock, type Digest, digestOf, EngineError, errorCode } from "../base/index.js";
+import { type AbortOptions, type Clock, type Digest, errorCode } from "../base/index.js";
 import type { Descriptor, Layer } from "../oci/index.js";
-import type { Database, SqlValue } from "../store/index.js";
+import type { Database } from "../store/index.js";
 import type { DataPlane } from "./data-plane.js";
-import { DAMAGED_STAMP, hasPlace, highestPlace, isAsItWas, movePlace } from "./layer-files.js";
+import { ImageLayers } from "./image-layers.js";
+import { DAMAGED_STAMP } from "./layer-files.js";
 import { LayerPuller } from "./layer-pull.js";
+import { type LayerRow, LayerRows, originsOf } from "./layer-rows.js";
+import { LayerYield } from "./layer-yield.js";
 import type { StateDirs } from "./state-dirs.js";
 import type { LayerId, Tree, Workspace } from "./tree.js";
 import type { JobProgress } from "./worker/context.js";
@@ -99,7 +102,7 @@ export interface MadeLayer extends Layer {
 }
 
 export interface LayerInfo {
-  readonly state: "active" | "ready" | "lazy";
+  readonly state: LayerRow["state"];
   readonly diffId: Digest | undefined;
   /** Of an image's layer: its own blob. */
   readonly image: KnownLayer | undefined;
@@ -108,30 +111,10 @@ export interface LayerInfo {
   readonly createdAt: number;
 }
 
-type LayerRow = {
-  readonly id: number;
-  readonly state: LayerInfo["state"];
-  readonly diff_id: Digest | null;
-  readonly blob: string | null;
-  readonly origin: string | null;
-  readonly size_bytes: number;
-  readonly created_at: number;
-  readonly stamp: string | null;
-};
-
 /** How long the end of an engine may be held up by files that nobody needs any more. Milliseconds. */
 const REMOVALS_MS = 300;
 /** What another engine may as well do isn't waited for. */
 const BRIEFLY = { patienceMs: 500 } as const;
-const LAYER_COLUMNS = "id, state, diff_id, blob, origin, size_bytes, created_at, stamp";
-const INSERT_LAZY = `INSERT INTO layer (state, chain_id, diff_id, blob, origin, boot_id, created_at)
-  VALUES ('lazy', ?, ?, ?, ?, ?, ?) RETURNING id`;
-/** More places of one blob are not remembered. */
-const ORIGINS_MAX = 8;
-
-function originsOf(row: LayerRow): readonly string[] {
-  return row.origin === null ? [] : (JSON.parse(row.origin) as string[]);
-}
 
 export interface LayerStoreOptions {
   readonly database: Database;
@@ -149,45 +132,29 @@ export function createLayerStore(options: LayerStoreOptions): LayerStore {
   return new Layers(options);
 }
 
-/** Past 300 lines with its port: every statement on the layer table stands here. */
+/** The lives of layers; what images and others know of them stands elsewhere. */
 class Layers implements LayerStore {
   readonly #options: LayerStoreOptions;
   readonly #database: Database;
+  readonly #rows: LayerRows;
+  readonly #images: ImageLayers;
+  readonly #yield: LayerYield;
   readonly #puller: LayerPuller;
   readonly #removals = new Set<Promise<void>>();
 
   constructor(options: LayerStoreOptions) {
     this.#options = options;
     this.#database = options.database;
+    this.#rows = new LayerRows(options, (layer) => this.abandon({ layer, parents: [] }));
+    this.#images = new ImageLayers(options, this.#rows);
+    this.#yield = new LayerYield(options.database);
     this.#puller = new LayerPuller(this, options);
   }
 
   async create(parents: Tree): Promise<Workspace> {
-    const layer = await this.#allocate();
+    const layer = await this.#database.transaction(() => this.#rows.insertActive());
     await this.#options.plane.control("createLayer", { layer, parents });
     return { layer, parents };
-  }
-
-  async #allocate(): Promise<LayerId> {
-    return this.#database.transaction(() => this.#insertActive());
-  }
-
-  #insertActive(): LayerId {
-    const { owner, clock, bootId } = this.#options;
-    const insert = "INSERT INTO layer (state, owner, boot_id, created_at) VALUES ('active', ?, ?, ?) RETURNING id";
-    return this.#inserted(insert, owner, bootId, clock.now());
-  }
-
-  /** The number of a new row, whose place is free: a database that was lost, or is older than the layers, gives numbers once more. */
-  #inserted(insert: string, ...params: readonly SqlValue[]): LayerId {
-    for (;;) {
-      const row = this.#database.get<{ id: LayerId }>(insert, ...params);
-      if (!row) throw new EngineError("internal", "no number for a new layer");
-      if (!hasPlace(this.#options.dirs, row.id)) return row.id;
-      this.#database.run("DELETE FROM layer WHERE id = ?", row.id);
-      const highest = highestPlace(this.#options.dirs);
-      this.#database.run("UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'layer'", highest);
-    }
   }
 
   async commit(workspace: Workspace, options: AbortOptions = {}): Promise<Tree> {
@@ -253,83 +220,17 @@ class Layers implements LayerStore {
     await this.#options.plane.run("removeLayers", { layers: [layer] });
   }
 
-  async adopt(layers: readonly ImageLayer[], build: string): Promise<Tree> {
-    const { owner, clock, bootId } = this.#options;
-    return this.#displacing(() => {
-      const tree: LayerId[] = [];
-      let chain: Digest | undefined;
-      for (const { diffId, descriptor, origin, createdAt = clock.now() } of layers) {
-        chain = chainOf(chain, diffId);
-        const place = { descriptor, origin };
-        const known = this.#database.get<LayerRow>(`SELECT ${LAYER_COLUMNS} FROM layer WHERE chain_id = ?`, chain);
-        const blob = [JSON.stringify(descriptor), JSON.stringify([origin])];
-        const id = known?.id ?? this.#inserted(INSERT_LAZY, chain, diffId, ...blob, bootId, createdAt);
-        if (known?.state === "lazy") this.#addOrigin(known, place);
-        if (known?.state === "ready" && !isAsItWas(this.#options.dirs, known)) this.#adoptLost(known, place);
-        tree.push(id);
-        this.#database.run(
-          "INSERT OR IGNORE INTO lease (owner, build, kind, target) VALUES (?, ?, 'layer', ?)",
-          ...[owner, build, String(id)],
-        );
-      }
-      return tree;
-    });
-  }
-
-  /** A layer whose files are gone can be had again where an image's layer can. */
-  #adoptLost(row: LayerRow, { descriptor, origin }: Pick<ImageLayer, "descriptor" | "origin">): void {
-    const { isStored, dirs } = this.#options;
-    if (row.origin === null && !isStored(descriptor.digest)) {
-      throw new EngineError(
-        "data-loss",
-        `the files of its layer ${row.diff_id} are gone from ${dirs.layers}, or damaged`,
-      );
-    }
-    const update = "UPDATE layer SET blob = ?, origin = ? WHERE id = ? AND origin IS NULL";
-    this.#database.run(update, JSON.stringify(descriptor), JSON.stringify([origin]), row.id);
-    this.#unplace(row.id);
-  }
-
-  /** A layer that is not on this disk any more; what is in its place is now another's, which is to be abandoned. */
-  #unplace(layer: LayerId): void {
-    const { dirs } = this.#options;
-    if (hasPlace(dirs, layer)) {
-      const rest = this.#insertActive();
-      movePlace(dirs, layer, rest);
-      this.#displaced.push(rest);
-    }
-    const update = "UPDATE layer SET state = 'lazy', size_bytes = 0, stamp = NULL, shape = NULL WHERE id = ?";
-    this.#database.run(update, layer);
-  }
-  readonly #displaced: LayerId[] = [];
-
-  /** Runs WORK as a transaction, and abandons what that displaces; if it fails, what has been moved is nobody's, and goes with a prune. */
-  async #displacing<T>(work: () => T): Promise<T> {
-    const [result, displaced] = await this.#database.transaction(() => {
-      this.#displaced.length = 0;
-      return [work(), this.#displaced.splice(0)] as const;
-    });
-    for (const layer of displaced) await this.abandon({ layer, parents: [] });
-    return result;
-  }
-
   async mend(layers: Iterable<LayerId>): Promise<readonly LayerId[]> {
-    const damaged = [...layers].filter((layer) => this.#isDamaged(layer));
+    const damaged = [...layers].filter((layer) => this.#rows.isDamaged(layer));
     if (damaged.length === 0) return [];
-    return this.#displacing(() =>
+    return this.#rows.displacing(() =>
       damaged.filter((layer) => {
-        if (!this.#isDamaged(layer)) return false; // somebody else was faster
-        const { origin } = this.#row(layer);
-        if (origin !== null) this.#unplace(layer);
+        if (!this.#rows.isDamaged(layer)) return false; // somebody else was faster
+        const { origin } = this.#rows.get(layer);
+        if (origin !== null) this.#rows.unplace(layer);
         return origin === null;
       }),
     );
-  }
-
-  #isDamaged(layer: LayerId): boolean {
-    const select = "SELECT id, stamp FROM layer WHERE id = ? AND state = 'ready'";
-    const row = this.#database.get<{ id: LayerId; stamp: string | null }>(select, layer);
-    return row !== undefined && !isAsItWas(this.#options.dirs, row);
   }
 
   async distrust(layer: LayerId): Promise<void> {
@@ -346,38 +247,20 @@ class Layers implements LayerStore {
     return this.#puller.ensure(tree, options);
   }
 
-  /** The same content may have other blobs elsewhere: a place counts only if it has this one. */
-  #addOrigin(row: LayerRow, { descriptor, origin }: Pick<ImageLayer, "descriptor" | "origin">): void {
-    const known = originsOf(row);
-    const blob = row.blob === null ? undefined : (JSON.parse(row.blob) as Descriptor);
-    const isSame = blob?.digest === descriptor.digest && blob.size === descriptor.size;
-    if (!isSame || known.includes(origin) || known.length >= ORIGINS_MAX) return;
-    this.#database.run("UPDATE layer SET origin = ? WHERE id = ?", JSON.stringify([...known, origin]), row.id);
+  info(layer: LayerId): LayerInfo {
+    return infoOf(this.#rows.get(layer));
+  }
+
+  adopt(layers: readonly ImageLayer[], build: string): Promise<Tree> {
+    return this.#images.adopt(layers, build);
   }
 
   known(layers: readonly Layer[]): readonly (LayerInfo | undefined)[] {
-    let chain: Digest | undefined;
-    return layers.map(({ diffId }) => {
-      chain = chainOf(chain, diffId);
-      const row = this.#database.get<{ id: number }>("SELECT id FROM layer WHERE chain_id = ?", chain);
-      return row && this.info(row.id);
-    });
+    return this.#images.known(layers).map((row) => row && infoOf(row));
   }
 
-  info(layer: LayerId): LayerInfo {
-    const row = this.#row(layer);
-    const diffId = row.diff_id ?? undefined;
-    const image =
-      row.blob && diffId
-        ? { descriptor: JSON.parse(row.blob) as Descriptor, diffId, origins: originsOf(row) }
-        : undefined;
-    return { state: row.state, diffId, image, sizeBytes: row.size_bytes, createdAt: row.created_at };
-  }
-
-  #row(layer: LayerId): LayerRow {
-    const row = this.#database.get<LayerRow>(`SELECT ${LAYER_COLUMNS} FROM layer WHERE id = ?`, layer);
-    if (!row) throw new EngineError("data-loss", `layer ${layer} is gone`);
-    return row;
+  setChain(tree: Tree, diffIds: readonly Digest[]): Promise<readonly LayerId[]> {
+    return this.#images.setChain(tree, diffIds);
   }
 
   async setDiffId(layer: LayerId, diffId: Digest): Promise<void> {
@@ -386,73 +269,30 @@ class Layers implements LayerStore {
     );
   }
 
-  async setChain(tree: Tree, diffIds: readonly Digest[]): Promise<readonly LayerId[]> {
-    return this.#database.transaction(() => {
-      let chain: Digest | undefined;
-      return tree.filter((layer, i) => {
-        const diffId = diffIds[i];
-        if (diffId === undefined) throw new EngineError("internal", `no digest for layer ${layer}`);
-        chain = chainOf(chain, diffId);
-        this.#database.run("UPDATE layer SET diff_id = ?1 WHERE id = ?2 AND diff_id IS NOT ?1", diffId, layer);
-        this.#unnameLost(chain, layer);
-        const set = "UPDATE OR IGNORE layer SET chain_id = ? WHERE id = ? AND chain_id IS NULL";
-        this.#database.run(set, chain, layer);
-        return this.#database.get("SELECT 1 FROM layer WHERE chain_id = ?", chain) === undefined;
-      });
-    });
-  }
-
-  /** A layer that has lost its files gives the name CHAIN to LAYER. */
-  #unnameLost(chain: Digest, layer: LayerId): void {
-    const holder = this.#database.get<{ id: LayerId }>("SELECT id FROM layer WHERE chain_id = ?", chain);
-    if (holder && holder.id !== layer && this.#isDamaged(holder.id))
-      this.#database.run("UPDATE layer SET chain_id = NULL WHERE id = ?", holder.id);
-  }
-
   blob(layer: LayerId, variant: string): MadeLayer | undefined {
-    const row = this.#database.get<{ descriptor: string }>(
-      "SELECT descriptor FROM layer_blob WHERE layer = ? AND variant = ?",
-      layer,
-      variant,
-    );
-    return row && (JSON.parse(row.descriptor) as MadeLayer);
+    return this.#yield.blob(layer, variant);
   }
 
-  async setBlob(layer: LayerId, variant: string, made: MadeLayer): Promise<void> {
-    await this.#database.transaction(() =>
-      this.#database.run(
-        "INSERT OR REPLACE INTO layer_blob (layer, variant, descriptor) VALUES (?, ?, ?)",
-        layer,
-        variant,
-        JSON.stringify(made),
-      ),
-    );
+  setBlob(layer: LayerId, variant: string, made: MadeLayer): Promise<void> {
+    return this.#yield.setBlob(layer, variant, made);
   }
 
   knownContent(tree: Tree, selector: string): Digest | undefined {
-    const row = this.#database.get<{ digest: Digest }>(
-      "SELECT digest FROM tree_content WHERE tree = ? AND selector = ?",
-      tree.join("."),
-      selector,
-    );
-    return row?.digest;
+    return this.#yield.knownContent(tree, selector);
   }
 
-  async content(tree: Tree, selector: string, compute: () => Promise<Digest>): Promise<Digest> {
-    const known = this.knownContent(tree, selector);
-    if (known) return known;
-    const digest = await compute();
-    const top = tree.at(-1);
-    if (top !== undefined) {
-      await this.#database.transaction(() =>
-        this.#database.run(
-          "INSERT OR REPLACE INTO tree_content (tree, selector, digest, top) VALUES (?, ?, ?, ?)",
-          ...[tree.join("."), selector, digest, top],
-        ),
-      );
-    }
-    return digest;
+  content(tree: Tree, selector: string, compute: () => Promise<Digest>): Promise<Digest> {
+    return this.#yield.content(tree, selector, compute);
   }
+}
+
+function infoOf(row: LayerRow): LayerInfo {
+  const diffId = row.diff_id ?? undefined;
+  const image =
+    row.blob && diffId
+      ? { descriptor: JSON.parse(row.blob) as Descriptor, diffId, origins: originsOf(row) }
+      : undefined;
+  return { state: row.state, diffId, image, sizeBytes: row.size_bytes, createdAt: row.created_at };
 }
 
 /** The end of CLEANING, which is left to the sweep of dead owners where another process holds the database for too long. */
@@ -462,9 +302,4 @@ async function unlessHeld(cleaning: Promise<unknown>): Promise<void> {
   } catch (error) {
     if (errorCode(error) !== "unavailable") throw error;
   }
-}
-
-/** The name of a layer by what it and all below it hold (image-spec, config, "Layer ChainID"). */
-function chainOf(below: Digest | undefined, diffId: Digest): Digest {
-  return below ? digestOf(`${below} ${diffId}`) : diffId;
 }
