@@ -250,6 +250,13 @@ class DiskStore implements ContentStore {
     }
   }
 
+  /** What the bytes of a blob say that it is. */
+  async #digestOf(digest: Digest): Promise<Digest> {
+    const hash = createHash("sha256");
+    for await (const chunk of streamRegularFile(this.path(digest), {})) hash.update(chunk);
+    return digestFromHex(hash.digest("hex"));
+  }
+
   /** Makes a blob young, since what is old and has no name may be removed; false if it is gone. */
   #refresh({ digest, createdAt }: ContentInfo): boolean {
     const now = this.#clock.now();
@@ -263,9 +270,12 @@ class DiskStore implements ContentStore {
     }
   }
 
-  /** A file of the right size and name but with other bytes lost them, say with the power: it must not be found again. */
+  /** A file with other bytes than its name says lost them, say with the power: it must not be found again. */
   async #dropDamaged(target: Descriptor, cause: unknown): Promise<void> {
-    if ((await this.info(target.digest))?.sizeBytes !== target.size) return;
+    const found = await this.info(target.digest);
+    if (found === undefined) return;
+    // Of another size it may be sound, and who asked for it wrong.
+    if (found.sizeBytes !== target.size && (await this.#digestOf(target.digest)) === target.digest) return;
     await this.delete(target.digest);
     throw new EngineError(
       "data-loss",

@@ -114,6 +114,14 @@ describe("read", () => {
     await expect(text(store.read(of("hello")))).rejects.toMatchObject({ code: "not-found" });
   });
 
+  it("removes a blob that was cut, but not one of whose size somebody is wrong", async () => {
+    await store.ingest(stream("hello"), of("hello"));
+    await expect(text(store.read({ ...of("hello"), size: 4 }))).rejects.toMatchObject({ code: "data-loss" });
+    expect(await text(store.read(of("hello")))).toBe("hello");
+    await writeFile(store.path(of("hello").digest), "hell");
+    await expect(text(store.read(of("hello")))).rejects.toMatchObject({ code: "data-loss" });
+    await expect(text(store.read(of("hello")))).rejects.toMatchObject({ code: "not-found" });
+  });
   it("leaves a damaged blob where somebody only looks, who may take it out of the store", async () => {
     const { digest } = await store.ingest(stream("hello"), of("hello"));
     await writeFile(store.path(digest), "hellx");
