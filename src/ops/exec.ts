@@ -171,8 +171,7 @@ async function adviceOn(
 ): Promise<{ readonly hint?: string }> {
   const { emulationHint } = await import("../executor/index.js");
   const memory = exit.kind === "exited" && exit.outOfMemory ? MEMORY_HINT : undefined;
-  const what = log.isWhole ? "all that the step has said" : "the beginning and the end of what the step has said";
-  const whole = log.isLongerThan(SHOWN) ? `${what}: ${log.path}` : undefined;
+  const whole = log.isLongerThan(SHOWN) ? `all that the step has said: ${log.path}` : undefined;
   const hints = [memory ?? diskHint(dirs.root) ?? emulationHint(emulation), whole].filter((hint) => hint !== undefined);
   return hints.length === 0 ? {} : { hint: hints.join("\n") };
 }
