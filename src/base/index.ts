@@ -23,6 +23,6 @@ export * from "./quantities.js";
 export { redactCredentials } from "./redact.js";
 export * from "./regular-file.js";
 export * from "./scope.js";
-export { mayBeSecret } from "./secret-names.js";
+export { mayBeSecret, mayHoldSecret, secretValues } from "./secret-names.js";
 export { heardByMany } from "./signals.js";
 export * from "./syscalls.js";

@@ -1,6 +1,6 @@
 import { type Digest, EngineError, redactCredentials } from "../base/index.js";
 import type { DraftInput, DraftVariable, SourceNote, StageOutline, StepDraft } from "../cache/index.js";
-import type { OpMetadata, OpNode, SourceOp } from "../llb/index.js";
+import type { Definition, OpMetadata, OpNode, SourceOp } from "../llb/index.js";
 import type { AccountedInput, VertexAccount } from "../solver/index.js";
 import { realPath } from "./build-place.js";
 import type { Explained } from "./explainer.js";
@@ -9,10 +9,12 @@ import type { Explained } from "./explainer.js";
 export class StepDrafts {
   readonly #explained: Omit<Explained, "signal">;
   readonly #lines: readonly string[];
+  readonly #secrets: ReadonlySet<string>;
 
   constructor(explained: Omit<Explained, "signal">) {
     this.#explained = explained;
     this.#lines = explained.inputs.dockerfile.text.split("\n");
+    this.#secrets = secretsIn(explained.images.map(({ definition }) => definition));
   }
 
   /** The steps of every stage in order, but for what they begin with. */
@@ -25,7 +27,11 @@ export class StepDrafts {
         const { stage, ordinal, from } = metadata.step;
         const { name } = metadata;
         const outline = stages.get(stage) ?? { base: undefined, steps: new Map() };
-        outline.base = from && { name: from.name, variables: namedVariables(from.variables ?? []) };
+        outline.base = from && {
+          name: from.name,
+          variables: namedVariables(from.variables ?? []),
+          secrets: this.#secrets,
+        };
         // What is no instruction of this Dockerfile is known by its name but for its place in the stage.
         const text = this.#textOf(node, metadata) ?? name.replace(/^\[[^\]]*\] /, "");
         outline.steps.set(id, { id, ordinal, text, name });
@@ -50,6 +56,7 @@ export class StepDrafts {
       key,
       op: preimage,
       variables: variablesOf(node, metadata),
+      secrets: this.#secrets,
       source: node.op.kind === "source" ? this.#sourceOf(node.op) : undefined,
       inputs: account.inputs.map((input, i) => draftInput(input, roles[i] ?? `input ${i}`)),
       isStep: metadata?.step !== undefined && node.op.kind !== "source",
@@ -109,6 +116,12 @@ export class StepDrafts {
     const stage = metadata?.step?.stage.split(" ", 1)[0];
     return Array.isArray(noCache) && stage !== undefined ? { stage } : {};
   }
+}
+
+/** What no vertex of a build may be told by: steps of one image share a set of it. */
+function secretsIn(definitions: readonly Definition[]): ReadonlySet<string> {
+  const sets = new Set(definitions.flatMap(({ metadata }) => Array.from(metadata.values(), ({ secrets }) => secrets)));
+  return new Set([...sets].flatMap((secrets) => [...(secrets ?? [])]));
 }
 
 interface OutlinedStep {

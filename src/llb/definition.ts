@@ -23,6 +23,8 @@ export interface OpMetadata {
   readonly args?: NameList | undefined;
   /** Of what has no environment of its own: the variables (`KEY=value`) that its instruction names. */
   readonly variables?: readonly string[] | undefined;
+  /** Values of variables of the build that may be secrets: never to be told nor kept, wherever they are part of something. */
+  readonly secrets?: ReadonlySet<string> | undefined;
 }
 
 /** The stage's name or number, the platform, and the place of the step in it: the same step in another build. */

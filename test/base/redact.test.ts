@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { mayBeSecret, redactCredentials } from "../../src/base/index.js";
+import { mayBeSecret, mayHoldSecret, redactCredentials, secretValues } from "../../src/base/index.js";
 
 test.each([
   ["https://me:secret@host/x", "https://xxxxx@host/x"],
@@ -21,4 +21,16 @@ test("names of variables say whether they may hold secrets", () => {
     expect(mayBeSecret(name)).toBe(true);
   for (const name of ["TOKENS", "PUBLIC_KEY", "KEYBOARD", "VERSION", "TOKEN_FILE"])
     expect(mayBeSecret(name)).toBe(false);
+});
+
+test("a value that another variable's secret is part of may hold it, but no word as short as those that values have by themselves", () => {
+  const secrets = secretValues([
+    ["NPM_TOKEN", "s3cret"],
+    ["USE_TOKEN", "true"],
+    ["VERSION", "1.2.3.4"],
+  ]);
+  expect(secrets).toEqual(["s3cret"]);
+  expect(mayHoldSecret("X", "v-s3cret", secrets)).toBe(true);
+  expect(mayHoldSecret("X", "true 1.2.3.4", secrets)).toBe(false);
+  expect(mayHoldSecret("API_KEY", "true", secrets)).toBe(true);
 });

@@ -278,6 +278,17 @@ test("a step that was made from the same and gave something else is named with w
   }
 });
 
+test("what a secret is part of is neither told nor kept", async () => {
+  const text = "FROM scratch\nARG NPM_TOKEN\nENV X=v$NPM_TOKEN\nCOPY f1.txt /a-$X\nWORKDIR /w-$X\nCOPY f1.txt b\n";
+  const build = (token: string) =>
+    engine.build({ context, dockerfileText: text, buildArgs: { NPM_TOKEN: token }, outputs: [] });
+  const results = [await build("zqxone"), await build("zqxtwo")];
+  expect(results[1]?.misses[0]?.causes).toEqual([{ cause: { kind: "variable", variable: "ENV", name: "X" } }]);
+  expect(JSON.stringify(results)).not.toMatch(/zqx/);
+  const database = fs.readdirSync(world.root).filter((name) => name.startsWith("ashlar.db"));
+  for (const name of database) expect(fs.readFileSync(path.join(world.root, name)).includes("zqx")).toBe(false);
+});
+
 test("a plan says what a build then does, and does nothing", async () => {
   const made = () => fs.readdirSync(path.join(world.root, "layers")).toSorted();
   const edit = { buildArgs: { TAG: "planned" } };

@@ -265,6 +265,16 @@ describe("steps", () => {
     expect(names).toEqual(expect.arrayContaining(["RUN echo **** 1", "COPY a /****/1/"]));
   });
 
+  it("show no value that a secret of another variable, of this stage or of one before it, is part of", async () => {
+    const text = [
+      ...["ARG GLOBAL_TOKEN=global-one", "ARG G=g-$GLOBAL_TOKEN", "FROM base AS one", "ARG TOKEN=t0ps3cret"],
+      ...["ENV X=v$TOKEN", "RUN echo $X", "FROM one", "ARG G", "WORKDIR /w-$X", "COPY a /$G/"],
+    ];
+    const { definition } = await convert(lines(...text));
+    const names = [...definition.metadata.values()].map(({ name }) => name.replace(/^\[.*?\] /, ""));
+    expect(names).toEqual(expect.arrayContaining(["RUN echo ****", "WORKDIR /w-****", "COPY a /****/"]));
+  });
+
   it("are known by stage, platform and place, so that another build finds them again", async () => {
     const text = lines("ARG ON=one", "FROM base AS one", "RUN a", "FROM $ON", "ENV X=1", "RUN b");
     const { definition } = await convert(text);

@@ -5,7 +5,7 @@ import {
   lazy,
   type Miss,
   type MissCause,
-  mayBeSecret,
+  mayHoldSecret,
   type RecordLoss,
   redactCredentials,
 } from "../../base/index.js";
@@ -14,7 +14,7 @@ import type { CacheKey } from "../../solver/index.js";
 import type { Database } from "../../store/index.js";
 import type { Aligned } from "./alignment.js";
 import { type Causes, type CurrentStep, Differences } from "./difference.js";
-import { keptOp, secretsOf } from "./kept-op.js";
+import { keptOp, keptSource, secretsOf } from "./kept-op.js";
 import type { DraftVariable, NodeInput, NotedVariable, StepDraft, StepNode } from "./node.js";
 import { Parts } from "./parts.js";
 import { compareRecorded, type RecordedNode, type StepComparison } from "./recorded.js";
@@ -28,7 +28,14 @@ import { sweepHistory } from "./sweep.js";
 export interface StageOutline {
   readonly stage: string;
   /** What its FROM names, and the variables that this depends on. */
-  readonly base: { readonly name: string; readonly variables: readonly DraftVariable[] } | undefined;
+  readonly base:
+    | {
+        readonly name: string;
+        readonly variables: readonly DraftVariable[];
+        /** Values of other variables that may not be told nor kept. */
+        readonly secrets?: Iterable<string> | undefined;
+      }
+    | undefined;
   readonly steps: readonly { readonly id: Digest; readonly text: string; readonly name: string }[];
 }
 
@@ -124,14 +131,14 @@ class History implements BuildHistory {
 
   #nodeOf(draft: StepDraft, inputs: readonly CurrentStep[]): StepNode {
     const { name, text, key, op, variables, source } = draft;
-    const secrets = secretsOf(variables);
+    const secrets = secretsOf(variables, draft.secrets);
     return {
       name: keptName(name, secrets),
       ...(text === undefined ? {} : { text: toldText(text) }),
       ...(key === undefined ? {} : { key }),
       op: keptOp(op, secrets),
-      ...(variables.length === 0 ? {} : { variables: this.#parts.addVariables(variables.map(noted)) }),
-      ...(source === undefined ? {} : { source }),
+      ...(variables.length === 0 ? {} : { variables: this.#parts.addVariables(noted(variables, secrets)) }),
+      ...(source === undefined ? {} : { source: keptSource(source, secrets) }),
       inputs: draft.inputs.flatMap(({ id: _, content, ...input }, i): readonly NodeInput[] => {
         const node = inputs[i]?.digest;
         return node === undefined ? [] : [{ ...input, node, ...(content === undefined ? {} : { content }) }];
@@ -277,7 +284,7 @@ function only(cause: MissCause): Causes {
 function outlined({ stage, base, steps }: StageOutline): OutlinedStage {
   return {
     stage,
-    base: base && { name: base.name, variables: base.variables.map(noted) },
+    base: base && { name: base.name, variables: noted(base.variables, secretsOf(base.variables, base.secrets)) },
     steps: steps.map(({ id, text, name }) => ({ ...alignedOf(text), id, name: redactCredentials(name) })),
   };
 }
@@ -298,7 +305,10 @@ function missOf({ list, more }: Causes, id: Digest): Miss {
   return { causes: shown, omitted: own.length - shown.length + more };
 }
 
-function noted({ name, value, variable }: DraftVariable): NotedVariable {
-  if (mayBeSecret(name)) return { name, variable, ...untold(value), isHidden: true };
-  return { name, variable, ...told(value) };
+function noted(variables: readonly DraftVariable[], secrets: readonly string[]): readonly NotedVariable[] {
+  return variables.map(({ name, value, variable }) =>
+    mayHoldSecret(name, value, secrets)
+      ? { name, variable, ...untold(value), isHidden: true }
+      : { name, variable, ...told(value) },
+  );
 }

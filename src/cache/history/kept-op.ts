@@ -1,14 +1,12 @@
-import { digestOf, mayBeSecret } from "../../base/index.js";
-import type { DraftVariable } from "./node.js";
+import { digestOf, secretValues } from "../../base/index.js";
+import type { DraftVariable, SourceNote } from "./node.js";
 import { keptText } from "./shown.js";
 
-/** Shorter values are words that an op has by itself: `none`, `true`. */
-const SECRET_MIN_LENGTH = 8;
-
-/** Values of variables that may not be kept. */
-export function secretsOf(variables: readonly DraftVariable[]): readonly string[] {
-  const secret = variables.filter(({ name, value }) => value.length >= SECRET_MIN_LENGTH && mayBeSecret(name));
-  return secret.map(({ value }) => value);
+/** Values that may not be kept: those that are KNOWN, and those of VARIABLES whose names say so. */
+export function secretsOf(variables: readonly DraftVariable[], known: Iterable<string> = []): readonly string[] {
+  const own = secretValues(variables.map(({ name, value }) => [name, value] as const));
+  // One may be part of another.
+  return [...new Set([...own, ...known])].sort((a, b) => b.length - a.length);
 }
 
 /** The op as it may be kept; of a process without its environment, which is noted for itself. */
@@ -18,11 +16,21 @@ export function keptOp(op: unknown, secrets: readonly string[]): unknown {
   return bounded({ ...(op as object), exec: { ...exec, meta: { ...exec.meta, env: undefined } } }, secrets);
 }
 
+/** The source as it may be kept. */
+export function keptSource(source: SourceNote, secrets: readonly string[]): SourceNote {
+  if (source.kind === "address") return { ...source, address: keptText(source.address, secrets) };
+  return source.kind === "image" ? { ...source, reference: keptText(source.reference, secrets) } : source;
+}
+
 /** UTF-16 units of an op that are kept. */
 const OP_MAX_LENGTH = 256 * 1024;
 
+/** Members that hold words of the engine's own. */
+const WORDS: ReadonlySet<string> = new Set(["kind", "type", "network", "security", "sharing"]);
+
 function bounded(op: unknown, secrets: readonly string[]): unknown {
-  const keep = (_: string, value: unknown) => (typeof value === "string" ? keptText(value, secrets) : value);
+  const keep = (member: string, value: unknown) =>
+    typeof value === "string" && !WORDS.has(member) ? keptText(value, secrets) : value;
   const text = JSON.stringify(op ?? null, keep);
   return text.length <= OP_MAX_LENGTH ? JSON.parse(text) : { digest: digestOf(text) };
 }

@@ -55,6 +55,8 @@ export interface StepDraft {
   readonly key: CacheKey | undefined;
   readonly op: unknown;
   readonly variables: readonly DraftVariable[];
+  /** Values of other variables that may not be told nor kept. */
+  readonly secrets?: Iterable<string> | undefined;
   readonly source?: SourceNote | undefined;
   readonly inputs: readonly DraftInput[];
   /** Whether it is a step of the Dockerfile, and not something that the engine does for one. */

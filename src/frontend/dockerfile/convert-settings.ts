@@ -14,7 +14,16 @@ import { expandWords } from "./expand.js";
 import { healthcheckText, plainList, quotedList } from "./history.js";
 import type { DraftConfig } from "./imageconfig.js";
 import { exposedPorts } from "./ports.js";
-import { addHistory, expanded, HIDDEN_ARGS, invalid, invalidAt, type StageBuild, within } from "./stage-build.js";
+import {
+  addHistory,
+  expanded,
+  HIDDEN_ARGS,
+  invalid,
+  invalidAt,
+  type StageBuild,
+  setVariable,
+  within,
+} from "./stage-build.js";
 import { isSignal } from "./stopsignal.js";
 
 /** What a shell command of an image for Linux is run with unless SHELL says otherwise. */
@@ -24,7 +33,7 @@ const DEFAULT_SHELL = ["/bin/sh", "-c"];
 export function convertEnv(build: StageBuild, instruction: EnvInstruction): void {
   const pairs = expandedPairs(build, instruction);
   for (const [key, value] of pairs) {
-    build.variables.set("env", key, value);
+    setVariable(build, "env", key, value);
     build.config.config.Env.set(key, value);
   }
   build.facts.expanded.set(
@@ -50,7 +59,7 @@ export function convertArg(build: StageBuild, instruction: ArgInstruction): void
   for (const { key, value: written, range } of instruction.args) {
     const ownDefault = () => (written === undefined ? globals.get(key) : expanded(build, instruction, written, range));
     const value = buildArgs.get(key) ?? ownDefault();
-    if (value !== undefined && !HIDDEN_ARGS.has(key)) build.variables.set("arg", key, value);
+    if (value !== undefined && !HIDDEN_ARGS.has(key)) setVariable(build, "arg", key, value);
     if (!build.args.has(key)) build.argNames = { name: key, previous: build.argNames };
     build.args.set(key, value);
     const inherited = written === undefined && !buildArgs.has(key) && globals.has(key);

@@ -1,4 +1,4 @@
-import { EngineError, unreachable } from "../../base/index.js";
+import { EngineError, secretValues, unreachable } from "../../base/index.js";
 import type { State } from "../../llb/index.js";
 import { formatPlatform, normalizePlatform, type Platform } from "../../oci/index.js";
 import type { StageInstruction } from "./ast.js";
@@ -16,6 +16,7 @@ import {
   convertVolume,
 } from "./convert-settings.js";
 import { convertUser, convertWorkdir } from "./convert-workdir.js";
+import { variableOf } from "./env-entries.js";
 import { createEnvironment } from "./environment.js";
 import { expandWord, settings } from "./expand.js";
 import { createStageFacts, type StageFactsDraft } from "./facts.js";
@@ -36,7 +37,10 @@ export function beginStage(scope: ConvertScope, stage: Stage, onFacts: (facts: S
   begun.facts.baseHasShell = (begun.config.config.Shell ?? []).length > 0;
   // What a named context stands for is taken as it is.
   if (stage.base.kind !== "context") completeConfig(begun);
-  begun.variables.begin(begun.config.config.Env.list);
+  const { list } = begun.config.config.Env;
+  begun.variables.begin(list);
+  // Those of a stage are noted already.
+  if (stage.base.kind !== "stage") for (const secret of secretValues(list.map(variableOf))) scope.secrets.add(secret);
   return begun;
 }
 

@@ -1,4 +1,10 @@
-import { type AbortOptions, createPatternMatcher, EngineError, type PatternMatcher } from "../../base/index.js";
+import {
+  type AbortOptions,
+  createPatternMatcher,
+  EngineError,
+  type PatternMatcher,
+  secretValues,
+} from "../../base/index.js";
 import { definitionOf, type NameList } from "../../llb/index.js";
 import { normalizePlatform, type Platform } from "../../oci/index.js";
 import { parseDockerignore } from "../dockerignore/index.js";
@@ -51,6 +57,7 @@ export async function convertDockerfile(conversion: Conversion, options: AbortOp
   const scope: ConvertScope = {
     request,
     ...args,
+    secrets: new Set(secretValues([...args.globals, ...args.buildArgs])),
     globalNames: listOf(args.globals.keys()),
     escape: dockerfile.directives.escape,
     proxyEnv: proxyEnvironment(request.buildArgs),

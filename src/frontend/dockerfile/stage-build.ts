@@ -1,4 +1,4 @@
-import { EngineError, mayBeSecret } from "../../base/index.js";
+import { EngineError, mayHoldSecret, secretValues } from "../../base/index.js";
 import type { NameList, OpMetadata, State } from "../../llb/index.js";
 import type { Platform } from "../../oci/index.js";
 import type { FrontendRequest } from "../frontend.js";
@@ -31,6 +31,8 @@ export interface ConvertScope {
   /** --build-arg, but for an SOURCE_DATE_EPOCH that gives no time. */
   readonly buildArgs: ReadonlyMap<string, string>;
   readonly proxyEnv: Readonly<Record<string, string>> | undefined;
+  /** Values of variables that may be secrets: those of the stages converted so far, too. */
+  readonly secrets: Set<string>;
   readonly epoch: Date | undefined;
   readonly targetPlatform: Platform;
   /** Whether names of vertices show the platform. */
@@ -119,6 +121,7 @@ export function stepMetadata(build: StageBuild, step: StepScope, name: string, n
     step: { stage: build.facts.id, ordinal: step.ordinal, from: build.stage.from },
     args: build.argNames,
     variables: variablesOf(build, step.instruction),
+    secrets: build.scope.secrets.size === 0 ? undefined : build.scope.secrets,
   };
 }
 
@@ -130,13 +133,22 @@ function variablesOf({ variables, consulted }: StageBuild, { kind }: StageInstru
 /** What stands in a step's line for the value of a variable that may be a secret. */
 const SECRET_SHOWN = "****";
 
-/** The values that the lines of steps show; those of variables whose names say so, and of HIDDEN ones, are not told. */
-export function shownVariables({ variables }: StageBuild, hidden: ReadonlySet<string> = new Set()): VariableSource {
+/** Sets a variable of the stage, and notes its value where that may be a secret. */
+export function setVariable(build: StageBuild, kind: "env" | "arg", key: string, value: string): void {
+  build.variables.set(kind, key, value);
+  for (const secret of secretValues([[key, value]])) build.scope.secrets.add(secret);
+}
+
+/** The values that the lines of steps show; those that may hold secrets, and those of HIDDEN variables, are not told. */
+export function shownVariables(
+  { scope, variables }: StageBuild,
+  hidden: ReadonlySet<string> = new Set(),
+): VariableSource {
   return {
     get(name) {
       if (hidden.has(name)) return SECRET_SHOWN;
       const value = variables.get(name);
-      return value && mayBeSecret(name) ? SECRET_SHOWN : value;
+      return value && mayHoldSecret(name, value, scope.secrets) ? SECRET_SHOWN : value;
     },
   };
 }
