@@ -11,11 +11,12 @@ import { type Database, openDatabase } from "../../src/store/index.js";
 const keyOf = (name: string) => explainedKey({ v: 1, op: digestOf(name), inputs: [] });
 const signal = new AbortController().signal;
 
+let directory: string;
 let database: Database;
 let cache: LocalCacheManager<{ readonly tree: Tree }>;
 
 beforeEach(async () => {
-  const directory = fs.mkdtempSync(path.join(os.tmpdir(), "ashlar-give-up-"));
+  directory = fs.mkdtempSync(path.join(os.tmpdir(), "ashlar-give-up-"));
   database = await openDatabase(path.join(directory, "db"), [...layerMigrations, ...cacheMigrations]);
   let records = 0;
   cache = createLocalCache({
@@ -31,7 +32,10 @@ beforeEach(async () => {
     database.run("INSERT INTO layer (id, state, owner, created_at) VALUES (?, 'ready', 'owner', 0)", layer);
 });
 
-afterEach(() => database.close());
+afterEach(() => {
+  database.close();
+  fs.rmSync(directory, { recursive: true });
+});
 
 const save = (name: string, tree: Tree): Promise<CacheRecord> => {
   const key = keyOf(name);
