@@ -162,8 +162,9 @@ function differenceText(change: FileDifference): string {
 
 function changeText({ from, to }: { readonly from?: string; readonly to?: string }): string {
   if (from === undefined && to === undefined) return "changed";
-  if (from === undefined) return `is new: ${to}`;
-  return to === undefined ? `was removed (${from})` : `${from || '""'} -> ${to || '""'}`;
+  if (from === undefined) return to === "" ? "is new" : `is new: ${to}`;
+  if (to === undefined) return from === "" ? "was removed" : `was removed (${from})`;
+  return `${from || '""'} -> ${to || '""'}`;
 }
 
 function imageText({ reference, from, to }: Extract<MissCause, { kind: "image" }>): string {

@@ -180,6 +180,13 @@ const EDITS: Readonly<Record<string, Edit>> = {
     edit: () => dockerfile("echo $TAG", "echo $TAG now"),
     causes: [{ kind: "instruction", part: "heredoc" }],
   },
+  "a copy that is linked": {
+    edit: () => dockerfile("COPY f3.txt /app/", "COPY --link f3.txt /app/"),
+    causes: [
+      { kind: "instruction", part: "--link", to: "" },
+      { kind: "step", change: "added" },
+    ],
+  },
   "the command of a RUN": {
     edit: () => dockerfile("echo $VERSION >", "echo v$VERSION >"),
     causes: [

@@ -1,8 +1,8 @@
 import { type AttributedCause, canonicalJson, causeIdentity, type Digest, type MissCause } from "../../base/index.js";
 import type { CacheKey } from "../../solver/index.js";
-import { placeIn, walkBack } from "./chain.js";
+import { type Lines, type Meeting, placeIn, walkBack } from "./chain.js";
 import { BASE_ROLE, type NodeInput, type StepNode } from "./node.js";
-import { opDifference } from "./op-difference.js";
+import { linkDifference, opDifference } from "./op-difference.js";
 import type { Parts } from "./parts.js";
 import type { Reference } from "./reference.js";
 import type { SelectionDifferences } from "./selection-difference.js";
@@ -72,10 +72,14 @@ export class Differences {
       }
       const node = this.#parts.node(pair.older);
       if (node === undefined || isSame(pair.step, pair.older, node)) break;
-      const below = walkBack(
-        { step: baseOf(pair.step), older: baseIn(node), stage: this.#reference.stageOf(pair.step.id) },
-        { reference: this.#reference, parts: this.#parts },
-      );
+      // Of a copy that is linked now, or no longer, only one has a base.
+      const isOther: boolean = linkDifference(node, pair.step.node).length > 0;
+      const lines: Lines = {
+        step: baseOf(pair.step),
+        older: baseIn(node),
+        stage: this.#reference.stageOf(pair.step.id),
+      };
+      const below: Meeting = isOther ? APART : walkBack(lines, { reference: this.#reference, parts: this.#parts });
       frames.push({ ...pair, node, changes: below.changes });
       pair = below.pair;
     }
@@ -196,6 +200,8 @@ export class Differences {
     return { kind: "instruction", part: role.startsWith("mount ") ? "--mount" : "--from", from, to };
   }
 }
+
+const APART: Meeting = { changes: [], pair: undefined };
 
 interface Frame {
   readonly step: CurrentStep;

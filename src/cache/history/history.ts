@@ -16,6 +16,7 @@ import type { Aligned } from "./alignment.js";
 import { type Causes, type CurrentStep, Differences } from "./difference.js";
 import { keptOp, keptSource, secretsOf } from "./kept-op.js";
 import type { DraftVariable, NodeInput, NotedVariable, StepDraft, StepNode } from "./node.js";
+import { LINK } from "./op-difference.js";
 import { Parts } from "./parts.js";
 import { compareRecorded, type RecordedNode, type StepComparison } from "./recorded.js";
 import { Outline, type OutlinedStage, type OutlinedStep, Reference, type RunStep } from "./reference.js";
@@ -155,12 +156,22 @@ class History implements BuildHistory {
     const known = this.#misses.get(id);
     if (known) return known;
     const step = this.#current.get(id);
-    const causes = step && this.#causes(step);
+    const causes = step && (this.#linked(step) ?? this.#causes(step));
     if (causes === undefined) return undefined;
     for (const each of causes.list) this.#told.add(causeIdentity(each, id));
     const miss = missOf(causes, id);
     this.#misses.set(id, miss);
     return miss;
+  }
+
+  /** Why there is what puts a linked copy in its place, where that is because the copy is one now; undefined where it is not. */
+  #linked({ node, inputs: [, layer] }: CurrentStep): Causes | undefined {
+    if (layer === undefined || typeof node.op !== "object" || node.op === null || !("merge" in node.op))
+      return undefined;
+    const causes = this.explain(layer.id)?.causes ?? [];
+    const isNew = causes.find(({ cause, step }) => cause.kind === "instruction" && cause.part === LINK && !step);
+    const step = { name: layer.node.name, digest: layer.id };
+    return isNew && { list: [{ cause: isNew.cause, step }], more: 0 };
   }
 
   /** The causes against the earlier build that is nearest; undefined where none is known that could have had a result of the step. */

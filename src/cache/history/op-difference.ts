@@ -12,8 +12,28 @@ type Members = Readonly<Record<string, unknown>>;
 export function opDifference(older: StepNode, newer: StepNode): readonly InstructionCause[] {
   if (isEqual(older.op, newer.op)) return [];
   const [was, is] = [members(older.op), members(newer.op)];
-  const causes = [...kindDifference(older, newer), ...memberDifference(was.platform, is.platform, "--platform")];
+  const causes = [
+    ...linkDifference(older, newer),
+    ...kindDifference(older, newer),
+    ...memberDifference(was.platform, is.platform, "--platform"),
+  ];
   return causes.length > 0 ? causes : [{ kind: "instruction", part: "definition" }];
+}
+
+/** Whether `--link` came or went: what is copied then is built on nothing, or no longer so. */
+export function linkDifference(older: StepNode, newer: StepNode): readonly InstructionCause[] {
+  const [was, is] = [older, newer].map(isLinked);
+  if (was === is || was === undefined || is === undefined) return [];
+  return [is ? { kind: "instruction", part: LINK, to: "" } : { kind: "instruction", part: LINK, from: "" }];
+}
+
+/** The option that gives what is copied a vertex of its own. */
+export const LINK = "--link";
+
+/** Undefined of what is no copy, or of which the text is not known. */
+function isLinked({ op, text }: StepNode): boolean | undefined {
+  const [, flags] = /^(?:COPY|ADD)((?:\s+--\S+)*)\s/i.exec(text?.shown.replace(/\\\s*\n/g, " ") ?? "") ?? [];
+  return "file" in members(op) && flags !== undefined ? /\s--link(?:=(?:1|t|true))?(?:\s|$)/i.test(flags) : undefined;
 }
 
 function kindDifference(older: StepNode, newer: StepNode): readonly InstructionCause[] {
@@ -83,7 +103,11 @@ function commandDifference(
   if (older.text?.mark === newer.text?.mark && shell.length > 0) return shell;
   const part = isHeredocOf(older, newer) ? "heredoc" : "command";
   const [from, to] = part === "heredoc" ? [undefined, undefined] : [shown(oldCommand), shown(command)];
-  return [...(oldCommand === command ? [] : [changed(part, from, to)]), ...(oldCommand === command ? shell : [])];
+  if (oldCommand === command) return shell;
+  // Of one form both are one argument of a shell, or arguments of their own.
+  return [
+    was.length === is.length ? changed(part, from, to) : changed(part, shown(was.join(" ")), shown(is.join(" "))),
+  ];
 }
 
 /** Whether two instructions differ only in the lines of their heredocs. */
@@ -123,7 +147,6 @@ const ACTION_PARTS: Readonly<Record<string, string>> = {
   path: "path",
   data: "heredoc",
   mode: "--chmod",
-  modeStr: "--chmod",
   owner: "--chown",
   excludePatterns: "--exclude",
   includePatterns: "--parents",
@@ -134,10 +157,16 @@ const ACTION_PARTS: Readonly<Record<string, string>> = {
 
 function fileDifference(was: readonly unknown[], is: readonly unknown[]): readonly InstructionCause[] {
   if (was.length !== is.length) return [changed("sources", undefined, undefined)];
-  const causes = is.flatMap((each, i) =>
-    actionDifference(members(members(was[i]).action), members(members(each).action)),
-  );
+  const causes = is.flatMap((each, i) => {
+    const [from, to] = [members(members(was[i]).action), members(members(each).action)];
+    return actionDifference(withOneMode(from), withOneMode(to));
+  });
   return [...new Map(causes.map((cause) => [canonicalJson(cause), cause])).values()];
+}
+
+/** What a --chmod says in numbers and what it says in letters are one option. */
+function withOneMode({ modeStr, ...action }: Members): Members {
+  return modeStr === undefined ? action : { ...action, mode: modeStr };
 }
 
 function actionDifference(was: Members, is: Members): readonly InstructionCause[] {
@@ -154,7 +183,8 @@ function actionDifference(was: Members, is: Members): readonly InstructionCause[
     if (part === "heredoc" || part === "SOURCE_DATE_EPOCH") return [changed(part, undefined, undefined)];
     if (name === "mode") return [changed(part ?? name, octal(was[name]), octal(is[name]))];
     if (name === "owner") return [changed(part ?? name, ownerText(was[name]), ownerText(is[name]))];
-    return memberDifference(was[name], is[name], part ?? name);
+    // How a source is read follows from what it is.
+    return part === undefined ? [changed("source", undefined, undefined)] : memberDifference(was[name], is[name], part);
   });
 }
 
