@@ -71,6 +71,7 @@ function selectorOf(action: CopyAction): Selector {
     excludes: action.excludePatterns ?? [],
     required: action.requiredPaths ?? [],
     ...(action.mode === undefined ? {} : { ignoreMode: true }),
+    ...(action.modeStr ? { modeChange: action.modeStr } : {}),
     ...(action.owner === undefined ? {} : { ignoreOwner: true }),
   };
 }

@@ -18,6 +18,8 @@ export interface Selector {
   readonly required: readonly string[];
   /** Leave permission bits out, for a copy that sets them. */
   readonly ignoreMode?: boolean;
+  /** What a copy makes of permission bits, as chmod(1) writes it (`u=rwX,go=`): what comes of them counts. */
+  readonly modeChange?: string;
   /** Leave uid and gid out, for a copy that sets them. */
   readonly ignoreOwner?: boolean;
 }

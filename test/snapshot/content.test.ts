@@ -33,6 +33,7 @@ describe("the digest of a selection", () => {
     ["files that are not included", { path: "/", includes: ["e"] }, "printf x > d/a; printf y > f"],
     ["files that a wildcard does not match", { path: "/d/s*" }, "printf x > d/a"],
     ["modes that are left out", { path: "/d", ignoreMode: true }, "chmod 700 d/sub; chmod 777 d/a"],
+    ["modes of which a copy makes the same", { path: "/d", modeChange: "u=rwX,go=" }, "chmod 700 d/sub; chmod 640 d/a"],
     ["holes", { path: "/f" }, "rm f; printf f > g; cp --sparse=always g f"],
   ])("does not know %s", async (_, selector, change) => {
     expect(await digestOf(`${BASE}; ${change}`, selector)).toBe(await digestOf(BASE, selector));
@@ -42,6 +43,7 @@ describe("the digest of a selection", () => {
     ["content", { path: "/d" }, "printf x > d/sub/b"],
     ["modes", { path: "/d" }, "chmod 600 d/a"],
     ["modes of directories", { path: "/d" }, "chmod 700 d/sub"],
+    ["modes of which a copy makes others", { path: "/d", modeChange: "u=rwX,go=" }, "chmod 755 d/a"],
     ["names", { path: "/d" }, "mv d/a d/z"],
     ["new files", { path: "/d" }, "printf x > d/new"],
     ["empty directories", { path: "/d" }, "mkdir d/new"],

@@ -4,8 +4,10 @@ import { MARK_DIGITS, TreeSketch } from "../content-tree.js";
 import type { ContentDigest, ContentDigestRequest, Selector } from "../selector.js";
 import { type BytePath, fromText } from "./bytes.js";
 import type { Job, JobContext } from "./context.js";
+import type { Entry } from "./file-entry.js";
 import { notFound } from "./file-errors.js";
 import { Filter } from "./file-filter.js";
+import { type ModeChange, parseMode } from "./file-mode.js";
 import { baseOf, below, cleanPath, resolvePath } from "./file-paths.js";
 import { type FileView, withSource } from "./file-view.js";
 import { type Met, type Visitor, walk } from "./file-walk.js";
@@ -73,6 +75,7 @@ const FLUSH_CHARS = 64 * 1024;
 class PreimageWriter implements Visitor {
   readonly #view: FileView;
   readonly #selector: Selector;
+  readonly #change: ModeChange | undefined;
   readonly #context: JobContext;
   readonly #hash: Hash = createHash("sha256");
   #text = `${FORMAT}\0`;
@@ -87,6 +90,7 @@ class PreimageWriter implements Visitor {
     this.#sketch = sketch;
     this.#view = view;
     this.#selector = selector;
+    this.#change = selector.modeChange === undefined ? undefined : parseMode(selector.modeChange);
     this.#context = context;
     this.#missing = new Set(selector.required.map((path) => cleanPath(fromText(path))));
   }
@@ -147,12 +151,14 @@ class PreimageWriter implements Visitor {
   #entry({ source, relative, entry }: Met, detail: string): void {
     this.#entries++;
     this.#note(below(this.#source, relative));
-    const { ignoreMode = false, ignoreOwner = false } = this.#selector;
-    const mode = ignoreMode || entry.kind === "symlink" ? "" : entry.mode.toString(8);
+    const { ignoreOwner = false } = this.#selector;
+    const mode = this.#modeOf(entry);
+    // What a copy makes of a mode is told from one that is there.
+    const mark = this.#change ? "=" : "";
     const owner = ignoreOwner ? "\0" : `${entry.uid}\0${entry.gid}`;
     const xattrs = this.#view.xattrs(source);
     const attributes = xattrs.map(({ name, value }) => `${name}\0${Buffer.from(value).toString("hex")}\0`).join("");
-    this.#write(`${relative}\0${entry.kind}\0${mode}\0${owner}\0${detail}\0${xattrs.length}\0${attributes}`);
+    this.#write(`${relative}\0${entry.kind}\0${mark}${mode}\0${owner}\0${detail}\0${xattrs.length}\0${attributes}`);
     this.#sketch?.add(below(this.#source, relative), [
       entry.kind,
       mode,
@@ -160,6 +166,12 @@ class PreimageWriter implements Visitor {
       entry.kind === "file" ? marked(detail, this.#source) : detail,
       attributes === "" ? "" : hexOf(digestOf(attributes)).slice(0, MARK_DIGITS),
     ]);
+  }
+
+  /** The permission bits that count. */
+  #modeOf({ kind, mode }: Entry): string {
+    if (this.#selector.ignoreMode || kind === "symlink") return "";
+    return (this.#change?.(mode, kind === "dir") ?? mode).toString(8);
   }
 
   #note(path: BytePath): void {
