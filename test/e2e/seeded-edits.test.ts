@@ -48,6 +48,22 @@ test("a build that was cached as a whole is what the next one is compared with",
   );
 });
 
+test("a build that had not the step yet is not what an edit of it is told against", async () => {
+  const text = (...lines: readonly string[]) => `FROM base AS grown\nARG P\nARG Q\nCOPY conf /\n${lines.join("\n")}\n`;
+  await history([text(), text("RUN true")]);
+  const found = told(await buildText(text("RUN true"), undefined, { P: "2", Q: "2" }));
+  expect(found).toEqual(["ARG P is new: 2", "ARG Q is new: 2"]);
+});
+
+test("of a stage that begins with nothing it is told which steps went, moved or came to stand on an image", async () => {
+  const [a, b] = ["COPY conf /on-nothing", "COPY plain.txt /on-nothing-too"];
+  const text = (from: string, ...lines: readonly string[]) => `FROM ${from} AS empty\n${lines.join("\n")}\n`;
+  expect(await history([text("scratch", a, b), text("scratch", b)])).toEqual([`[1/2] ${a} was removed`]);
+  const moved = await history([text("scratch", a, b), text("scratch", b, a)]);
+  expect(moved).toEqual([expect.stringContaining(" was moved: it was [2/2]")]);
+  expect(await history([text("base", b, a)])).toEqual(["image scratch -> base"]);
+});
+
 test("a step that failed in the last build is told as that, and one behind it not at all", async () => {
   const text = (command: string) => `FROM base AS f\nRUN ${command}\nRUN echo behind\n`;
   const failing = "test -e /sys/nothing";

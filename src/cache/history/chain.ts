@@ -2,7 +2,7 @@ import type { AttributedCause, Digest } from "../../base/index.js";
 import type { CurrentStep } from "./difference.js";
 import { BASE_ROLE, type StepNode } from "./node.js";
 import type { Parts } from "./parts.js";
-import type { OutlinedStep, Reference } from "./reference.js";
+import { EMPTY, type OutlinedStep, type Reference } from "./reference.js";
 
 /** Two lines of steps, each built on the next, by their first ones. */
 export interface Lines {
@@ -69,9 +69,6 @@ function emptied(step: CurrentStep | undefined, older: Digest | undefined, parts
   const to = step?.node.name ?? EMPTY;
   return [{ cause: { kind: "image", reference: to, from, to } }];
 }
-
-/** The empty file system, in the words of the Dockerfile. */
-const EMPTY = "scratch";
 
 function lineOf(older: Digest | undefined, parts: Parts): readonly Digest[] {
   const line: Digest[] = [];

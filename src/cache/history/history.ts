@@ -14,6 +14,7 @@ import type { CacheKey } from "../../solver/index.js";
 import type { Database } from "../../store/index.js";
 import type { Aligned } from "./alignment.js";
 import { type Causes, type CurrentStep, Differences } from "./difference.js";
+import { editsIn } from "./edits.js";
 import { keptOp, keptSource, secretsOf } from "./kept-op.js";
 import type { DraftVariable, NodeInput, NotedVariable, StepDraft, StepNode } from "./node.js";
 import { LINK } from "./op-difference.js";
@@ -193,6 +194,7 @@ class History implements BuildHistory {
   /**
    * Of the builds that had a result of the step, or had not the step, the one that says the least that was not told yet; then one that other steps were compared
    * with, then the one from which the least differs, then the one with the likest Dockerfile, then the last one. So steps that are built on each other are told as one change.
+   * One that had not the step comes after all that had it where the step was edited rather than added.
    */
   #nearest(step: CurrentStep, comparisons: readonly Comparison[]): Nearest | undefined {
     const seen = new Set<Digest | undefined>();
@@ -206,14 +208,25 @@ class History implements BuildHistory {
       const causes = node === undefined ? ADDED : differences.between(step, node);
       // Too little was known of it to tell the difference.
       if (node !== undefined && causes.list.length === 0 && !differences.isSame(step, node)) continue;
-      const news = causes.list.filter((each) => !this.#told.has(causeIdentity(each, step.id))).length;
+      const news = editsIn(causes.list.filter((each) => !this.#told.has(causeIdentity(each, step.id))));
       const isChosen = comparisons.some(
         (each) => this.#chosen.has(each) && each.reference.counterpart(step.id)?.node === was?.node,
       );
-      const rank = [news, isChosen ? 0 : 1, causes.list.length + causes.more, reference.textDistance()];
+      const isDoubtful = node === undefined && this.#isEdited(step, comparisons);
+      const all = editsIn(causes.list) + causes.more;
+      const rank = [isDoubtful ? 1 : 0, news, isChosen ? 0 : 1, all, reference.textDistance()];
       if (nearest === undefined || isLess(rank, nearest.rank)) nearest = { comparison, causes, rank };
     }
     return nearest;
+  }
+
+  /** Whether the last build had a result of the step, or an earlier one by the same text: so it is none that was added. */
+  #isEdited(step: CurrentStep, comparisons: readonly Comparison[]): boolean {
+    return comparisons.some(({ reference }, i) => {
+      const was = reference.counterpart(step.id);
+      if (was?.node === undefined || was.lacks !== undefined) return false;
+      return i === 0 || this.#parts.node(was.node)?.text?.mark === step.node.text?.mark;
+    });
   }
 
   /** When and why the record of a step was removed; undefined where nobody knows. */

@@ -17,7 +17,8 @@ export function opDifference(older: StepNode, newer: StepNode): readonly Instruc
     ...kindDifference(older, newer),
     ...memberDifference(was.platform, is.platform, "--platform"),
   ];
-  return causes.length > 0 ? causes : [{ kind: "instruction", part: "definition" }];
+  if (causes.length > 0 || isEqual(withoutInputs(was), withoutInputs(is))) return causes;
+  return [{ kind: "instruction", part: "definition" }];
 }
 
 /** Whether `--link` came or went: what is copied then is built on nothing, or no longer so. */
@@ -35,6 +36,14 @@ function isLinked({ op, text }: StepNode): boolean | undefined {
   const [, flags] = /^(?:COPY|ADD)((?:\s+--\S+)*)\s/i.exec(text?.shown.replace(/\\\s*\n/g, " ") ?? "") ?? [];
   return "file" in members(op) && flags !== undefined ? /\s--link(?:=(?:1|t|true))?(?:\s|$)/i.test(flags) : undefined;
 }
+
+/** Which of its inputs a file action has says nothing by itself: they are others where a stage begins with nothing. */
+function withoutInputs(op: Members): Members {
+  if (!("file" in op)) return op;
+  return { ...op, file: list(op.file).map((each) => ({ ...members(each), ...NO_INPUTS })) };
+}
+
+const NO_INPUTS = { input: undefined, secondaryInput: undefined };
 
 function kindDifference(older: StepNode, newer: StepNode): readonly InstructionCause[] {
   const [was, is] = [members(older.op), members(newer.op)];

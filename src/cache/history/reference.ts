@@ -67,6 +67,9 @@ export class Outline {
   }
 }
 
+/** The empty file system, in the words of the Dockerfile. */
+export const EMPTY = "scratch";
+
 const NO_PAIRS: Alignment = { pairs: new Map(), moved: new Set() };
 
 /** More stages than these without a namesake are not compared by their steps. */
@@ -154,7 +157,7 @@ export class Reference {
     return distance;
   });
 
-  /** Why STAGE begins with something else, where one of the two is another stage; undefined where it does not. */
+  /** Why STAGE begins with something else, where one of the two is another stage or nothing; undefined where it does not. */
   baseChange(stage: string): readonly MissCause[] | undefined {
     const base = this.#outline.stages.get(stage)?.base;
     const part = this.#partOf(stage);
@@ -162,7 +165,8 @@ export class Reference {
     if (base === undefined || before === undefined || base.name === before.name) return undefined;
     const [to, from] = [stageNamed(base.name, stage), stageNamed(before.name, stage)];
     if (this.isSameStage(to, from)) return undefined;
-    if (!this.#outline.stages.has(to) && this.#older[from] === undefined) return undefined;
+    const isEmpty = base.name === EMPTY || before.name === EMPTY;
+    if (!isEmpty && !this.#outline.stages.has(to) && this.#older[from] === undefined) return undefined;
     const variables = variableDifference(before.variables, base.variables);
     if (variables.length > 0) return variables;
     return [{ kind: "image", reference: base.name, from: before.name, to: base.name }];
