@@ -64,6 +64,17 @@ test("of a stage that begins with nothing it is told which steps went, moved or 
   expect(await history([text("base", b, a)])).toEqual(["image scratch -> base"]);
 });
 
+test("a --from that comes or goes is told as that, and not by the files that are others", async () => {
+  const text = (flag: string) =>
+    `FROM scratch AS source\nCOPY last.txt /conf\nFROM scratch AS last\nCOPY ${flag}conf /from-where\n`;
+  const gone = await history([text("--from=source "), text("")]);
+  expect(gone).toEqual([expect.stringMatching(/^--from .*removed/)]);
+  const text2 = text("").replaceAll("source", "origin").replace("last.txt", "plain.txt");
+  expect(await history([text2, text2.replace("COPY conf", "COPY --from=origin conf")])).toEqual([
+    "--from is new: origin",
+  ]);
+});
+
 test("a step that failed in the last build is told as that, and one behind it not at all", async () => {
   const text = (command: string) => `FROM base AS f\nRUN ${command}\nRUN echo behind\n`;
   const failing = "test -e /sys/nothing";

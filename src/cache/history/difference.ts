@@ -163,6 +163,8 @@ export class Differences {
     const older = this.#parts.node(before.node);
     const isKnown = content !== undefined && before.content !== undefined;
     if (older === undefined) return NONE;
+    const place = this.#otherPlace(current, before.node, input.role);
+    if (place) return { list: [{ cause: place }], more: 0 };
     // Of what was found in the cache by its definition the content was never asked for.
     if (!isKnown && current.node.source === undefined) return this.#upstream(reading, before.node, depth);
     const sources = current.node.source || older.source ? sourceDifference(older, current.node) : [];
@@ -191,13 +193,17 @@ export class Differences {
     return merged(current, [{ list: changes, more: 0 }, below]);
   }
 
-  /** How it is told that files come from another stage, or from an image in place of a stage. */
+  /** How it is told that files come from another stage, or from an image or the main context in place of a stage. */
   #otherPlace(current: CurrentStep, older: Digest, role: string): MissCause | undefined {
     const [stage, before] = [this.#reference.stageOf(current.id), this.#reference.olderStageOf(older)];
     if (stage !== undefined && before !== undefined && this.#reference.isSameStage(stage, before)) return undefined;
-    const [to, from] = [placeName(stage, current.node), placeName(before, this.#parts.node(older))];
-    if ((stage === undefined && before === undefined) || to === undefined || from === undefined) return undefined;
-    return { kind: "instruction", part: role.startsWith("mount ") ? "--mount" : "--from", from, to };
+    const node = this.#parts.node(older);
+    const [to, from] = [placeName(stage, current.node), placeName(before, node)];
+    if ((stage === undefined && before === undefined) || (to === undefined && from === undefined)) return undefined;
+    // A mount of another place is still there; what is copied from the main context has no `--from`.
+    if (role.startsWith("mount ")) return to && from ? { kind: "instruction", part: "--mount", from, to } : undefined;
+    if ((to === undefined && !isMain(current.node)) || (from === undefined && !isMain(node))) return undefined;
+    return { kind: "instruction", part: "--from", ...(from && { from }), ...(to && { to }) };
   }
 }
 
@@ -222,6 +228,10 @@ const NONE: Causes = { list: [], more: 0 };
 function placeName(stage: string | undefined, node: StepNode | undefined): string | undefined {
   if (stage !== undefined) return stage.split(" ", 1)[0];
   return node?.source?.kind === "image" ? node.source.reference : undefined;
+}
+
+function isMain(node: StepNode | undefined): boolean {
+  return node?.source?.kind === "context" && node.source.name === undefined;
 }
 
 function nameOf(step: CurrentStep, older: Digest): string {
