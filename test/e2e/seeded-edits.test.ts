@@ -75,6 +75,13 @@ test("a --from that comes or goes is told as that, and not by the files that are
   ]);
 });
 
+test("a mount of another source is told as that, and not by the files that are others", async () => {
+  const text = (source: string) => `FROM base AS mounting\nRUN --mount=source=${source},target=/m cat /m\n`;
+  expect(await history([text("conf"), text("plain.txt")])).toEqual([
+    "--mount source=conf,target=/m -> source=plain.txt,target=/m",
+  ]);
+});
+
 test("a step that failed in the last build is told as that, and one behind it not at all", async () => {
   const text = (command: string) => `FROM base AS f\nRUN ${command}\nRUN echo behind\n`;
   const failing = "test -e /sys/nothing";

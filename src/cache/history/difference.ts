@@ -2,7 +2,7 @@ import { type AttributedCause, canonicalJson, causeIdentity, type Digest, type M
 import type { CacheKey } from "../../solver/index.js";
 import { type Lines, type Meeting, placeIn, walkBack } from "./chain.js";
 import { BASE_ROLE, type NodeInput, type StepNode } from "./node.js";
-import { linkDifference, opDifference } from "./op-difference.js";
+import { linkDifference, mountSourceDifference, opDifference } from "./op-difference.js";
 import type { Parts } from "./parts.js";
 import type { Reference } from "./reference.js";
 import type { SelectionDifferences } from "./selection-difference.js";
@@ -143,6 +143,12 @@ export class Differences {
       const current = step.inputs[i];
       if (input.role === BASE_ROLE || before === undefined || current === undefined) continue;
       if (follows && !current.isStep && current.node.source === undefined) continue;
+      const isSameContent = input.content !== undefined && input.content === before.content;
+      const mount = isSameContent ? undefined : mountSourceDifference(older, node, input.role);
+      if (mount) {
+        found.push({ list: [{ cause: mount }], more: 0 });
+        continue;
+      }
       found.push(this.#input({ input, current, changed }, before, depth));
     }
     return merged(step, found);

@@ -43,6 +43,43 @@ function withoutInputs(op: Members): Members {
   return { ...op, file: list(op.file).map((each) => ({ ...members(each), ...NO_INPUTS })) };
 }
 
+/**
+ * That a mount of ROLE (`mount /target`) has another source, as the instruction says it: the key of what is mounted to be read tells what is
+ * there, and not where it lies. Undefined where that is not it.
+ */
+export function mountSourceDifference(older: StepNode, newer: StepNode, role: string): InstructionCause | undefined {
+  const [, place] = /^mount (.*)$/.exec(role) ?? [];
+  if (place === undefined) return undefined;
+  const [was, is] = [older, newer].map((node) => mountsInText(node).find(({ target }) => isAt(target, place)));
+  if (was === undefined || is === undefined || was.source === is.source) return undefined;
+  return {
+    kind: "instruction",
+    part: "--mount",
+    from: cut(was.words, VALUE_MAX_LENGTH),
+    to: cut(is.words, VALUE_MAX_LENGTH),
+  };
+}
+
+interface WrittenMount {
+  readonly words: string;
+  readonly target: string;
+  readonly source: string;
+}
+
+/** Mounts as they are written, but for quoted ones. */
+function mountsInText({ text }: StepNode): readonly WrittenMount[] {
+  return [...(text?.shown ?? "").matchAll(/--mount=([^\s"']+)/g)].map(([, words = ""]) => {
+    const option = (names: RegExp) =>
+      words.split(",").flatMap((word) => (names.test(word) ? [word.slice(word.indexOf("=") + 1)] : []))[0] ?? "";
+    return { words, target: option(/^(?:target|dst|destination)=/i), source: option(/^(?:source|src)=/i) };
+  });
+}
+
+/** A relative target is below the working directory. */
+function isAt(target: string, place: string): boolean {
+  return target !== "" && (place === target || (!target.startsWith("/") && place.endsWith(`/${target}`)));
+}
+
 const NO_INPUTS = { input: undefined, secondaryInput: undefined };
 
 function kindDifference(older: StepNode, newer: StepNode): readonly InstructionCause[] {
