@@ -72,9 +72,9 @@ async function planOf(planning: Planning): Promise<BuildPlan> {
   const known = new Map<Digest, Vertex<OpNode>>();
   const roots = images.flatMap(({ definition }) => rootOf(definition, known) ?? []);
   const planned = await solver.job.plan(roots);
+  const causes = await causesOf(planned, planning);
   const kept = planned.filter(({ account }) => isStep(known.get(account.vertex.digest)));
   const users = usersOf(planned, images);
-  const causes = await causesOf(planned, users, planning);
   const steps = kept.map((each) => plannedStep(each, causes, users));
   const results = roots.map(({ vertex, index }) => ({ vertex: vertex.digest, index }));
   const { outputs = [] } = request;
@@ -92,11 +92,7 @@ function isStep(vertex: Vertex<OpNode> | undefined): boolean {
 type Misses = ReadonlyMap<Digest, Miss>;
 
 /** Why steps would run, as the events of a build would tell it. */
-async function causesOf(
-  planned: readonly PlannedVertex[],
-  users: ReadonlyMap<Digest, VertexInfo>,
-  planning: Planning,
-): Promise<Misses> {
+async function causesOf(planned: readonly PlannedVertex[], planning: Planning): Promise<Misses> {
   const { engine, request, images, prepared, signal } = planning;
   const causes = new Map<Digest, Miss>();
   const running = planned.filter(({ plan }) => plan.kind === "run");
@@ -107,15 +103,6 @@ async function causesOf(
   const explanations = await openExplanations({ engine, request, inputs: prepared.inputs, images, signal });
   for (const { account } of running)
     await explanations.explain(account, { signal, vertex: account.vertex, progress: { emit } });
-  // What is made for a step, the text of a heredoc, is made for the reason that the step has.
-  for (const { account } of running) {
-    const { digest } = account.vertex;
-    const user = planned.find((each) => each.account.vertex.digest === users.get(digest)?.digest);
-    if (user?.plan.kind !== "depends" || causes.has(digest)) continue;
-    await explanations.explain(user.account, { signal, vertex: user.account.vertex, progress: { emit } });
-    const why = causes.get(user.account.vertex.digest);
-    if (why) causes.set(digest, why);
-  }
   return causes;
 }
 
