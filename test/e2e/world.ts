@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -164,10 +164,9 @@ export function tracesOf(marker: string, root: string, owner: string | undefined
 }
 
 export function cgroupsNamed(part: string): readonly string[] {
-  const listing = execFileSync("find", ["/sys/fs/cgroup", "-ignore_readdir_race", "-type", "d", "-name", `*${part}*`], {
-    encoding: "utf8",
-  });
-  return listing.split("\n").filter(Boolean);
+  // Others come and go meanwhile, of which `find` complains.
+  const { stdout } = spawnSync("find", ["/sys/fs/cgroup", "-type", "d", "-name", `*${part}*`], { encoding: "utf8" });
+  return stdout.split("\n").filter(Boolean);
 }
 
 function readProc(pid: string, file: string): string {
