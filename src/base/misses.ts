@@ -57,6 +57,9 @@ export type MissCause =
   /** The step was not there before, is not there any more, or stood elsewhere in its stage: at `from`, as `2/6`. */
   | { readonly kind: "step"; readonly change: "added" | "removed" | "moved"; readonly from?: string };
 
+/** What an instruction or an option of the build says of a step. */
+export type InstructionCause = Extract<MissCause, { kind: "instruction" }>;
+
 /** What tells a cause from others; OWN stands for the step that it is told of. What concerns many steps alike is one cause. */
 export function causeIdentity({ cause, step }: AttributedCause, own: string): string {
   return canonicalJson(isOfStep(cause) ? [cause, step?.digest ?? step?.name ?? own] : cause);

@@ -81,7 +81,7 @@ export class StepDrafts {
       .slice(location.startLine - 1, location.endLine)
       .join("\n")
       .trim();
-    return op.kind === "merge" ? `${text}\n(its place)` : text;
+    return op.kind === "merge" ? `LINK ${text}` : text;
   }
 
   #sourceOf({ identifier, attrs }: SourceOp): SourceNote {

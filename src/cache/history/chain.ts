@@ -1,8 +1,9 @@
 import type { AttributedCause, Digest } from "../../base/index.js";
 import type { CurrentStep } from "./difference.js";
+import { layerIndex, linkDifference } from "./linked-copy.js";
 import { BASE_ROLE, type StepNode } from "./node.js";
 import type { Parts } from "./parts.js";
-import { EMPTY, type OutlinedStep, type Reference } from "./reference.js";
+import { EMPTY, type Reference, type RunStep } from "./reference.js";
 
 /** Two lines of steps, each built on the next, by their first ones. */
 export interface Lines {
@@ -44,11 +45,7 @@ export function walkBack({ step: first, older, stage }: Lines, { reference, part
       changes.push(...passed(line.slice(0, at), reference, parts));
       return { changes, pair: { step, older: was.node } };
     }
-    const { id, node } = step;
-    if (was === undefined)
-      changes.push({ cause: { kind: "step", change: "added" }, step: { name: node.name, digest: id } });
-    else if (was.node !== undefined && reference.isMoved(id))
-      changes.push(movedCause({ id, name: node.name }, parts.node(was.node)));
+    changes.push(...arrived(step, was, { reference, parts }));
   }
   const other = left === undefined ? undefined : reference.baseChange(left);
   if (other) return { changes: [...changes, ...other.map((cause) => ({ cause }))], pair: undefined };
@@ -74,9 +71,37 @@ function lineOf(older: Digest | undefined, parts: Parts): readonly Digest[] {
   const line: Digest[] = [];
   for (let at = older; at !== undefined; ) {
     line.push(at);
-    at = parts.node(at)?.inputs.find(({ role }) => role === BASE_ROLE)?.node;
+    at = baseIn(parts.node(at));
   }
   return line;
+}
+
+/** How STEP came into its line, in which WAS, which it was, is not. */
+export function arrived(
+  { id, node, inputs }: CurrentStep,
+  was: RunStep | undefined,
+  { reference, parts }: Walking,
+): readonly AttributedCause[] {
+  const step = { name: node.name, digest: id };
+  if (was === undefined) {
+    const layer = inputs[layerIndex(node) ?? -1];
+    const linked = layer ? otherLink(layer, reference.counterpart(layer.id), parts) : [];
+    return linked.length > 0 ? linked : [{ cause: { kind: "step", change: "added" }, step }];
+  }
+  const older = was.node && parts.node(was.node);
+  if (older === undefined) return [];
+  return reference.isMoved(id) ? [movedCause(step.name, id, older)] : otherLink({ id, node }, was, parts);
+}
+
+/** That the copy STEP is linked, as WAS was not, or the other way round. */
+function otherLink(
+  { id, node }: Pick<CurrentStep, "id" | "node">,
+  was: RunStep | undefined,
+  parts: Parts,
+): readonly AttributedCause[] {
+  const older = was?.node && parts.node(was.node);
+  const step = { name: node.name, digest: id };
+  return older ? linkDifference(older, node).map((cause) => ({ cause, step })) : [];
 }
 
 /** What became of steps of the earlier build that are not in this line any more. */
@@ -85,13 +110,16 @@ function passed(line: readonly Digest[], reference: Reference, parts: Parts): re
     const node = parts.node(older);
     if (node === undefined || !isStepNode(node)) return [];
     const successor = reference.successor(older);
-    if (successor === undefined) return [{ cause: { kind: "step", change: "removed" }, step: { name: node.name } }];
-    return reference.isMoved(successor.id) ? [movedCause(successor, node)] : [];
+    if (successor) return reference.isMoved(successor.id) ? [movedCause(successor.name, successor.id, node)] : [];
+    // Of a copy that is linked no longer the copy says so.
+    const layer = node.inputs[layerIndex(node) ?? -1]?.node;
+    if (layer && reference.successor(layer)) return [];
+    return [{ cause: { kind: "step", change: "removed" }, step: { name: node.name } }];
   });
 }
 
-function movedCause({ id, name }: Pick<OutlinedStep, "id" | "name">, older: StepNode | undefined): AttributedCause {
-  return { cause: { kind: "step", change: "moved", ...placeIn(older?.name ?? "") }, step: { name, digest: id } };
+function movedCause(name: string, digest: Digest, older: StepNode): AttributedCause {
+  return { cause: { kind: "step", change: "moved", ...placeIn(older.name) }, step: { name, digest } };
 }
 
 /** The place that a step's name says, as `2/6`. */
@@ -100,6 +128,12 @@ export function placeIn(name: string): { readonly from?: string } {
   return from === undefined ? {} : { from };
 }
 
-function baseOf(step: CurrentStep): CurrentStep | undefined {
+/** What STEP changes. */
+export function baseOf(step: CurrentStep): CurrentStep | undefined {
   return step.inputs[step.node.inputs.findIndex(({ role }) => role === BASE_ROLE)];
+}
+
+/** The same of a step of an earlier build. */
+export function baseIn(node: StepNode | undefined): Digest | undefined {
+  return node?.inputs.find(({ role }) => role === BASE_ROLE)?.node;
 }

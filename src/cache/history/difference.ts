@@ -1,8 +1,9 @@
 import { type AttributedCause, canonicalJson, causeIdentity, type Digest, type MissCause } from "../../base/index.js";
 import type { CacheKey } from "../../solver/index.js";
-import { type Lines, type Meeting, placeIn, walkBack } from "./chain.js";
+import { arrived, baseIn, baseOf, type Lines, type Meeting, placeIn, walkBack } from "./chain.js";
+import { linkDifference } from "./linked-copy.js";
 import { BASE_ROLE, type NodeInput, type StepNode } from "./node.js";
-import { linkDifference, mountSourceDifference, opDifference } from "./op-difference.js";
+import { mountSourceDifference, opDifference } from "./op-difference.js";
 import type { Parts } from "./parts.js";
 import type { Reference } from "./reference.js";
 import type { SelectionDifferences } from "./selection-difference.js";
@@ -90,6 +91,13 @@ export class Differences {
       this.#known.set(nameOf(frame.step, frame.older), causes);
     }
     return causes;
+  }
+
+  /** Why there is STEP, which the earlier build had not. */
+  arrival(step: CurrentStep): Causes {
+    return merged(step, [
+      { list: arrived(step, undefined, { reference: this.#reference, parts: this.#parts }), more: 0 },
+    ]);
   }
 
   /**
@@ -267,14 +275,6 @@ function sameKey(a: CacheKey | undefined, b: CacheKey | undefined): boolean {
 
 function isExec({ op }: StepNode): boolean {
   return typeof op === "object" && op !== null && "exec" in op;
-}
-
-function baseOf(step: CurrentStep): CurrentStep | undefined {
-  return step.inputs[step.node.inputs.findIndex(({ role }) => role === BASE_ROLE)];
-}
-
-function baseIn(node: StepNode): Digest | undefined {
-  return node.inputs.find(({ role }) => role === BASE_ROLE)?.node;
 }
 
 /** OWN in the words of those BELOW, where it only differs because the directory is another one that relative paths start at. */

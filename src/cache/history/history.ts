@@ -17,7 +17,6 @@ import { type Causes, type CurrentStep, Differences } from "./difference.js";
 import { editsIn } from "./edits.js";
 import { keptOp, keptSource, secretsOf } from "./kept-op.js";
 import type { DraftVariable, NodeInput, NotedVariable, StepDraft, StepNode } from "./node.js";
-import { LINK } from "./op-difference.js";
 import { Parts } from "./parts.js";
 import { compareRecorded, type RecordedNode, type StepComparison } from "./recorded.js";
 import { Outline, type OutlinedStage, type OutlinedStep, Reference, type RunStep } from "./reference.js";
@@ -157,22 +156,12 @@ class History implements BuildHistory {
     const known = this.#misses.get(id);
     if (known) return known;
     const step = this.#current.get(id);
-    const causes = step && (this.#linked(step) ?? this.#causes(step));
+    const causes = step && this.#causes(step);
     if (causes === undefined) return undefined;
     for (const each of causes.list) this.#told.add(causeIdentity(each, id));
     const miss = missOf(causes, id);
     this.#misses.set(id, miss);
     return miss;
-  }
-
-  /** Why there is what puts a linked copy in its place, where that is because the copy is one now; undefined where it is not. */
-  #linked({ node, inputs: [, layer] }: CurrentStep): Causes | undefined {
-    if (layer === undefined || typeof node.op !== "object" || node.op === null || !("merge" in node.op))
-      return undefined;
-    const causes = this.explain(layer.id)?.causes ?? [];
-    const isNew = causes.find(({ cause, step }) => cause.kind === "instruction" && cause.part === LINK && !step);
-    const step = { name: layer.node.name, digest: layer.id };
-    return isNew && { list: [{ cause: isNew.cause, step }], more: 0 };
   }
 
   /** The causes against the earlier build that is nearest; undefined where none is known that could have had a result of the step. */
@@ -205,7 +194,7 @@ class History implements BuildHistory {
       const node = was?.lacks === undefined ? was?.node : undefined;
       if ((was !== undefined && node === undefined) || seen.has(node)) continue;
       seen.add(node);
-      const causes = node === undefined ? ADDED : differences.between(step, node);
+      const causes = node === undefined ? differences.arrival(step) : differences.between(step, node);
       // Too little was known of it to tell the difference.
       if (node !== undefined && causes.list.length === 0 && !differences.isSame(step, node)) continue;
       const news = editsIn(causes.list.filter((each) => !this.#told.has(causeIdentity(each, step.id))));
@@ -297,9 +286,6 @@ function isLess(a: readonly number[], b: readonly number[]): boolean {
   const i = a.findIndex((each, at) => each !== b[at]);
   return (a[i] ?? 0) < (b[i] ?? 0);
 }
-
-/** Of a step that the earlier build had not. */
-const ADDED: Causes = { list: [{ cause: { kind: "step", change: "added" } }], more: 0 };
 
 function only(cause: MissCause): Causes {
   return { list: [{ cause }], more: 0 };

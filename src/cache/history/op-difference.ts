@@ -1,8 +1,8 @@
-import { canonicalJson, type MissCause } from "../../base/index.js";
+import { canonicalJson, type InstructionCause } from "../../base/index.js";
+import { linkDifference } from "./linked-copy.js";
 import type { StepNode } from "./node.js";
 import { cut, told, VALUE_MAX_LENGTH } from "./shown.js";
 
-type InstructionCause = Extract<MissCause, { kind: "instruction" }>;
 type Members = Readonly<Record<string, unknown>>;
 
 /**
@@ -19,22 +19,6 @@ export function opDifference(older: StepNode, newer: StepNode): readonly Instruc
   ];
   if (causes.length > 0 || isEqual(withoutInputs(was), withoutInputs(is))) return causes;
   return [{ kind: "instruction", part: "definition" }];
-}
-
-/** Whether `--link` came or went: what is copied then is built on nothing, or no longer so. */
-export function linkDifference(older: StepNode, newer: StepNode): readonly InstructionCause[] {
-  const [was, is] = [older, newer].map(isLinked);
-  if (was === is || was === undefined || is === undefined) return [];
-  return [is ? { kind: "instruction", part: LINK, to: "" } : { kind: "instruction", part: LINK, from: "" }];
-}
-
-/** The option that gives what is copied a vertex of its own. */
-export const LINK = "--link";
-
-/** Undefined of what is no copy, or of which the text is not known. */
-function isLinked({ op, text }: StepNode): boolean | undefined {
-  const [, flags] = /^(?:COPY|ADD)((?:\s+--\S+)*)\s/i.exec(text?.shown.replace(/\\\s*\n/g, " ") ?? "") ?? [];
-  return "file" in members(op) && flags !== undefined ? /\s--link(?:=(?:1|t|true))?(?:\s|$)/i.test(flags) : undefined;
 }
 
 /** Which of its inputs a file action has says nothing by itself: they are others where a stage begins with nothing. */
@@ -150,10 +134,17 @@ function commandDifference(
   const part = isHeredocOf(older, newer) ? "heredoc" : "command";
   const [from, to] = part === "heredoc" ? [undefined, undefined] : [shown(oldCommand), shown(command)];
   if (oldCommand === command) return shell;
+  // Only the form is another one: a heredoc's text ends its line.
+  if (from !== undefined && from.trim() === to?.trim()) return [changed(part, written(older), written(newer))];
   // Of one form both are one argument of a shell, or arguments of their own.
   return [
     was.length === is.length ? changed(part, from, to) : changed(part, shown(was.join(" ")), shown(is.join(" "))),
   ];
+}
+
+/** The instruction as it stands in the Dockerfile. */
+function written({ text }: StepNode): string | undefined {
+  return text && cut(text.shown, VALUE_MAX_LENGTH);
 }
 
 /** Whether two instructions differ only in the lines of their heredocs. */
