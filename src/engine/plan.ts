@@ -72,9 +72,10 @@ async function planOf(planning: Planning): Promise<BuildPlan> {
   const known = new Map<Digest, Vertex<OpNode>>();
   const roots = images.flatMap(({ definition }) => rootOf(definition, known) ?? []);
   const planned = await solver.job.plan(roots);
-  const causes = await causesOf(planned, planning);
   const kept = planned.filter(({ account }) => isStep(known.get(account.vertex.digest)));
   const users = usersOf(planned, images);
+  const isMade = (id: Digest) => known.get(id)?.definition.op.kind !== "source";
+  const causes = await causesOf(planned, (id) => (isMade(id) ? users.get(id)?.digest : undefined), planning);
   const steps = kept.map((each) => plannedStep(each, causes, users));
   const results = roots.map(({ vertex, index }) => ({ vertex: vertex.digest, index }));
   const { outputs = [] } = request;
@@ -91,8 +92,12 @@ function isStep(vertex: Vertex<OpNode> | undefined): boolean {
 
 type Misses = ReadonlyMap<Digest, Miss>;
 
-/** Why steps would run, as the events of a build would tell it. */
-async function causesOf(planned: readonly PlannedVertex[], planning: Planning): Promise<Misses> {
+/** Why steps would run, as the events of a build would tell it. MADEFOR: the step that something is made for without running anything. */
+async function causesOf(
+  planned: readonly PlannedVertex[],
+  madeFor: (id: Digest) => Digest | undefined,
+  planning: Planning,
+): Promise<Misses> {
   const { engine, request, images, prepared, signal } = planning;
   const causes = new Map<Digest, Miss>();
   const running = planned.filter(({ plan }) => plan.kind === "run");
@@ -103,6 +108,15 @@ async function causesOf(planned: readonly PlannedVertex[], planning: Planning): 
   const explanations = await openExplanations({ engine, request, inputs: prepared.inputs, images, signal });
   for (const { account } of running)
     await explanations.explain(account, { signal, vertex: account.vertex, progress: { emit } });
+  // The text of a heredoc is made for the reason that its step has, which depends on it.
+  for (const { account } of running) {
+    const { digest } = account.vertex;
+    const user = planned.find((each) => each.account.vertex.digest === madeFor(digest));
+    if (user?.plan.kind !== "depends" || causes.has(digest)) continue;
+    await explanations.explain(user.account, { signal, vertex: user.account.vertex, progress: { emit } });
+    const own = causes.get(user.account.vertex.digest)?.causes.filter(({ step }) => step === undefined) ?? [];
+    if (own.length > 0) causes.set(digest, { causes: own, omitted: 0 });
+  }
   return causes;
 }
 

@@ -11,6 +11,8 @@ import {
 import { BASE_LAYOUT, World } from "./world.js";
 
 const FILES = 24;
+/** The one that is copied with --link. */
+const LINKED = 5;
 
 /** Forty steps in two stages: most are copies, so that a build of them takes no time. */
 const DOCKERFILE = `ARG TAG=latest
@@ -22,7 +24,7 @@ FROM base AS app
 ARG VERSION=1
 ENV MODE=fast PLACE=here
 WORKDIR /app
-${Array.from({ length: FILES }, (_, n) => `COPY f${n}.txt /app/`).join("\n")}
+${Array.from({ length: FILES }, (_, n) => `COPY ${n === LINKED ? "--link " : ""}f${n}.txt /app/`).join("\n")}
 COPY src /app/src
 COPY --from=extra x.txt /app/
 COPY --from=tools /made .
@@ -182,9 +184,25 @@ const EDITS: Readonly<Record<string, Edit>> = {
   },
   "a copy that is linked": {
     edit: () => dockerfile("COPY f3.txt /app/", "COPY --link f3.txt /app/"),
+    causes: [{ kind: "instruction", part: "--link", to: "" }],
+  },
+  "a copy that is linked no longer": {
+    edit: () => dockerfile("COPY --link f5.txt", "COPY f5.txt"),
+    causes: [{ kind: "instruction", part: "--link", from: "" }],
+  },
+  "a mode for which a copy can't be linked": {
+    edit: () => dockerfile("COPY --link f5.txt", "COPY --link --chmod=0600 f5.txt"),
+    causes: [{ kind: "instruction", part: "--chmod", to: "600" }],
+  },
+  "a command that becomes a heredoc": {
+    edit: () => dockerfile("RUN cat /tools/* > /made", "RUN <<X\ncat /tools/* > /made\nX"),
     causes: [
-      { kind: "instruction", part: "--link", to: "" },
-      { kind: "step", change: "added" },
+      {
+        kind: "instruction",
+        part: "command",
+        from: "RUN cat /tools/* > /made",
+        to: "RUN <<X\ncat /tools/* > /made\nX",
+      },
     ],
   },
   "the command of a RUN": {

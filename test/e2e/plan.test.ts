@@ -140,3 +140,15 @@ test("nothing is said to be pulled for steps that ask for no files of what they 
   const { pulls } = await engine.plan(run);
   expect(pulls).toMatchObject([{ image: expect.stringContaining("oci-layout://"), isCertain: true }]);
 });
+
+test("a plan tells of a heredoc that changed why its text is made", async () => {
+  await using engine = await machine("one");
+  const text = (line: string) => `FROM base\nCOPY <<A /a\n${line}\nA\nRUN cat /a\n`;
+  await engine.build(request({ dockerfileText: text("one") }));
+  const plan = await engine.plan(request({ dockerfileText: text("two") }));
+  expect(plan.steps).toMatchObject([
+    { state: "run", causes: [{ cause: { kind: "instruction", part: "heredoc" } }] },
+    { state: "depends", name: expect.stringContaining("COPY <<A /a") },
+    { state: "depends", on: expect.stringContaining("COPY <<A /a") },
+  ]);
+});
