@@ -144,9 +144,15 @@ function policyOf(table: ConfigTable, disk: DiskSpace): CachePolicy {
   };
 }
 
-/** Where the policies are written: as for registries, the user's own file before the machine's. */
+/**
+ * Where the policies are written: as for registries, the user's own file before the machine's, or the one that the environment names.
+ * Throws `invalid` where that isn't there.
+ */
 export function cacheConfigFiles(env: Readonly<Record<string, string | undefined>>, home: string): readonly string[] {
-  if (env.ASHLAR_CONFIG) return [env.ASHLAR_CONFIG];
+  const named = env.ASHLAR_CONFIG;
+  if (named && !fs.existsSync(named))
+    throw new EngineError("invalid", `reading how large the cache may be from ${named} (ASHLAR_CONFIG): no such file`);
+  if (named) return [named];
   const own = env.XDG_CONFIG_HOME || path.join(home, ".config");
   return [path.join(own, "ashlar/ashlar.toml"), "/etc/ashlar/ashlar.toml"];
 }

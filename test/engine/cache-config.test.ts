@@ -2,9 +2,25 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
-import { loadCachePolicies } from "../../src/engine/cache-config.js";
+import { cacheConfigFiles, loadCachePolicies } from "../../src/engine/cache-config.js";
 
 const disk = { totalBytes: 1e6, freeBytes: 1e6 };
+
+describe("where policies are written", () => {
+  it("is the user's own file before the machine's, or the one that is named", () => {
+    expect(cacheConfigFiles({}, "/home/me")).toEqual([
+      "/home/me/.config/ashlar/ashlar.toml",
+      "/etc/ashlar/ashlar.toml",
+    ]);
+    expect(cacheConfigFiles({ ASHLAR_CONFIG: "" }, "/home/me")).toHaveLength(2);
+    expect(cacheConfigFiles({ ASHLAR_CONFIG: "/dev/null" }, "/home/me")).toEqual(["/dev/null"]);
+  });
+
+  it("is told where the named one isn't there", () => {
+    const named = () => cacheConfigFiles({ ASHLAR_CONFIG: "/nowhere/ashlar.toml" }, "/home/me");
+    expect(named).toThrow("reading how large the cache may be from /nowhere/ashlar.toml (ASHLAR_CONFIG): no such file");
+  });
+});
 
 describe("policies in a file", () => {
   const warnings: string[] = [];
