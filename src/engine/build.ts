@@ -27,7 +27,7 @@ import { type Catalog, createCatalog, lostLayer } from "./catalog.js";
 import { createEarlyPacking, type EarlyPacking } from "./early-packing.js";
 import { createExplainer, type Explainer } from "./explainer.js";
 import { inspectionOf } from "./failed-container.js";
-import { failureAt, located } from "./failure.js";
+import { failureAt, isOfEngine, located } from "./failure.js";
 import { frontendRequest } from "./frontend-request.js";
 import { rootOf } from "./graph.js";
 import type { BuildInputs } from "./inputs.js";
@@ -262,7 +262,7 @@ class Build implements AsyncDisposable {
       const digest = job.failure?.error === error ? job.failure?.vertex.digest : undefined;
       const known = digest === undefined ? [] : this.#metadata(digest);
       const step = known.find(({ location }) => location?.file === inputs.dockerfile.name);
-      if (!step?.location || errorCode(error) === "canceled") throw error;
+      if (!step?.location || isOfEngine(error)) throw error;
       throw failureAt(error, inputs, { name: step.name, location: step.location });
     }
   }

@@ -2,6 +2,7 @@ import { EngineError, errorCode, messageOf } from "../base/index.js";
 import { DiagnosticError } from "../frontend/index.js";
 import type { SourceRange } from "../llb/index.js";
 import { StepFailure } from "../ops/index.js";
+import { DamagedDatabase, LockedDatabase } from "../store/index.js";
 import { diagnosticOf } from "./diagnostics.js";
 import type { BuildInputs } from "./inputs.js";
 import { type BuildDiagnostic, BuildFailure, type FailedStep } from "./result.js";
@@ -15,6 +16,11 @@ export function located(error: unknown, { dockerfile }: BuildInputs): unknown {
   const { startLine, endLine = startLine, culprit } = first;
   const source = { file: dockerfile.name, text: dockerfile.text, startLine, endLine, ...(culprit ? { culprit } : {}) };
   return new BuildFailure(errorCode(error), messageOf(error), { source, diagnostics }, optionsOf(error));
+}
+
+/** Whether an error that ended a step is none of its own: no line of the Dockerfile has to do with it. */
+export function isOfEngine(error: unknown): boolean {
+  return errorCode(error) === "canceled" || error instanceof LockedDatabase || error instanceof DamagedDatabase;
 }
 
 /** An error of the step that is shown as NAME and stands at a place of the Dockerfile. */

@@ -1,5 +1,6 @@
 import { type Clock, digestOf } from "../base/index.js";
-import type { ProgressSink } from "../progress/index.js";
+import type { Outcome, ProgressSink } from "../progress/index.js";
+import type { EndOfWait } from "../store/index.js";
 
 /** What is odd about this machine: told once, to the build that runs, or to the first that comes. */
 export interface Notices {
@@ -8,8 +9,8 @@ export interface Notices {
   sayNow(message: string): void;
   /** Tells LISTENER what has not been told yet, and what is said from now on until it is disposed of. */
   listen(listener: ProgressSink["emit"] | undefined): Disposable;
-  /** Tells, until it is disposed of, that the engine waits: SENTENCE says for what. */
-  wait(sentence: string): Disposable;
+  /** Tells, until its end, that the engine waits: SENTENCE says for what. */
+  wait(sentence: string): EndOfWait;
 }
 
 /** What nobody asked for in particular goes to EMIT, else to the build that runs. */
@@ -30,15 +31,15 @@ export function createNotices(emit: ProgressSink["emit"] | undefined, { now }: C
     const [listener = () => undefined] = emit ? [emit] : listeners;
     const vertex = { digest: digestOf(`wait ${++waits}`), name: sentence, inputs: [] };
     listener({ type: "vertex-started", vertex, at: now() });
-    return {
-      [Symbol.dispose]: () =>
-        listener({ type: "vertex-completed", vertex: vertex.digest, at: now(), outcome: { kind: "done" } }),
+    return (failure) => {
+      const outcome: Outcome = failure ? { kind: "error", message: failure.message } : { kind: "done" };
+      listener({ type: "vertex-completed", vertex: vertex.digest, at: now(), outcome });
     };
   };
   return {
     say,
     sayNow(message) {
-      wait(message)[Symbol.dispose]();
+      wait(message)();
       say(message);
     },
     listen(listener) {

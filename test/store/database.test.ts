@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { type Database, type Migration, openDatabase } from "../../src/store/index.js";
+import { type Database, LockedDatabase, type Migration, openDatabase } from "../../src/store/index.js";
 
 const first: Migration = { id: "first", sql: "CREATE TABLE words (word TEXT PRIMARY KEY, number INTEGER)" };
 const second: Migration = { id: "second", sql: "ALTER TABLE words ADD COLUMN more BLOB; CREATE TABLE other (x)" };
@@ -161,6 +161,33 @@ describe("transaction", () => {
     expect(words(database)).toEqual(["a"]);
   });
 
+  it("gives up once: who comes right after that doesn't wait as long again, and who gets the database ends that", async () => {
+    const holder = await open();
+    const told: string[] = [];
+    const patienceMs = 3000;
+    const onWait = () => (failure?: Error) => void told.push(failure?.message ?? "over");
+    const database = await openDatabase(file, [first], { patienceMs, onWait });
+    opened.push(database);
+    const locked = new LockedDatabase(file);
+    const waits = () => database.transaction(() => add(database, "never"));
+    const elapsed = async () => {
+      const since = performance.now();
+      await expect(waits()).rejects.toThrow(locked);
+      return performance.now() - since;
+    };
+    holder.run("BEGIN IMMEDIATE");
+    const [long] = await Promise.all([elapsed(), elapsed()]);
+    expect(await elapsed()).toBeLessThan(long);
+    expect(told).toEqual([locked.message]);
+    holder.run("COMMIT");
+    await database.transaction(() => add(database, "a"));
+    holder.run("BEGIN IMMEDIATE");
+    expect(await elapsed()).toBeGreaterThan(patienceMs);
+    expect(told).toEqual([locked.message, locked.message]);
+    holder.run("COMMIT");
+    expect(words(database)).toEqual(["a"]);
+  });
+
   it("tells who is waited for after a while, once for all that wait, and when that is over", async () => {
     await open();
     const script = `
@@ -176,7 +203,7 @@ describe("transaction", () => {
       onWait(holder) {
         told.push(holder);
         child.stdin.write("end");
-        return { [Symbol.dispose]: () => void told.push("over") };
+        return (failure) => void told.push(failure?.message ?? "over");
       },
     });
     opened.push(database);
