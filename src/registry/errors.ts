@@ -45,6 +45,8 @@ function toldOf(subject: string, cause: unknown, host: string): EngineError {
     return new EngineError("canceled", `${subject}: the connection was closed`, { cause });
   if (code === "ENOTFOUND") return new EngineError("unavailable", `${subject}: no such host`, { cause });
   if (code === "ECONNREFUSED") return new ConnectionError("unavailable", `${subject}: connection refused`, { cause });
+  if (code === "UND_ERR_BODY_TIMEOUT") return new TransientError(`${subject}: nothing arrives any more`, { cause });
+  if (code === "UND_ERR_HEADERS_TIMEOUT") return new TransientError(`${subject}: no answer`, { cause });
   return new TransientError(`${subject}: ${messageOf(cause)}`, { cause });
 }
 

@@ -62,17 +62,23 @@ export type RedirectPolicy = "secure" | "any";
 /** Gives the certificate authorities that are trusted, in PEM, one after another. */
 export type Authorities = () => Promise<string>;
 
-/** A client with its own connections. Nothing is loaded or opened before the first request. AUTHORITIES: default, those Node knows. */
-export function createHttpClient(
-  host: HostOptions,
-  proxy: ProxyOptions | undefined,
-  redirects: RedirectPolicy = "secure",
-  authorities: Authorities = listedAuthorities,
-): HttpClient {
+export interface HttpClientOptions {
+  readonly proxy?: ProxyOptions | undefined;
+  /** Default: `secure`. */
+  readonly redirects?: RedirectPolicy;
+  /** Default: those Node knows. */
+  readonly authorities?: Authorities | undefined;
+  /** Until an answer of which nothing arrives any more is given up: a TransientError. Default: half a minute. Milliseconds. */
+  readonly stallMs?: number | undefined;
+}
+
+/** A client with its own connections. Nothing is loaded or opened before the first request. */
+export function createHttpClient(host: HostOptions, options: HttpClientOptions = {}): HttpClient {
+  const { redirects = "secure" } = options;
   let undici: Promise<Undici> | undefined;
   return {
     async send(request) {
-      undici ??= load(host, proxy, authorities);
+      undici ??= load(host, options);
       return follow(await undici, request, redirects);
     },
     async close() {
@@ -86,7 +92,7 @@ const REDIRECTS_MAX = 10;
 /** Until a connection stands; until an answer begins; until the next bytes of it. Milliseconds. */
 const CONNECT_TIMEOUT_MS = 20_000;
 const HEADERS_TIMEOUT_MS = 60_000;
-const BODY_TIMEOUT_MS = 60_000;
+const STALL_MS = 30_000;
 /** Until a server that got a large body answers: it may put the parts together first. Milliseconds. */
 const STORED_TIMEOUT_MS = 600_000;
 /** A body of less than this is no large one. Bytes. */
@@ -99,11 +105,14 @@ interface Undici {
   readonly dispatcher: Dispatcher;
 }
 
-async function load(host: HostOptions, proxy: ProxyOptions | undefined, authorities: Authorities): Promise<Undici> {
+async function load(
+  host: HostOptions,
+  { proxy, authorities = listedAuthorities, stallMs = STALL_MS }: HttpClientOptions,
+): Promise<Undici> {
   const { Agent, EnvHttpProxyAgent, request } = await import("undici");
   const tls = await tlsOptions(host, authorities);
   const connect = { ...tls, timeout: CONNECT_TIMEOUT_MS };
-  const options = { connect, headersTimeout: HEADERS_TIMEOUT_MS, bodyTimeout: BODY_TIMEOUT_MS };
+  const options = { connect, headersTimeout: HEADERS_TIMEOUT_MS, bodyTimeout: stallMs };
   if (proxy === undefined) return { request, dispatcher: new Agent(options) };
   const { http = "", https = "", none = "" } = proxy;
   return {

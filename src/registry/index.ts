@@ -6,6 +6,7 @@ export { createHttpClient, type HttpClient, type HttpResponse, type ProxyOptions
 export { type PushOptions, type PushOutcome, type PushProgress, pushImage } from "./push.js";
 export { createRegistry, type Registry, type RegistryOptions, type RepositoryOptions } from "./registry.js";
 export type { PutBlobOptions, Repository } from "./repository.js";
+export { type Download, resumed } from "./resumed.js";
 export { RETRY_DELAYS_MS, retrying } from "./retries.js";
 export { Schema1Error } from "./schema1.js";
 export { parseToml, type TomlLines, type TomlTable, type TomlValue } from "./toml.js";

@@ -62,13 +62,14 @@ export interface RegistryClientOptions {
   readonly credentials?: CredentialSource | undefined;
   readonly proxy?: ProxyOptions | undefined;
   readonly authorities?: Authorities | undefined;
+  readonly stallMs?: number | undefined;
   readonly retryDelaysMs?: readonly number[] | undefined;
 }
 
 export function createRegistryClient(options: RegistryClientOptions): RegistryClient {
   const { registry, host, mirrorOf, tokens, clock, credentials, proxy, retryDelaysMs = RETRY_DELAYS_MS } = options;
   const base = baseUrl(registry, host);
-  const http = createHttpClient(host, proxy, "secure", options.authorities);
+  const http = createHttpClient(host, { proxy, authorities: options.authorities, stallMs: options.stallMs });
   const authenticator = createAuthenticator({ registry, protocol: base.protocol, http, credentials, tokens, clock });
   const limiters: Readonly<Record<Connection, Limiter>> = {
     document: createLimiter(DOCUMENT_CONNECTIONS_MAX),

@@ -36,6 +36,8 @@ export interface RegistryOptions {
   readonly proxy?: ProxyOptions | undefined;
   /** The certificate authorities trusted everywhere; default: those that Node knows. */
   readonly authorities?: Authorities | undefined;
+  /** Until a download of which nothing arrives any more is taken up anew. Default: half a minute. Milliseconds. */
+  readonly stallMs?: number | undefined;
   /** Pauses before each further try, in milliseconds; their number is that of the further tries. */
   readonly retryDelaysMs?: readonly number[] | undefined;
 }

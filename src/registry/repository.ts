@@ -24,12 +24,13 @@ import {
   type Reference,
   repositoryName,
 } from "../oci/index.js";
-import { statusError, TransientError } from "./errors.js";
+import { statusError } from "./errors.js";
 import type { HttpResponse } from "./http.js";
 import { uploadManifest } from "./manifest-upload.js";
 import { listReferrers } from "./referrers.js";
 import type { Connection, RegistryClient, RegistryRequest } from "./registry-client.js";
-import { pause, retrying } from "./retries.js";
+import { resumed } from "./resumed.js";
+import { retrying } from "./retries.js";
 import { blobSize, Schema1Error } from "./schema1.js";
 import { listTags } from "./tags.js";
 import { type UploadOutcome, uploadBlob } from "./upload.js";
@@ -213,7 +214,7 @@ async function* readFirst(
 ): Bytes {
   if (place === undefined) return;
   try {
-    yield* resumed(client, place, size, options);
+    yield* downloaded(client, place, size, options);
   } catch (error) {
     if (errorCode(error) !== "not-found" || others.length === 0) throw error;
     yield* readFirst(client, others, size, options);
@@ -224,30 +225,12 @@ interface BlobPlace extends ManifestRequest {
   readonly kind: "document" | "blob";
 }
 
-/** A cut that brought less than this doesn't count as progress, so that a body in drops comes to an end. Bytes. */
-const PROGRESS_BYTES = 1024 * 1024;
-
-/** The SIZE bytes at PLACE from the offset on. A connection that is cut is made anew, for the bytes that are missing. */
-async function* resumed(client: RegistryClient, place: BlobPlace, size: number, options: ReadOptions): Bytes {
+/** The SIZE bytes at PLACE from the offset on, by one of the connections. */
+async function* downloaded(client: RegistryClient, place: BlobPlace, size: number, options: ReadOptions): Bytes {
   const release = await take(client, place.kind, options);
   try {
-    let position = options.offset ?? 0;
-    let progressedTo = position;
-    for (let cuts = 0; position < size; ) {
-      try {
-        for await (const chunk of await openAt(client, place, position, options)) {
-          position += chunk.length;
-          yield chunk;
-        }
-        if (position < size)
-          throw new TransientError(`${place.what}: the connection ended after ${position} of ${size} bytes`);
-      } catch (error) {
-        if (position - progressedTo >= PROGRESS_BYTES) [cuts, progressedTo] = [0, position];
-        const pauseMs = client.retryDelaysMs[cuts++];
-        if (!(error instanceof TransientError) || pauseMs === undefined) throw error;
-        await pause(pauseMs, options);
-      }
-    }
+    const open = (position: number) => openAt(client, place, position, options);
+    yield* resumed({ sizeBytes: size, what: place.what, open }, client.retryDelaysMs, options);
   } finally {
     release();
   }

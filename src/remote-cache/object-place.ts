@@ -1,6 +1,6 @@
 import { type AbortOptions, EngineError, errorCode } from "../base/index.js";
 import { type Bytes, checked, type Descriptor, type Provider } from "../oci/index.js";
-import { RETRY_DELAYS_MS, retrying, TransientError } from "../registry/index.js";
+import { RETRY_DELAYS_MS, resumed, retrying } from "../registry/index.js";
 import { openCache } from "./document.js";
 import type { CacheSource, CacheTarget } from "./place.js";
 import { inMemory } from "./registry-place.js";
@@ -59,23 +59,15 @@ export function objectTarget(store: ObjectStore): CacheTarget {
 /** The blobs, verified; what is cut off is asked for from there on. */
 function providerOf(store: ObjectStore): Provider {
   return {
-    read: (target, { offset = 0, ...options } = {}) => checked(target, resumed(store, target, offset, options), offset),
+    read(target, options = {}) {
+      const download = {
+        sizeBytes: target.size,
+        what: `fetching ${target.digest} of ${store.name}`,
+        open: (position: number) => store.read(target, position, options),
+      };
+      return checked(target, resumed(download, RETRY_DELAYS_MS, options), options.offset);
+    },
   };
-}
-
-async function* resumed(store: ObjectStore, blob: Descriptor, offset: number, options: AbortOptions): Bytes {
-  let position = offset;
-  for (let cuts = 0; position < blob.size; cuts++) {
-    try {
-      for await (const chunk of await store.read(blob, position, options)) {
-        position += chunk.length;
-        yield chunk;
-      }
-      if (position < blob.size) throw new TransientError(`fetching ${blob.digest}: the connection ended`);
-    } catch (error) {
-      if (!(error instanceof TransientError) || cuts >= RETRY_DELAYS_MS.length) throw error;
-    }
-  }
 }
 
 /** Whether READ gives just BYTES; what can't be read is not the same. */

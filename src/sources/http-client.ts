@@ -13,7 +13,8 @@ export interface TrustOptions {
 /** A client for any address. The system's certificate authorities are trusted; nothing is read or opened before the first request. */
 export function createWebClient(trust: TrustOptions, proxy: ProxyOptions | undefined): HttpClient {
   let client: Promise<HttpClient> | undefined;
-  const open = async () => createHttpClient({ scheme: "https", ca: await trustedAuthorities(trust) }, proxy, "any");
+  const open = async () =>
+    createHttpClient({ scheme: "https", ca: await trustedAuthorities(trust) }, { proxy, redirects: "any" });
   return {
     async send(request) {
       client ??= open();

@@ -10,7 +10,7 @@ import {
   parseReference,
   readAll,
 } from "../../src/oci/index.js";
-import { createRegistry, type Registry, type Repository } from "../../src/registry/index.js";
+import { createRegistry, type Registry, type RegistryOptions, type Repository } from "../../src/registry/index.js";
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -29,12 +29,15 @@ let seen: IncomingMessage[];
 beforeEach(() => {
   servers = [];
   seen = [];
-  registry = createRegistry({
+  registry = open();
+});
+const open = (options: Partial<RegistryOptions> = {}): Registry =>
+  createRegistry({
     clock: systemClock,
     retryDelaysMs: [0, 0, 0],
     credentials: { get: async () => ({ kind: "password", username: "u", password: "pass-word" }) },
+    ...options,
   });
-});
 afterEach(async () => {
   await registry[Symbol.asyncDispose]();
   for (const server of servers) {
@@ -120,6 +123,31 @@ describe("a blob", () => {
   it("is given up when cuts bring nothing forward", async () => {
     const repository = await serve((request, response) => sendPart(request, response, 10));
     await expect(size(repository.read(BLOB))).rejects.toMatchObject({ code: "unavailable" });
+    expect(seen.length).toBe(4);
+  });
+
+  it("is fetched on, too, when it stops to come", async () => {
+    registry = open({ stallMs: 500 });
+    let requests = 0;
+    const repository = await serve((request, response) => {
+      if (requests++ > 0) return sendPart(request, response, CONTENT.length);
+      response.writeHead(200, rangeHeaders(request)).write(CONTENT.slice(0, 300_000));
+    });
+    expect(await size(repository.read(BLOB))).toBe(CONTENT.length);
+    expect(seen.map(({ headers }) => headers.range)).toEqual([undefined, "bytes=300000-"]);
+  });
+
+  it("is given up when nothing comes of it again and again, and how much there was is told", async () => {
+    registry = open({ stallMs: 500 });
+    const repository = await serve((request, response) => {
+      const start = startOf(request);
+      response.writeHead(start === 0 ? 200 : 206, rangeHeaders(request)).flushHeaders();
+      if (start === 0) response.write(CONTENT.slice(0, 300_000));
+    });
+    await expect(size(repository.read(BLOB))).rejects.toMatchObject({
+      code: "unavailable",
+      message: `fetching ${BLOB.digest} of ${repository.name}: nothing arrives any more, after 300000 of ${CONTENT.length} bytes`,
+    });
     expect(seen.length).toBe(4);
   });
 

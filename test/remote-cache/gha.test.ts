@@ -7,7 +7,7 @@ import { ghaStore, objectSource, objectTarget, parseCacheImport } from "../../sr
 import { GHA_TOKEN, type GhaServer, startGha } from "./gha-server.js";
 
 let server: GhaServer;
-const client = createHttpClient({ scheme: "https" }, undefined, "any");
+const client = createHttpClient({ scheme: "https" }, { redirects: "any" });
 afterAll(() => client.close());
 
 beforeEach(async () => {

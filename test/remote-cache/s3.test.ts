@@ -9,7 +9,7 @@ import { sha256, signedHeaders } from "../../src/remote-cache/s3/signature.js";
 import { S3_KEY, S3_SECRET, type S3Server, startS3 } from "./s3-server.js";
 
 let server: S3Server;
-const client = createHttpClient({ scheme: "https" }, undefined, "any");
+const client = createHttpClient({ scheme: "https" }, { redirects: "any" });
 afterAll(() => client.close());
 
 beforeEach(async () => {
