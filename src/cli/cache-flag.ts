@@ -1,15 +1,16 @@
 import path from "node:path";
+import { EngineError } from "../base/index.js";
 import type { CacheSpec } from "../engine/index.js";
 import type { Ambient } from "./build-request.js";
-import { UsageError } from "./usage-error.js";
 import { parseCsv } from "./values.js";
 
 /**
  * --cache-to and --cache-from: `type=TYPE,KEY=VALUE…`, or names of places in registries, separated by commas. What a place takes from the
- * environment is added. Throws UsageError.
+ * environment is added; an empty word is none. Throws `invalid`: whatever is wrong with a cache ends a build alike, here or in the engine.
  */
 export function parseCaches(words: readonly string[], ambient: Pick<Ambient, "env" | "cwd">): readonly CacheSpec[] {
   return words.flatMap((word) => {
+    if (word === "") return [];
     const fields = parseCsv(word);
     if (fields.every((field) => !field.includes("=")))
       return fields.map((ref) => ({ type: "registry", attrs: { ref } }) as const);
@@ -28,11 +29,11 @@ function parseOne(word: string, fields: readonly string[], ambient: Pick<Ambient
   for (const field of fields) {
     const equals = field.indexOf("=");
     if (equals < 0)
-      throw new UsageError(`invalid value ${field}: the cache ${JSON.stringify(word)} is key=value pairs`);
+      throw new EngineError("invalid", `invalid value ${field}: the cache ${JSON.stringify(word)} is key=value pairs`);
     attrs[field.slice(0, equals).toLowerCase()] = field.slice(equals + 1);
   }
   const { type: name = "", ...rest } = attrs;
-  if (name === "") throw new UsageError(`type required form> ${JSON.stringify(word)}`);
+  if (name === "") throw new EngineError("invalid", `type required for ${JSON.stringify(word)}`);
   const type = name as CacheSpec["type"]; // the engine knows those that there are
   return { type, attrs: { ...surroundingsOf(type, ambient), ...placed(rest, ambient) } };
 }

@@ -80,8 +80,7 @@ export function parseCacheImport({ type, attrs = {} }: CacheSpec): CacheImport {
       return {
         type: "local",
         directory: directoryOf(attrs, "src"),
-        tag: attrs.tag || DEFAULT_TAG,
-        digest: digest ? parseDigest(digest) : undefined,
+        ...(digest ? { tag: attrs.tag ?? DEFAULT_TAG, digest: parseDigest(digest) } : { tag: tagOf(attrs) }),
       };
     }
     case "s3":
@@ -100,7 +99,7 @@ export function parseCacheDestination({ type, attrs = {} }: CacheSpec): CacheDes
       return { type: "registry", ...place, ...manifestForm(attrs), ...sent(attrs), ignoreError };
     }
     case "local": {
-      const place = { directory: directoryOf(attrs, "dest"), tag: attrs.tag || DEFAULT_TAG };
+      const place = { directory: directoryOf(attrs, "dest"), tag: tagOf(attrs) };
       return { type: "local", ...place, ...manifestForm(attrs), ...sent(attrs), ignoreError };
     }
     case "s3":
@@ -163,6 +162,11 @@ function directoryOf(attrs: Attrs, name: "src" | "dest"): string {
   const directory = attrs[name];
   if (!directory) throw new EngineError("invalid", `a local cache needs a directory: ${name}=DIR`);
   return path.resolve(directory);
+}
+
+function tagOf({ tag = DEFAULT_TAG }: Attrs): string {
+  if (tag === "") throw new EngineError("invalid", "a local cache needs a name in its directory: tag=NAME");
+  return tag;
 }
 
 function choice<T extends string>(text: string, choices: readonly T[], name: string): T {

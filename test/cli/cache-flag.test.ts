@@ -30,7 +30,10 @@ test("what S3 and GitHub need is taken from the environment where the flag does 
   expect(parseCaches(["type=gha"], NOWHERE)).toEqual([]);
 });
 
-test("other flags are refused", () => {
-  expect(() => parseCaches(["ref=a"], NOWHERE)).toThrow("type required form");
+test("other flags are refused as what is wrong with a cache, and an empty one is none", () => {
+  const refused = (message: string) => expect.objectContaining({ code: "invalid", message });
+  expect(() => parseCaches(["mode=max"], NOWHERE)).toThrow(refused('type required for "mode=max"'));
+  expect(() => parseCaches(["type=,mode=max"], NOWHERE)).toThrow(refused('type required for "type=,mode=max"'));
   expect(() => parseCaches(["type=local,out"], NOWHERE)).toThrow("invalid value out");
+  expect(parseCaches(["", "a"], NOWHERE)).toEqual([{ type: "registry", attrs: { ref: "a" } }]);
 });

@@ -47,10 +47,13 @@ test("what won't do is refused before anything is built", () => {
   expect(() => parseCacheDestination({ type: "azblob" })).toThrow("there are registry, local, inline, s3, gha");
 });
 
-test("an empty tag is none, and an address is one", () => {
+test("an empty tag is refused unless a digest says it, and an address is one", () => {
   const place = { dest: "/d", src: "/d", tag: "" };
-  expect(parseCacheDestination({ type: "local", attrs: place })).toMatchObject({ tag: "latest" });
-  expect(parseCacheImport({ type: "local", attrs: place })).toMatchObject({ tag: "latest" });
+  const refused = expect.objectContaining({ code: "invalid", message: expect.stringContaining("tag=NAME") });
+  expect(() => parseCacheDestination({ type: "local", attrs: place })).toThrow(refused);
+  expect(() => parseCacheImport({ type: "local", attrs: place })).toThrow(refused);
+  const digest = `sha256:${"0".repeat(64)}`;
+  expect(parseCacheImport({ type: "local", attrs: { ...place, digest } })).toMatchObject({ digest });
   const gha = { token: "t", url_v2: "notaurl" };
   expect(() => parseCacheImport({ type: "gha", attrs: gha })).toThrow('invalid url_v2 "notaurl"');
   const s3 = { bucket: "b", region: "r", access_key_id: "k", secret_access_key: "s", use_path_style: "zz" };
