@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { digestOf } from "../../src/base/index.js";
-import { createQuietRenderer, createRawjsonRenderer } from "../../src/progress/index.js";
+import { createQuietRenderer, createRawjsonRenderer, type Summary, type Warning } from "../../src/progress/index.js";
 import { ManualClock, Paper, scriptOf } from "./stage.js";
 
 describe("rawjson progress", () => {
@@ -78,6 +78,22 @@ describe("quiet progress", () => {
     scriptOf((event) => renderer.emit(event), clock).start("RUN x");
     renderer.finish({ kind: "built", image: { names: ["a"] }, places: [] });
     expect(paper.text).toBe("");
+  });
+
+  it("warns of what is no check of the Dockerfile, whether the build succeeds or fails", () => {
+    const warned = (summary: Summary) => {
+      const paper = new Paper();
+      const renderer = createQuietRenderer(paper, { clock: new ManualClock() });
+      const warn = (warning: Warning) => renderer.emit({ type: "warning", vertex: undefined, warning });
+      warn({ rule: "StageNameCasing", message: "Stage name 'A' should be lowercase", startLine: 1 });
+      warn({ message: "the option counts for nothing" });
+      renderer.finish(summary);
+      return paper.text;
+    };
+    const warning = "WARNING: the option counts for nothing\n";
+    expect(warned({ kind: "built", image: { names: ["a"] }, places: [] })).toBe(warning);
+    expect(warned({ kind: "failed", message: "no" })).toBe(`${warning}ERROR: no\n`);
+    expect(warned({ kind: "silent" })).toBe("");
   });
 
   it("says why a build failed", () => {
