@@ -26,7 +26,12 @@ function make(directory: string, mode: number): boolean {
     fs.mkdirSync(directory, { mode });
     return true;
   } catch (error) {
-    if (systemCode(error) !== "EEXIST") throw error;
+    if (systemCode(error) !== "EEXIST" || leadsNowhere(directory)) throw error;
     return false;
   }
+}
+
+function leadsNowhere(file: string): boolean {
+  const isLink = fs.lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink() === true;
+  return isLink && !fs.statSync(file, { throwIfNoEntry: false });
 }

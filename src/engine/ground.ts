@@ -3,6 +3,7 @@ import os from "node:os";
 import path from "node:path";
 import { EngineError, makeDirectories, messageOf, systemCode } from "../base/index.js";
 import { describeOwnership, type Ownership, type Snapshotter, type StateDirs, stateDirs } from "../snapshot/index.js";
+import { refuseObstacles } from "./obstacles.js";
 
 /** The state directory, made where it is missing, and how layers can be stacked there. */
 export interface Ground {
@@ -41,10 +42,11 @@ export interface GroundOptions {
 
 /**
  * Looks at where the engine stands before it builds on it. Throws `unsupported` for a network file system, `denied` where ROOT can't be
- * written or is somebody else's, or its layers' files have other owners.
+ * written or is somebody else's, or its layers' files have other owners, `invalid` where something is in the way.
  */
 export function prepareGround(root: string, { snapshotter: wanted, ownership }: GroundOptions): Ground {
   const dirs = stateDirs(path.resolve(root));
+  refuseObstacles(dirs);
   refuseOthers(dirs);
   makeStateDirectories(dirs, ownership);
   settleOwnership(dirs, ownership);
