@@ -22,6 +22,7 @@ export * from "./pseudo-terminal.js";
 export * from "./quantities.js";
 export { redactCredentials } from "./redact.js";
 export * from "./regular-file.js";
+export { describeIssue } from "./schema-issue.js";
 export * from "./scope.js";
 export { mayBeSecret, mayHoldSecret, secretValues } from "./secret-names.js";
 export { heardByMany } from "./signals.js";

@@ -1,7 +1,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import * as v from "valibot";
-import { EngineError, errorCode, messageOf } from "../base/index.js";
+import { describeIssue, EngineError, errorCode, messageOf } from "../base/index.js";
 import {
   type Descriptor,
   encodeDescriptor,
@@ -107,6 +107,7 @@ function readEntry(file: string): ListEntry {
     const raw = entry.Raw === undefined ? Buffer.from(written) : Buffer.from(entry.Raw, "base64");
     return { reference: parseReference(entry.Ref), descriptor, raw };
   } catch (cause) {
-    throw new EngineError("invalid", `the manifest in ${file} can't be read: ${messageOf(cause)}`, { cause });
+    const wrong = v.isValiError(cause) ? describeIssue(cause.issues[0]) : messageOf(cause);
+    throw new EngineError("invalid", `the manifest in ${file} can't be read: ${wrong}`, { cause });
   }
 }

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { type Digest, EngineError, isDigest } from "../base/index.js";
+import { type Digest, describeIssue, EngineError, isDigest } from "../base/index.js";
 
 /** Reads BYTES as a JSON document that SCHEMA describes. Throws `invalid`, naming WHAT and the member that is wrong. */
 export function parseDocument<S extends v.GenericSchema>(what: string, schema: S, bytes: Uint8Array): v.InferOutput<S> {
@@ -11,9 +11,7 @@ export function parseDocument<S extends v.GenericSchema>(what: string, schema: S
   }
   const result = v.safeParse(schema, json, { abortEarly: true });
   if (result.success) return result.output;
-  const [issue] = result.issues;
-  const member = v.getDotPath(issue);
-  throw new EngineError("invalid", `${what} is malformed: ${member === null ? "" : `${member}: `}${issue.message}`);
+  throw new EngineError("invalid", `${what} is malformed: ${describeIssue(result.issues[0])}`);
 }
 
 /** A digest string. */

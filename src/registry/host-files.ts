@@ -1,7 +1,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import * as v from "valibot";
-import { EngineError, errorCode, lazy, messageOf } from "../base/index.js";
+import { describeIssue, EngineError, errorCode, lazy, messageOf } from "../base/index.js";
 import { type ClientCertificate, defaultHostOptions, type HostOptions, type HostSource } from "./host.js";
 import { parseToml } from "./toml.js";
 
@@ -79,11 +79,7 @@ function readConfig(file: string, mustExist: boolean): ReadonlyMap<string, Entry
   // A table without a prototype is no record to the schema.
   const document: unknown = JSON.parse(JSON.stringify(parseToml(text, file)));
   const checked = v.safeParse(configSchema, document);
-  if (!checked.success) {
-    const [issue] = checked.issues;
-    const message = issue.expected === "never" ? "there is no such key" : issue.message;
-    throw new EngineError("invalid", `${file}: ${v.getDotPath(issue) ?? "the document"}: ${message}`);
-  }
+  if (!checked.success) throw new EngineError("invalid", `${file}: ${describeIssue(checked.issues[0])}`);
   const resolve = (name: string): string => path.resolve(path.dirname(file), name);
   const entries = Object.entries(checked.output.registry).map(([name, entry]): [string, Entry] => [
     name,

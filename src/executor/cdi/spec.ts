@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { EngineError, messageOf } from "../../base/index.js";
+import { describeIssue, EngineError, messageOf } from "../../base/index.js";
 
 /** A device that a file of the Container Device Interface (CDI, specs-go 1.0) describes, ready to be given to a step. */
 export interface CdiDevice {
@@ -89,8 +89,8 @@ export async function parseCdi(text: string, file: string): Promise<readonly Cdi
     const read = file.endsWith(".yaml") ? (await import("./yaml.js")).readCdiYaml(text) : JSON.parse(text);
     document = v.parse(DOCUMENT, await read);
   } catch (cause) {
-    const at = v.isValiError(cause) ? v.getDotPath(cause.issues[0]) : null;
-    throw new EngineError("invalid", `${file}: ${at ? `${at}: ` : ""}${messageOf(cause)}`, { cause });
+    const wrong = v.isValiError(cause) ? describeIssue(cause.issues[0]) : messageOf(cause);
+    throw new EngineError("invalid", `${file}: ${wrong}`, { cause });
   }
   const { kind, annotations, containerEdits: shared, devices } = document;
   return devices.map((device) => ({
