@@ -6,7 +6,7 @@ import type { FileResult } from "../ops/index.js";
 import type { Job, OpContext, VertexAccount } from "../solver/index.js";
 import type { BuildEngine } from "./build.js";
 import { buildPlace } from "./build-place.js";
-import type { BuildInputs } from "./inputs.js";
+import { type BuildInputs, MAIN_CONTEXT } from "./inputs.js";
 import type { BuildRequest } from "./request.js";
 
 /** Tells of the steps of one build why they were not in the cache, and remembers the build for the next one. */
@@ -47,7 +47,7 @@ export function createExplainer(explained: Explained): Explainer {
     remember: (job) =>
       quietly(async () => {
         const { engine, request, inputs, signal } = explained;
-        const state = stateOf(explained.images, job);
+        const state = stateOf(explained, job);
         const isRecalled = async (of: string) =>
           recallBuild(engine.database, buildPlace(request, inputs), of, { signal });
         // Also what was cached as a whole is what the next build is compared with, where it is another one than the last.
@@ -57,12 +57,14 @@ export function createExplainer(explained: Explained): Explainer {
   };
 }
 
-/** What tells the build from others of the same place: what was asked for, and what that was made of; undefined of one that failed. */
-function stateOf(images: Explained["images"], job: Job<OpNode, FileResult>): Digest | undefined {
+/** What tells the build from others of the same place: what was asked for, where from, and what that was made of; undefined of one that failed. */
+function stateOf({ images, inputs }: Explained, job: Job<OpNode, FileResult>): Digest | undefined {
   if (job.failure !== undefined) return undefined;
   const keys = new Map(job.accounts().map(({ vertex, key }) => [vertex.digest, key]));
   const results = images.map(({ definition: { root } }) =>
     root ? [root.digest, root.index, keys.get(root.digest)] : [],
   );
-  return digestOf(JSON.stringify(results));
+  // The main one is told by the place.
+  const named = [...inputs.directories].filter(([name]) => name !== MAIN_CONTEXT);
+  return digestOf(JSON.stringify([results, named]));
 }

@@ -20,7 +20,7 @@ export interface BuildInputs {
 
 /** A Dockerfile or an ignore file larger than this is refused. */
 const DOCKERFILE_MAX_BYTES = 64 << 20;
-const MAIN_CONTEXT = "context";
+export const MAIN_CONTEXT = "context";
 const DEFAULT_NAME = "Dockerfile";
 
 /**

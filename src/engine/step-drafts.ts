@@ -4,6 +4,7 @@ import type { Definition, OpMetadata, OpNode, SourceOp } from "../llb/index.js";
 import type { AccountedInput, VertexAccount } from "../solver/index.js";
 import { realPath } from "./build-place.js";
 import type { Explained } from "./explainer.js";
+import { MAIN_CONTEXT } from "./inputs.js";
 
 /** Puts the vertices of a build in the history's words: what the graph says of them, and what the solver found out. */
 export class StepDrafts {
@@ -130,9 +131,6 @@ interface OutlinedStep {
   readonly text: string;
   readonly name: string;
 }
-
-/** The name of the local source that is the main context. */
-const MAIN_CONTEXT = "context";
 
 /** What a source was named by: of a repository the whole URL, with the ref and the directory that the identifier has. */
 function addressOf(identifier: string, url: string | undefined): string {

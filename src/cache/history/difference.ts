@@ -2,8 +2,9 @@ import { type AttributedCause, canonicalJson, causeIdentity, type Digest, type M
 import type { CacheKey } from "../../solver/index.js";
 import { arrived, baseIn, baseOf, type Lines, type Meeting, placeIn, walkBack } from "./chain.js";
 import { linkDifference } from "./linked-copy.js";
+import { mountSourceDifference } from "./mount-difference.js";
 import { BASE_ROLE, type NodeInput, type StepNode } from "./node.js";
-import { mountSourceDifference, opDifference } from "./op-difference.js";
+import { opDifference } from "./op-difference.js";
 import type { Parts } from "./parts.js";
 import type { Reference } from "./reference.js";
 import type { SelectionDifferences } from "./selection-difference.js";

@@ -1,9 +1,9 @@
 import { canonicalJson, type InstructionCause } from "../../base/index.js";
 import { linkDifference } from "./linked-copy.js";
+import { mountDifference } from "./mount-difference.js";
 import type { StepNode } from "./node.js";
-import { cut, told, VALUE_MAX_LENGTH } from "./shown.js";
-
-type Members = Readonly<Record<string, unknown>>;
+import { changed, isEqual, list, type Members, memberDifference, members, shown } from "./op-members.js";
+import { cut, VALUE_MAX_LENGTH } from "./shown.js";
 
 /**
  * What of two ops differs, as far as the instruction or an option of the build says it: variables and inputs are others' affair. The ops
@@ -25,43 +25,6 @@ export function opDifference(older: StepNode, newer: StepNode): readonly Instruc
 function withoutInputs(op: Members): Members {
   if (!("file" in op)) return op;
   return { ...op, file: list(op.file).map((each) => ({ ...members(each), ...NO_INPUTS })) };
-}
-
-/**
- * That a mount of ROLE (`mount /target`) has another source, as the instruction says it: the key of what is mounted to be read tells what is
- * there, and not where it lies. Undefined where that is not it.
- */
-export function mountSourceDifference(older: StepNode, newer: StepNode, role: string): InstructionCause | undefined {
-  const [, place] = /^mount (.*)$/.exec(role) ?? [];
-  if (place === undefined) return undefined;
-  const [was, is] = [older, newer].map((node) => mountsInText(node).find(({ target }) => isAt(target, place)));
-  if (was === undefined || is === undefined || was.source === is.source) return undefined;
-  return {
-    kind: "instruction",
-    part: "--mount",
-    from: cut(was.words, VALUE_MAX_LENGTH),
-    to: cut(is.words, VALUE_MAX_LENGTH),
-  };
-}
-
-interface WrittenMount {
-  readonly words: string;
-  readonly target: string;
-  readonly source: string;
-}
-
-/** Mounts as they are written, but for quoted ones. */
-function mountsInText({ text }: StepNode): readonly WrittenMount[] {
-  return [...(text?.shown ?? "").matchAll(/--mount=([^\s"']+)/g)].map(([, words = ""]) => {
-    const option = (names: RegExp) =>
-      words.split(",").flatMap((word) => (names.test(word) ? [word.slice(word.indexOf("=") + 1)] : []))[0] ?? "";
-    return { words, target: option(/^(?:target|dst|destination)=/i), source: option(/^(?:source|src)=/i) };
-  });
-}
-
-/** A relative target is below the working directory. */
-function isAt(target: string, place: string): boolean {
-  return target !== "" && (place === target || (!target.startsWith("/") && place.endsWith(`/${target}`)));
 }
 
 const NO_INPUTS = { input: undefined, secondaryInput: undefined };
@@ -103,7 +66,7 @@ function execDifference(older: StepNode, newer: StepNode): readonly InstructionC
     ...commandDifference({ older, newer }, list(oldMeta.args), list(meta.args)),
     ...META_PARTS.flatMap(([member, part]) => memberDifference(oldMeta[member], meta[member], part)),
     ...memberDifference(ulimitsText(oldMeta.ulimits), ulimitsText(meta.ulimits), "--ulimit"),
-    ...mountDifference(list(was.mounts), list(is.mounts)),
+    ...mountDifference({ older, newer }, was.mounts, is.mounts),
     ...memberDifference(networkName(was.network), networkName(is.network), "--network"),
     ...EXEC_PARTS.flatMap(([member, part]) => memberDifference(was[member], is[member], part)),
   ];
@@ -122,8 +85,13 @@ function networkName(network: unknown): unknown {
   return network === "sandbox" ? "default" : network;
 }
 
+interface Nodes {
+  readonly older: StepNode;
+  readonly newer: StepNode;
+}
+
 function commandDifference(
-  { older, newer }: { readonly older: StepNode; readonly newer: StepNode },
+  { older, newer }: Nodes,
   was: readonly unknown[],
   is: readonly unknown[],
 ): readonly InstructionCause[] {
@@ -153,29 +121,7 @@ function isHeredocOf({ text: was }: StepNode, { text: is }: StepNode): boolean {
   return head !== undefined && head === oldHead;
 }
 
-function mountDifference(was: readonly unknown[], is: readonly unknown[]): readonly InstructionCause[] {
-  const [older, newer] = [mountsByPlace(was), mountsByPlace(is)];
-  const places = [...new Set([...older.keys(), ...newer.keys()])];
-  return places.flatMap((place) => {
-    const [oldMount, mount] = [older.get(place), newer.get(place)];
-    if (isEqual(oldMount, mount)) return [];
-    if (place === SHARED_MEMORY) return [changed("--shm-size", undefined, undefined)];
-    return [changed("--mount", mountText(oldMount), mountText(mount))];
-  });
-}
-
-const SHARED_MEMORY = "/dev/shm";
-
-/** Which input a mount has says nothing by itself. */
-function mountsByPlace(mounts: readonly unknown[]): ReadonlyMap<string, Members> {
-  return new Map(mounts.map((mount) => [String(members(mount).dest), { ...members(mount), input: undefined }]));
-}
-
-function mountText(mount: Members | undefined): string | undefined {
-  if (mount === undefined) return undefined;
-  const id = members(mount.cache ?? mount.secret ?? mount.ssh).id;
-  return [`type=${mount.type}`, ...(id === undefined ? [] : [`id=${id}`]), `target=${mount.dest}`].join(",");
-}
+const PARENTS = "--parents";
 
 /** Members of a file action, and what they are called. */
 const ACTION_PARTS: Readonly<Record<string, string>> = {
@@ -186,8 +132,8 @@ const ACTION_PARTS: Readonly<Record<string, string>> = {
   mode: "--chmod",
   owner: "--chown",
   excludePatterns: "--exclude",
-  includePatterns: "--parents",
-  requiredPaths: "--parents",
+  includePatterns: PARENTS,
+  requiredPaths: PARENTS,
   timestamp: "SOURCE_DATE_EPOCH",
   attemptUnpack: "--unpack",
 };
@@ -198,7 +144,12 @@ function fileDifference(was: readonly unknown[], is: readonly unknown[]): readon
     const [from, to] = [members(members(was[i]).action), members(members(each).action)];
     return actionDifference(withOneMode(from), withOneMode(to));
   });
-  return [...new Map(causes.map((cause) => [canonicalJson(cause), cause])).values()];
+  const distinct = [...new Map(causes.map((cause) => [canonicalJson(cause), cause])).values()];
+  // Without --parents a source is read in another way.
+  const isOtherWay = distinct.some(
+    ({ part, from, to }) => part === PARENTS && (from === undefined) !== (to === undefined),
+  );
+  return isOtherWay ? distinct.filter(({ part }) => part === PARENTS || !part.startsWith("source")) : distinct;
 }
 
 /** What a --chmod says in numbers and what it says in letters are one option. */
@@ -217,12 +168,18 @@ function actionDifference(was: Members, is: Members): readonly InstructionCause[
         : is.kind === "mkdir" && name === "path"
           ? "WORKDIR"
           : ACTION_PARTS[name];
-    if (part === "heredoc" || part === "SOURCE_DATE_EPOCH") return [changed(part, undefined, undefined)];
+    if (part === "heredoc") return [changed(part, undefined, undefined)];
+    if (part === "SOURCE_DATE_EPOCH") return [changed(part, timeText(was[name]), timeText(is[name]))];
     if (name === "mode") return [changed(part ?? name, octal(was[name]), octal(is[name]))];
     if (name === "owner") return [changed(part ?? name, ownerText(was[name]), ownerText(is[name]))];
     // How a source is read follows from what it is.
     return part === undefined ? [changed("source", undefined, undefined)] : memberDifference(was[name], is[name], part);
   });
+}
+
+/** Seconds; -1 is none. */
+function timeText(timestamp: unknown): string | undefined {
+  return typeof timestamp === "number" && timestamp >= 0 ? String(timestamp) : undefined;
 }
 
 function octal(mode: unknown): string | undefined {
@@ -234,33 +191,4 @@ function ownerText(owner: unknown): string | undefined {
   const { user, group } = members(owner);
   const name = (of: unknown) => members(of).name ?? members(of).id ?? "";
   return group === undefined ? `${name(user)}` : `${name(user)}:${name(group)}`;
-}
-
-function memberDifference(was: unknown, is: unknown, part: string): readonly InstructionCause[] {
-  return isEqual(was, is) ? [] : [changed(part, shown(was), shown(is))];
-}
-
-function changed(part: string, from: string | undefined, to: string | undefined): InstructionCause {
-  if (from === to) return { kind: "instruction", part };
-  return { kind: "instruction", part, ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) };
-}
-
-/** A value as people would write it; undefined for one that is not set. */
-function shown(value: unknown): string | undefined {
-  if (value === undefined || value === "") return undefined;
-  if (typeof value === "string") return told(value).shown;
-  const isList = Array.isArray(value) && value.every((item) => typeof item === "string");
-  return cut(isList ? value.join(", ") : canonicalJson(value), VALUE_MAX_LENGTH);
-}
-
-function isEqual(a: unknown, b: unknown): boolean {
-  return a === b || canonicalJson(a ?? null) === canonicalJson(b ?? null);
-}
-
-function members(value: unknown): Members {
-  return typeof value === "object" && value !== null ? (value as Members) : {};
-}
-
-function list(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
 }
