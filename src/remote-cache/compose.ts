@@ -1,5 +1,5 @@
 import type { StoredRecord } from "../cache/index.js";
-import type { LayerId, Tree } from "../snapshot/index.js";
+import { type LayerId, TREE_LAYERS_MAX, type Tree } from "../snapshot/index.js";
 import { explainedKey } from "../solver/index.js";
 import type { CacheDocument, CacheLayer } from "./document.js";
 import { CHAINS_MAX, CONTENTS_MAX, KEYS_MAX, OUTPUTS_MAX, RECORDS_MAX, type RecordEntry } from "./document-schema.js";
@@ -65,7 +65,7 @@ class Chains {
   /** The number of the chain that TREE is; undefined where a layer has no number, and beyond the bounds. */
   number(tree: Tree): number | undefined {
     const numbers = tree.flatMap((layer) => this.#numberOf(layer) ?? []);
-    if (numbers.length < tree.length) return undefined;
+    if (numbers.length < tree.length || tree.length > TREE_LAYERS_MAX) return undefined;
     let chain = -1;
     for (const layer of numbers) {
       const name = `${chain} ${layer}`;

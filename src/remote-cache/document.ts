@@ -1,6 +1,7 @@
 import { gunzipSync, gzipSync } from "node:zlib";
 import { type AbortOptions, type Digest, digestOf, EngineError, hexOf } from "../base/index.js";
 import { type Descriptor, type Layer, type Provider, readAll } from "../oci/index.js";
+import { TREE_LAYERS_MAX } from "../snapshot/index.js";
 import { type CacheKey, explainedKey } from "../solver/index.js";
 import {
   type CachedMount,
@@ -98,7 +99,22 @@ export function openCache(bytes: Uint8Array, provider: Provider, layers?: readon
       "invalid",
       `cache config of ${bytes.length} bytes, at most ${CACHE_CONFIG_BYTES_MAX} are allowed`,
     );
-  return new Index(parseConfig(bytes), provider, layers);
+  const config = parseConfig(bytes);
+  const known = layers ?? config.layers;
+  checkChains(config.chains, known.length);
+  return new Index(config, provider, known);
+}
+
+/** Chains are made of earlier ones and of layers that there are, and stack no more of these than can be mounted. */
+function checkChains(chains: CacheConfig["chains"], layers: number): void {
+  const depths: number[] = [];
+  for (const [at, [below, layer]] of chains.entries()) {
+    if (below >= at || layer >= layers) throw new EngineError("invalid", `the cache has no layers of chain ${at}`);
+    const depth = (depths[below] ?? 0) + 1;
+    if (depth > TREE_LAYERS_MAX)
+      throw new EngineError("invalid", `the cache has results of more than ${TREE_LAYERS_MAX} layers`);
+    depths.push(depth);
+  }
 }
 
 class Index implements CacheIndex {
@@ -107,7 +123,7 @@ class Index implements CacheIndex {
   readonly #provider: Provider;
   readonly #parts = new Map<number, Promise<ReadonlyMap<CacheKey, RecordEntry>>>();
 
-  constructor(config: CacheConfig, provider: Provider, layers: readonly CacheLayer[] = config.layers) {
+  constructor(config: CacheConfig, provider: Provider, layers: readonly CacheLayer[]) {
     this.#config = config;
     this.#provider = provider;
     this.#layers = layers;
@@ -136,14 +152,13 @@ class Index implements CacheIndex {
     return byKey(parsePart(unpacked(await readAll(this.#provider, descriptor, PART_BYTES_MAX, options))));
   }
 
-  /** The layers of a chain, bottom first. */
+  /** The layers of a chain, bottom first. Records, which may lie elsewhere, can name chains that there aren't. */
   #stack(chain: number): readonly CacheLayer[] {
     const layers: CacheLayer[] = [];
     for (let at = chain; at >= 0; ) {
       const [below, number] = this.#config.chains[at] ?? [-1, -1];
       const layer = this.#layers[number];
-      if (layer === undefined || below >= at)
-        throw new EngineError("invalid", `the cache has no layers of chain ${at}`);
+      if (layer === undefined) throw new EngineError("invalid", `the cache has no layers of chain ${at}`);
       layers.push(layer);
       at = below;
     }

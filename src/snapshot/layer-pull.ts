@@ -1,4 +1,4 @@
-import { EngineError, errorCode, Flight, heardByMany, messageOf } from "../base/index.js";
+import { createLimiter, EngineError, errorCode, Flight, heardByMany, messageOf } from "../base/index.js";
 import type { JobResult } from "./data-plane.js";
 import type { EnsureOptions, KnownLayer, LayerStore, LayerStoreOptions } from "./layer-store.js";
 import type { LayerId, Tree } from "./tree.js";
@@ -17,6 +17,9 @@ interface Unpacking {
   readonly signal: AbortSignal;
 }
 
+/** Layers that are fetched and unpacked at once: enough to keep connections and threads busy, and little to undo. */
+const PULLS_MAX = 16;
+
 /** That a layer's blob does not hold what it was said to. */
 export class DamagedLayer extends EngineError {
   readonly image: KnownLayer;
@@ -33,6 +36,7 @@ export class LayerPuller {
   readonly #options: LayerStoreOptions;
   /** By the layers that are missing: who needs the same waits for the same. */
   readonly #pulling = new Flight<string, void>();
+  readonly #limiter = createLimiter(PULLS_MAX);
 
   constructor(layers: LayerStore, options: LayerStoreOptions) {
     this.#layers = layers;
@@ -52,7 +56,7 @@ export class LayerPuller {
     const signal = heardByMany(options.signal ? AbortSignal.any([options.signal, scope.signal]) : scope.signal);
     try {
       for (const id of lazy) {
-        const work = this.#fetchAndUnpack(id, { ...options, signal });
+        const work = this.#limiter.run(() => this.#fetchAndUnpack(id, { ...options, signal }), { signal });
         work.catch(() => {});
         made.set(id, work);
       }

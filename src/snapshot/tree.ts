@@ -8,6 +8,9 @@ export type LayerId = number;
  */
 export type Tree = readonly LayerId[];
 
+/** Layers of a tree that can be stacked: the kernel's overlay file system takes no more (Linux, OVL_MAX_STACK). */
+export const TREE_LAYERS_MAX = 500;
+
 /** A new layer being made on top of a tree. Its id becomes the layer's at commit. */
 export interface Workspace {
   readonly layer: LayerId;

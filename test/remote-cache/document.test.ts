@@ -5,6 +5,7 @@ import type { StoredRecord } from "../../src/cache/index.js";
 import { type Descriptor, MediaType, type Provider } from "../../src/oci/index.js";
 import { composeCache } from "../../src/remote-cache/compose.js";
 import { type CacheLayer, encodeCache, type FoundRecord, openCache } from "../../src/remote-cache/document.js";
+import { TREE_LAYERS_MAX } from "../../src/snapshot/index.js";
 import { explainedKey } from "../../src/solver/index.js";
 
 function layerOf(id: number): CacheLayer {
@@ -117,19 +118,42 @@ test("a malformed cache is refused", () => {
     expect(() => open({ ...EMPTY, ...change })).toThrow(expect.objectContaining({ code: "invalid" }));
 });
 
-test("chains that lead nowhere or in a circle are refused when they are followed", async () => {
+test("chains that lead nowhere or in a circle are refused", () => {
   for (const chains of [
-    [],
     [[0, 0]],
     [
       [1, 0],
       [0, 0],
     ],
     [[-1, 7]],
-  ]) {
-    const index = open({ ...EMPTY, layers: [layerOf(1)], chains, records: [RECORD] });
-    await expect(index.find(keyOf("a"), {})).rejects.toMatchObject({ code: "invalid" });
-  }
+  ])
+    expect(() => open({ ...EMPTY, layers: [layerOf(1)], chains })).toThrow(
+      expect.objectContaining({ code: "invalid" }),
+    );
+});
+
+test("a chain that there isn't is refused when it is followed", async () => {
+  const index = open({ ...EMPTY, layers: [layerOf(1)], records: [RECORD] });
+  await expect(index.find(keyOf("a"), {})).rejects.toMatchObject({ code: "invalid" });
+});
+
+const DEEP = TREE_LAYERS_MAX + 1;
+
+test("a cache with a chain of more layers than can be mounted is refused, however few different ones they are", () => {
+  const chains = Array.from({ length: DEEP }, (_, i) => [i - 1, 0]);
+  const layers = [layerOf(1)];
+  expect(() => open({ ...EMPTY, layers, chains })).toThrow("results of more than 500 layers");
+  expect(() => open({ ...EMPTY, layers, chains: chains.slice(1) })).toThrow("no layers of chain 0");
+  expect(() => open({ ...EMPTY, layers, chains: chains.slice(0, -1) })).not.toThrow();
+});
+
+test("of a step with more layers than can be mounted only is written what it holds", async () => {
+  const ids = Array.from({ length: DEEP }, (_, i) => i + 1);
+  const layers = new Map(ids.map((id) => [id, layerOf(id)]));
+  const { config } = encodeCache(composeCache([recordOf(1, [ids]), recordOf(2, [ids.slice(1)])], layers));
+  const index = openCache(config, blobs([]).provider);
+  expect(await index.find(keyOf("content 1"), {})).toMatchObject({ results: undefined });
+  expect((await index.find(keyOf("content 2"), {}))?.results?.[0]).toHaveLength(TREE_LAYERS_MAX);
 });
 
 test("a part that is no part is refused", async () => {

@@ -12,7 +12,7 @@ import {
   unmount,
 } from "../../base/index.js";
 import type { StateDirs } from "../state-dirs.js";
-import type { LayerId, Tree } from "../tree.js";
+import { type LayerId, TREE_LAYERS_MAX, type Tree } from "../tree.js";
 import { isInUserNamespace } from "../user-namespace.js";
 import { fromText } from "./bytes.js";
 import type { JobContext } from "./context.js";
@@ -79,8 +79,9 @@ function mountAt(target: string, { tree, upper }: MountRequest, context: JobCont
     ...(upper === undefined ? [] : [`upperdir=${upper}/fs`, `workdir=${upper}/work`]),
     ...(context.snapshotter === "overlay" ? [overlayOptions()] : []),
   ].join(",");
-  if (options.length > MOUNT_DATA_MAX_BYTES) {
-    throw new EngineError("unsupported", `an image of ${tree.length} layers cannot be mounted: the limit is about 400`);
+  if (tree.length > TREE_LAYERS_MAX || options.length > MOUNT_DATA_MAX_BYTES) {
+    const limit = tree.length > TREE_LAYERS_MAX ? TREE_LAYERS_MAX : "about 400";
+    throw new EngineError("unsupported", `an image of ${tree.length} layers cannot be mounted: the limit is ${limit}`);
   }
   if (context.snapshotter === "fuse-overlayfs") {
     mountFuseStack(fuseProgram(context), { options, target });
