@@ -33,6 +33,7 @@ import { rootOf } from "./graph.js";
 import type { BuildInputs } from "./inputs.js";
 import type { CacheKeeper } from "./keeper.js";
 import { type Leases, leasesFor } from "./leases.js";
+import { forgetLost, type LostLayers, noneLost } from "./lost-layers.js";
 import { type BuiltImage, checkOutputs, type Outputs, writeOutputs } from "./outputs.js";
 import { type Preparation, prepare } from "./preparation.js";
 import { BuildReport } from "./report.js";
@@ -70,43 +71,49 @@ export interface BuildEngine {
  * cache has lost a layer, everything is looked at once more: what had been made is found in the cache.
  */
 export async function runBuild(engine: BuildEngine, request: BuildRequest): Promise<BuildResult> {
-  const lost = new Set<string>();
   const leases = leasesFor(request);
+  const catalog = createCatalog(engine.imageSource, request.pull ?? false);
+  const attempt: Attempt = { lost: noneLost(engine), leases, catalog };
   for (let changed = false; ; ) {
     try {
-      return await runOnce(engine, request, { lost, leases });
+      return await runOnce(engine, request, attempt);
     } catch (error) {
       if (typeof request.context !== "string" || request.signal?.aborted) throw error;
       const code = errorCode(firstError(error));
       if (!changed && code === "changed") changed = true;
       else if (leases.haveEnded && leases.mayEnd && code === "data-loss") leases.mayEnd = false;
-      else if (!(await forgetLost(engine, error, { request, lost }))) throw error;
+      else if (!(await doesWithout(engine, error, { request, attempt }))) throw error;
     }
   }
 }
 
-/** Forgets what stands on layers of a cache that ERROR says is not to be relied on, and adds its places to LOST; false if it says no such thing. */
-async function forgetLost(
+/**
+ * Whether there is a way without the layer of a cache that ERROR says can't be had: it is a base's, which has it, too, or the step is forgotten
+ * that made it, and whatever stands on that.
+ */
+async function doesWithout(
   engine: BuildEngine,
   error: unknown,
-  { request, lost }: { readonly request: BuildRequest; readonly lost: Set<string> },
+  { request, attempt: { lost, catalog } }: { readonly request: BuildRequest; readonly attempt: Attempt },
 ): Promise<boolean> {
   const layer = lostLayer(error);
   if (!layer) return false;
-  const { origins } = layer.image;
-  const { forgetPlaces } = await import("./cache-transfer.js");
-  const count = await forgetPlaces(engine, origins);
-  if (count === 0 && origins.every((origin) => lost.has(origin))) return false;
-  for (const origin of origins) lost.add(origin);
-  const message = `a cached step is made again: ${layer.message}`;
-  request.onProgress?.({ type: "warning", vertex: undefined, warning: { message } });
-  return true;
+  const isNew = lost.add(layer);
+  const { records, relocated } = await forgetLost(engine, lost, catalog.known());
+  if (records > 0) engine.keeper.forgotten();
+  const goesOn = isNew || records > 0 || relocated > 0;
+  if (goesOn && (records > 0 || relocated === 0)) {
+    const message = `a cached step is made again: ${layer.message}`;
+    request.onProgress?.({ type: "warning", vertex: undefined, warning: { message } });
+  }
+  return goesOn;
 }
 
 interface Attempt {
-  /** Places of layers that are not looked at. */
-  readonly lost: ReadonlySet<string>;
+  readonly lost: LostLayers;
   readonly leases: Leases;
+  /** Images stay what they were. */
+  readonly catalog: Catalog;
 }
 
 async function runOnce(engine: BuildEngine, request: BuildRequest, attempt: Attempt): Promise<BuildResult> {
@@ -120,7 +127,6 @@ class Build implements AsyncDisposable {
   readonly #id: string;
   readonly #scope = new Scope();
   readonly #signal: AbortSignal;
-  readonly #catalog: Catalog;
   readonly #report: BuildReport;
   readonly #startedAt: number;
   readonly #attempt: Attempt;
@@ -140,7 +146,6 @@ class Build implements AsyncDisposable {
     const closing = new AbortController();
     this.#scope.defer(() => closing.abort(new EngineError("canceled", "the build has ended")));
     this.#signal = request.signal ? AbortSignal.any([request.signal, closing.signal]) : closing.signal;
-    this.#catalog = createCatalog(engine.imageSource, request.pull ?? false);
     this.#scope.defer(() => engine.layers.release(this.#id));
     setMaxListeners(0, this.#signal); // every file that is read listens
   }
@@ -168,8 +173,9 @@ class Build implements AsyncDisposable {
     const { cacheFrom = [], cacheTo = [] } = this.#request;
     if (cacheFrom.length === 0 && cacheTo.length === 0) return;
     const { openCacheTransfer } = await import("./cache-transfer.js");
+    const { lost, catalog } = this.#attempt;
     const parts = { engine: this.#engine, request: this.#request, id: this.#id, progress: this.#report };
-    this.#transfer = this.#scope.use(openCacheTransfer({ ...parts, lost: this.#attempt.lost, signal: this.#signal }));
+    this.#transfer = this.#scope.use(openCacheTransfer({ ...parts, lost, catalog, signal: this.#signal }));
   }
 
   #prepare(): Promise<Preparation> {
@@ -178,7 +184,7 @@ class Build implements AsyncDisposable {
       engine: this.#engine,
       request: this.#request,
       id: this.#id,
-      catalog: this.#catalog,
+      catalog: this.#attempt.catalog,
       report,
       signal: this.#signal,
       scope: this.#scope,
@@ -192,6 +198,7 @@ class Build implements AsyncDisposable {
       },
       imports: (...parts) => this.#transfer?.imports(...parts),
       onMiss: async (account, context) => this.#explainer?.missed(account, context),
+      isPassing,
       onWarning: (diagnostic, text) => report.warn(diagnostic, text),
     });
   }
@@ -205,9 +212,10 @@ class Build implements AsyncDisposable {
     const explained = { engine: this.#engine, request: this.#request, inputs, images, signal: this.#signal };
     const explainer = createExplainer(explained);
     this.#explainer = explainer;
-    const built = await this.#solved(images, { job, environment, inputs, giveUp }).finally(() =>
-      this.#remember(explainer.remember(job)),
-    );
+    const built = await this.#solved(images, { job, environment, inputs, giveUp }).finally(() => {
+      // Of what is tried once more, the outcome of that is remembered.
+      if (!isPassing(job.failure?.error)) this.#remember(explainer.remember(job));
+    });
     this.#packing?.stop();
     const attesting = { request: this.#request, inputs, environment, startedAt: this.#startedAt, signal: this.#signal };
     const attested = await attestedImages(images, built, attesting);
@@ -293,6 +301,11 @@ class Build implements AsyncDisposable {
       }),
     );
   }
+}
+
+/** Whether ERROR is no failure of the step where it came up: another look may do without what is missing. */
+export function isPassing(error: unknown): boolean {
+  return lostLayer(error) !== undefined;
 }
 
 /** The time that a build fixes, in whole seconds: the same for all of its platforms. */

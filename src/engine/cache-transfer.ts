@@ -1,5 +1,5 @@
 import { type AbortOptions, digestOf, EngineError, errorCode, messageOf, Scope, unreachable } from "../base/index.js";
-import { buryRecords, readRecords, type StoredRecord } from "../cache/index.js";
+import { readRecords, type StoredRecord } from "../cache/index.js";
 import { didYouMean } from "../frontend/index.js";
 import type { OpNode } from "../llb/index.js";
 import type { Descriptor, Layer } from "../oci/index.js";
@@ -34,8 +34,9 @@ import type { LayerId, Tree } from "../snapshot/index.js";
 import type { CacheManager, CacheRecord, Job } from "../solver/index.js";
 import { shownAs } from "./bridge.js";
 import type { BuildEngine } from "./build.js";
-import { cacheOrigin } from "./catalog.js";
+import { type Catalog, cacheOrigin } from "./catalog.js";
 import { exporting } from "./exporting.js";
+import type { LostLayers } from "./lost-layers.js";
 import type { BuiltImage } from "./outputs.js";
 import type { BuildRequest } from "./request.js";
 
@@ -58,8 +59,10 @@ export interface TransferScope {
   readonly request: BuildRequest;
   /** The build that layers are leased to. */
   readonly id: string;
-  /** Places of layers that are not looked at. */
-  readonly lost: ReadonlySet<string>;
+  /** Layers that are not to be had. */
+  readonly lost: LostLayers;
+  /** The images of the build. */
+  readonly catalog: Catalog;
   readonly progress: ProgressSink;
   readonly signal: AbortSignal;
   /** Only look at what the sources have: nothing of them is kept. */
@@ -125,13 +128,15 @@ class Transfer implements CacheTransfer {
 
   imports(local: CacheManager<FileResult>, open: (tree: Tree) => FileResult): CacheManager<FileResult> | undefined {
     if (this.#sources.length === 0) return undefined;
-    const { engine, id, isLookup } = this.#parts;
+    const { engine, id, isLookup, lost, catalog } = this.#parts;
     this.#imported = createRemoteCache<FileResult>({
       isLookup,
       sources: this.#sources,
       local,
       layers: engine.layers,
       build: id,
+      isNowhere: (layer) => lost.isNowhere(layer),
+      images: () => catalog.known(),
       open,
       opening: (source, options) => this.#open(source, options),
       onWarning: (sentence) => this.#warn(sentence),
@@ -241,24 +246,6 @@ class Transfer implements CacheTransfer {
 
 function hintOf(error: unknown): string {
   return error instanceof EngineError && error.hint ? ` (${error.hint})` : "";
-}
-
-/** Forgets every record that stands on layers that can only be had from ORIGINS, so that its steps run again; how many there were. */
-export async function forgetPlaces(
-  { database, clock }: Pick<BuildEngine, "database" | "clock">,
-  origins: readonly string[],
-): Promise<number> {
-  const burial = { at: clock.now(), reason: "damaged" } as const;
-  const elsewhere = "SELECT 1 FROM json_each(layer.origin) WHERE value NOT IN (SELECT value FROM json_each(?))";
-  const isLost = `state = 'lazy' AND origin IS NOT NULL AND NOT EXISTS (${elsewhere})`;
-  const places = JSON.stringify(origins);
-  return database.transaction(() => {
-    const standing = `SELECT record FROM record_layer WHERE layer IN (SELECT id FROM layer WHERE ${isLost})`;
-    const count = buryRecords(database, `id IN (${standing})`, [places], burial);
-    // Who hears of the same layers from another place shall not be sent to this one.
-    database.run(`UPDATE layer SET chain_id = NULL WHERE ${isLost}`, places);
-    return count;
-  });
 }
 
 function sourceOf(from: CacheImport, { outputs, web, clock, newId }: BuildEngine): CacheSource {

@@ -12,7 +12,7 @@ import {
 } from "../oci/index.js";
 import type { ImageResolver, ResolvedLayers } from "../ops/index.js";
 import type { Registry } from "../registry/index.js";
-import { DamagedLayer, type FetchLayer, type KnownLayer } from "../snapshot/index.js";
+import { DamagedLayer, type FetchLayer, type ImageLayer, type KnownLayer } from "../snapshot/index.js";
 import { type ImageSource, parseLayoutIdentifier, resolveLayoutImage, type SourceImage } from "../sources/index.js";
 import type { ContentStore } from "../store/index.js";
 
@@ -24,20 +24,27 @@ const CACHE_PREFIX = "cache+";
 /** The images of one build: each name is resolved once, and stays what it was. */
 export interface Catalog extends ImageResolver {
   resolve(identifier: string, platform: Platform, options: { readonly signal: AbortSignal }): Promise<ResolvedImage>;
+  /** The layers of the images that are known by now. */
+  known(): readonly (readonly ImageLayer[])[];
 }
 
 /** A catalog for one build. PULL: ask the registry what tags stand for now. */
 export function createCatalog(source: ImageSource, pull: boolean): Catalog {
   const found = new Map<string, Promise<SourceImage>>();
   const nameOf = (identifier: string, platform: Platform) => `${identifier} ${formatPlatform(platform)}`;
+  const known = new Map<string, readonly ImageLayer[]>();
   const find = (identifier: string, platform: Platform, signal: AbortSignal): Promise<SourceImage> => {
     const name = nameOf(identifier, platform);
-    const known = found.get(name);
-    if (known) return known;
+    const asked = found.get(name);
+    if (asked) return asked;
     const image = identifier.startsWith(LAYOUT_SCHEME)
       ? resolveLayoutImage(identifier, platform, { signal })
       : source.resolve(imageName(identifier), platform, { pull, signal });
     found.set(name, image);
+    image.then(
+      (each) => known.set(name, layersOf(each, pin(identifier, each))),
+      () => found.delete(name), // who asks once more may do so for longer
+    );
     return image;
   };
   return {
@@ -49,10 +56,14 @@ export function createCatalog(source: ImageSource, pull: boolean): Catalog {
     },
     async layers(identifier, platform, { signal }): Promise<ResolvedLayers> {
       const image = await find(identifier, platform, signal);
-      const origin = pin(identifier, image);
-      return { manifest: image.manifest.digest, layers: image.layers.map((layer) => ({ ...layer, origin })) };
+      return { manifest: image.manifest.digest, layers: layersOf(image, pin(identifier, image)) };
     },
+    known: () => [...known.values()],
   };
+}
+
+function layersOf({ layers }: SourceImage, origin: string): readonly ImageLayer[] {
+  return layers.map((layer) => ({ ...layer, origin }));
 }
 
 function imageName(identifier: string): string {
@@ -120,9 +131,9 @@ export function createLayerFetcher(fetching: LayerFetching): FetchLayer {
   return async (layer, { signal, onProgress }) => {
     const { descriptor, origins } = layer;
     const total = descriptor.size;
-    let failure: unknown = new EngineError("not-found", `layer ${descriptor.digest} is nowhere to be had`);
+    const failures: PlaceFailure[] = [];
     if (await store.info(descriptor.digest)) return store.path(descriptor.digest);
-    for (const [i, origin] of origins.entries()) {
+    for (const origin of origins) {
       try {
         const provider = counted(await providerOf(placeOf(origin), fetching), (current) =>
           onProgress?.({ current, total, unit: "bytes" }),
@@ -131,20 +142,43 @@ export function createLayerFetcher(fetching: LayerFetching): FetchLayer {
         return store.path(descriptor.digest);
       } catch (error) {
         if (errorCode(error) === "canceled" || errorCode(error) === "no-space") throw error;
-        if (i === 0) failure = told(error, layer, placeOf(origin));
+        failures.push({ origin, error });
       }
     }
-    throw failure;
+    throw told(layer, failures);
   };
 }
 
-/** That a layer can't be had which only a cache has: whoever needs it has to make it. */
-class LostLayer extends EngineError {
-  readonly image: KnownLayer;
+/** Why a layer could not be had from one of its places. */
+interface PlaceFailure {
+  readonly origin: string;
+  readonly error: unknown;
+}
 
-  constructor(image: KnownLayer, message: string, cause: unknown) {
-    super("not-found", message, { cause });
+/** A layer that only caches know of, and that none of them gives: whoever needs it has to make it. */
+export interface UnhadLayer {
+  readonly image: KnownLayer;
+  readonly message: string;
+  /** Places that haven't got it, or not as it was. */
+  readonly gone: readonly string[];
+  /** Places that can't be read. */
+  readonly unread: readonly string[];
+  /** Places that say of it what isn't so. */
+  readonly lying: readonly string[];
+}
+
+class LostLayer extends EngineError implements UnhadLayer {
+  readonly image: KnownLayer;
+  readonly gone: readonly string[];
+  readonly unread: readonly string[];
+  readonly lying = [];
+
+  constructor(image: KnownLayer, message: string, failures: readonly PlaceFailure[]) {
+    super("not-found", message, { cause: failures[0]?.error });
     this.image = image;
+    const isGone = ({ error }: PlaceFailure) => ["not-found", "data-loss"].includes(errorCode(error));
+    this.gone = failures.filter(isGone).map(({ origin }) => origin);
+    this.unread = failures.filter((failure) => !isGone(failure)).map(({ origin }) => origin);
   }
 }
 
@@ -152,20 +186,25 @@ class LostLayer extends EngineError {
 const CAUSES_MAX = 16;
 
 /** The layer of a cache that is gone, or not what it should be, if that is what an error or one of its causes tells of. */
-export function lostLayer(error: unknown): { readonly image: KnownLayer; readonly message: string } | undefined {
+export function lostLayer(error: unknown): UnhadLayer | undefined {
   let cause = firstError(error);
   for (let depth = 0; depth < CAUSES_MAX && cause instanceof Error; depth++) {
     if (cause instanceof LostLayer) return cause;
-    if (cause instanceof DamagedLayer && isOfCache(cause.image.origins)) return cause;
+    if (cause instanceof DamagedLayer && isOfCache(cause.image.origins))
+      return { image: cause.image, message: cause.message, gone: [], unread: [], lying: cause.image.origins };
     cause = cause.cause;
   }
   return undefined;
 }
 
-function told(cause: unknown, layer: KnownLayer, place: string): EngineError {
-  const message = `fetching layer ${layer.descriptor.digest} of ${place.replace(IMAGE_SCHEME, "")}: ${withoutPlace(cause)}`;
+function told(layer: KnownLayer, failures: readonly PlaceFailure[]): EngineError {
+  const { digest } = layer.descriptor;
+  const [first] = failures;
+  if (first === undefined) return new EngineError("not-found", `layer ${digest} is nowhere to be had`);
+  const { origin, error: cause } = first;
+  const message = `fetching layer ${digest} of ${placeOf(origin).replace(IMAGE_SCHEME, "")}: ${withoutPlace(cause)}`;
   return isOfCache(layer.origins)
-    ? new LostLayer(layer, message, cause)
+    ? new LostLayer(layer, message, failures)
     : new EngineError(errorCode(cause), message, { cause, hint: hintOf(cause) ?? NOT_HERE });
 }
 
@@ -186,7 +225,7 @@ async function providerOf(origin: string, { registry, lent }: LayerFetching): Pr
   if (lender) return lender;
   if (origin.startsWith(LAYOUT_SCHEME)) return openLayout(parseLayoutIdentifier(origin).dir);
   if (origin.startsWith(IMAGE_SCHEME)) return registry.repository(parseReference(imageName(origin)));
-  throw new EngineError("not-found", "the build that knew how to read it has ended");
+  throw new EngineError("unavailable", "the build that knew how to read it has ended");
 }
 
 function counted(provider: Provider, report: (bytes: number) => void): Provider {

@@ -21,6 +21,8 @@ export interface CacheKeeper {
    * settles. Never rejects.
    */
   added(bytes?: number): Promise<void>;
+  /** Records were forgotten that can't be had any more: what they alone needed goes when the build has ended. */
+  forgotten(): void;
   /** A build has ended and needs nothing any more; IS_BUSY: others of this engine are under way. Never rejects. */
   settle(isBusy: boolean): Promise<void>;
 }
@@ -62,6 +64,7 @@ class Keeper implements CacheKeeper {
   #lookedAt = Number.NEGATIVE_INFINITY;
   #slow = UNKNOWN;
   #hasAdded = false;
+  #hasForgotten = false;
   /** No less could be reached: only when there is more it is tried again. Bytes. */
   #leastBytes = 0;
   #work: Promise<void> = Promise.resolve();
@@ -97,10 +100,15 @@ class Keeper implements CacheKeeper {
     });
   }
 
+  forgotten(): void {
+    this.#hasForgotten = true;
+  }
+
   settle(isBusy: boolean): Promise<void> {
+    if (this.#hasForgotten) void this.#queue(() => this.#sweep(isBusy));
     const hasAdded = this.#hasAdded;
     // A bound of this engine's own may be less than there has been for long.
-    if (!hasAdded && this.#options.maxUsed === undefined) return Promise.resolve();
+    if (!hasAdded && this.#options.maxUsed === undefined) return this.#work;
     return this.#queue(async () => {
       this.#hasAdded = false;
       this.#leastBytes = 0;
@@ -114,6 +122,12 @@ class Keeper implements CacheKeeper {
     // What can't be removed now is tried again by the next build.
     this.#work = this.#work.then(work).catch(() => undefined);
     return this.#work;
+  }
+
+  async #sweep(isBusy: boolean): Promise<void> {
+    this.#hasForgotten = false;
+    const { removeUnused } = await import("./garbage.js");
+    await removeUnused({ ...this.#options.engine, isBusy: () => isBusy }, {});
   }
 
   async #keepBounds(isBusy: boolean): Promise<void> {

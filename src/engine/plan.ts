@@ -10,6 +10,7 @@ import { openExplanations } from "./explanations.js";
 import { located } from "./failure.js";
 import { frontendRequest } from "./frontend-request.js";
 import { rootOf } from "./graph.js";
+import { noneLost } from "./lost-layers.js";
 import { type PullsScope, plannedPulls } from "./planned-pulls.js";
 import { type Preparation, prepare } from "./preparation.js";
 import { BuildReport } from "./report.js";
@@ -29,7 +30,10 @@ export async function planBuild(engine: BuildEngine, request: BuildRequest): Pro
   const report = new BuildReport(engine.clock, request.onProgress);
   const catalog = createCatalog(engine.imageSource, request.pull ?? false);
   let isPlanning = false;
-  const transfer = await openLookup({ engine, request, id, lost: new Set(), progress: report, signal }, scope);
+  const transfer = await openLookup(
+    { engine, request, id, lost: noneLost(engine), catalog, progress: report, signal },
+    scope,
+  );
   const prepared = await prepare({
     ...{ engine, request, id, catalog, report, signal, scope },
     mayPull: () => !isPlanning,

@@ -36,6 +36,8 @@ export interface RequestScope {
   readonly onMade?: ((vertex: VertexInfo, results: readonly FileResult[]) => void) | undefined;
   /** Told of a step that begins to run. Never rejects. */
   readonly onMiss?: JobOptions<OpNode, FileResult>["onMiss"];
+  /** Whether an error is no failure of the step where it comes up. */
+  readonly isPassing?: JobOptions<OpNode, FileResult>["isPassing"];
   /** Whether images may be pulled. Default: they may. */
   readonly mayPull?: (() => boolean) | undefined;
   /** The caches of other machines, to be looked up after LOCAL; OPEN makes a result of a tree. */
@@ -113,7 +115,7 @@ function openJob(
   environment: OpEnvironment,
   parts: RequestScope,
 ): { readonly job: Job<OpNode, FileResult>; readonly cache: LocalCacheManager<FileResult> } {
-  const { engine, id, report, signal, onMade, onMiss, onOp = (op) => op } = parts;
+  const { engine, id, report, signal, onMade, onMiss, isPassing, onOp = (op) => op } = parts;
   const { owner, database, layers, clock, newId, running, stepLocks, keeper } = engine;
   const open = (tree: FileResult["tree"]) => createResult({ kind: "tree", tree }, environment);
   const onSaved = () => keeper.added();
@@ -132,6 +134,7 @@ function openJob(
     signal,
     onMade,
     onMiss,
+    isPassing,
   });
   return { job, cache };
 }

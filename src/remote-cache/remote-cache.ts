@@ -1,6 +1,6 @@
 import { type AbortOptions, EngineError, errorCode, lazy, messageOf } from "../base/index.js";
 import type { TreeResult } from "../cache/index.js";
-import type { LayerStore, Tree } from "../snapshot/index.js";
+import type { ImageLayer, KnownLayer, LayerStore, Tree } from "../snapshot/index.js";
 import {
   type CacheKey,
   type CacheManager,
@@ -19,6 +19,10 @@ export interface RemoteCacheOptions<R> {
   readonly layers: LayerStore;
   /** The build that layers are leased to. */
   readonly build: string;
+  /** Whether a layer is known not to be had from where it was seen. */
+  readonly isNowhere: (layer: KnownLayer) => Promise<boolean>;
+  /** The layers of images that the build has to do with: what is theirs, too, need not come from a cache. */
+  readonly images: () => readonly (readonly ImageLayer[])[];
   /** A result for a tree. */
   readonly open: (tree: Tree) => R;
   /** Opens a source, and shows that; undefined where it can't be opened, which it has told. */
@@ -99,8 +103,10 @@ class OpenedCaches<R extends TreeResult> implements RemoteCache<R> {
     try {
       const found = await opened.index.find(key, options);
       if (found) checkRecord(found, options);
-      const missing = found?.results && opened.has && (await this.#missing(found.results.flat(), opened, options));
-      return missing ? undefined : found;
+      if (!found?.results) return found;
+      for (const stack of found.results)
+        if (await this.#isLost(stack, opened, options)) return { ...found, results: undefined };
+      return found;
     } catch (error) {
       if (errorCode(error) === "canceled") throw error;
       if (!this.#refused.has(opened))
@@ -110,17 +116,43 @@ class OpenedCaches<R extends TreeResult> implements RemoteCache<R> {
     }
   }
 
+  /** Whether STACK has a layer that the cache has lost, and nobody else is known to have. */
+  async #isLost(stack: readonly CacheLayer[], opened: OpenedCache, options: AbortOptions): Promise<boolean> {
+    const { origin } = opened;
+    const isMissing = async (layer: CacheLayer) =>
+      (await this.#options.isNowhere({ ...layer, origins: [origin] })) ||
+      !(await this.#isThere(layer, opened, options));
+    const missing = await Promise.all(stack.map(isMissing));
+    if (!missing.includes(true)) return false;
+    const known = this.#options.layers.known(stack);
+    const ofImage = this.#ofImages(stack);
+    for (const [i, isGone] of missing.entries()) {
+      if (!isGone || ofImage[i] || known[i]?.state === "ready") continue;
+      const image = known[i]?.image;
+      const elsewhere = image && { ...image, origins: image.origins.filter((each) => each !== origin) };
+      if (!elsewhere || (await this.#options.isNowhere(elsewhere))) return true;
+    }
+    return false;
+  }
+
   readonly #present = new Map<string, Promise<boolean>>();
-  async #missing(layers: readonly CacheLayer[], { origin, has }: OpenedCache, options: AbortOptions): Promise<boolean> {
-    const present = await Promise.all(
-      layers.map(({ descriptor }) => {
-        const id = `${descriptor.digest} ${origin}`;
-        const asked = this.#present.get(id) ?? has?.(descriptor, options) ?? Promise.resolve(true);
-        this.#present.set(id, asked);
-        return asked;
-      }),
-    );
-    return present.includes(false);
+  #isThere({ descriptor }: CacheLayer, { origin, has }: OpenedCache, options: AbortOptions): Promise<boolean> {
+    const id = `${descriptor.digest} ${origin}`;
+    const asked = this.#present.get(id) ?? has?.(descriptor, options) ?? Promise.resolve(true);
+    this.#present.set(id, asked);
+    return asked;
+  }
+
+  /** The layers at the bottom of STACK that an image has, too, as many as one has. */
+  #ofImages(stack: readonly CacheLayer[]): readonly ImageLayer[] {
+    let longest: readonly ImageLayer[] = [];
+    for (const image of this.#options.images()) {
+      const differs = image.findIndex(({ diffId }, i) => diffId !== stack[i]?.diffId);
+      const length = differs < 0 ? image.length : differs;
+      if (length > longest.length)
+        longest = image.slice(0, length).map((layer, i) => ({ ...layer, createdAt: stack[i]?.createdAt }));
+    }
+    return longest;
   }
 
   /** The record FOUND in the local cache, once however many of its keys are asked for. */
@@ -142,6 +174,8 @@ class OpenedCaches<R extends TreeResult> implements RemoteCache<R> {
     if (local) return local;
     const results: R[] = [];
     for (const stack of found.results ?? []) {
+      const ofImage = this.#ofImages(stack);
+      if (ofImage.length > 0) await layers.adopt(ofImage, build);
       const tree = await layers.adopt(
         stack.map((layer) => ({ ...layer, origin })),
         build,

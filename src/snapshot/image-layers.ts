@@ -70,6 +70,23 @@ export class ImageLayers {
     this.#database.run("UPDATE layer SET origin = ? WHERE id = ?", JSON.stringify([...known, origin]), row.id);
   }
 
+  /** As `LayerStore.relocate`. */
+  relocate(lost: readonly LayerId[], images: readonly (readonly ImageLayer[])[]): Promise<readonly LayerId[]> {
+    if (lost.length === 0) return Promise.resolve(lost);
+    return this.#database.transaction(() => {
+      const left = new Set(lost);
+      for (const layers of images) {
+        for (const [i, row] of this.known(layers).entries()) {
+          const { descriptor, origin } = layers[i] ?? {};
+          if (!row || !descriptor || origin === undefined || row.state !== "lazy" || !left.delete(row.id)) continue;
+          const update = "UPDATE layer SET blob = ?, origin = ? WHERE id = ?";
+          this.#database.run(update, JSON.stringify(descriptor), JSON.stringify([origin]), row.id);
+        }
+      }
+      return [...left];
+    });
+  }
+
   /** The layers that are known by LAYERS of an image, bottom first. */
   known(layers: readonly Layer[]): readonly (LayerRow | undefined)[] {
     let chain: Digest | undefined;

@@ -72,6 +72,11 @@ export interface LayerStore extends AsyncDisposable {
    * are gone that was made here.
    */
   adopt(layers: readonly ImageLayer[], build: string): Promise<Tree>;
+  /**
+   * Has those of the layers LOST, which aren't on this disk, fetched from where they are as layers of one of IMAGES. Gives those that are of
+   * none.
+   */
+  relocate(lost: readonly LayerId[], images: readonly (readonly ImageLayer[])[]): Promise<readonly LayerId[]>;
   /** What is known of each of an image's LAYERS, bottom first, where that is anything. Nothing is adopted. */
   known(layers: readonly Layer[]): readonly (LayerInfo | undefined)[];
   /** Gives back every lease of BUILD, on layers and on records. */
@@ -253,6 +258,10 @@ class Layers implements LayerStore {
 
   adopt(layers: readonly ImageLayer[], build: string): Promise<Tree> {
     return this.#images.adopt(layers, build);
+  }
+
+  relocate(lost: readonly LayerId[], images: readonly (readonly ImageLayer[])[]): Promise<readonly LayerId[]> {
+    return this.#images.relocate(lost, images);
   }
 
   known(layers: readonly Layer[]): readonly (LayerInfo | undefined)[] {

@@ -53,6 +53,8 @@ export interface JobOptions<D, R extends Result> {
   readonly progress: ProgressSink;
   readonly clock: Clock;
   readonly signal?: AbortSignal | undefined;
+  /** Whether an error is no failure of the vertex where it comes up, since all will be asked once more. Default: none is. */
+  readonly isPassing?: ((error: unknown) => boolean) | undefined;
   /** Told what an op has made, as soon as it has run; the results stay the job's. */
   readonly onMade?: ((vertex: VertexInfo, results: readonly R[]) => void) | undefined;
   /** Told of a vertex that is not in the cache, when it begins to run; it is not said to be complete before this has settled. Never rejects. */
@@ -104,6 +106,7 @@ class SolverJob<D, R extends Result> implements Job<D, R> {
       isDry: false,
       own: (result) => void this.#results.use(result),
       track: (work) => this.#track(work),
+      isPassing: (error) => options.isPassing?.(error) ?? false,
       onFailure: (vertex, error) => {
         this.failure ??= { vertex, error };
       },

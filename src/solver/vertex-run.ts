@@ -65,7 +65,7 @@ class SharedRun<R extends Result> {
       return { results, found };
     } catch (error) {
       await this.#told;
-      const canceled = errorCode(error) === "canceled" || signal.aborted;
+      const canceled = errorCode(error) === "canceled" || signal.aborted || this.#scope.isPassing(error);
       if (!canceled) this.#begin();
       if (this.#begun) this.#complete(canceled ? { kind: "canceled" } : { kind: "error", message: messageOf(error) });
       throw error;

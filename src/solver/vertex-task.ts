@@ -42,6 +42,8 @@ export interface TaskScope<R extends Result> {
   own(result: R): void;
   /** The build does not end before this has settled. */
   track<T>(work: Promise<T>): Promise<T>;
+  /** Whether an error is no failure of whom it comes up at. */
+  isPassing(error: unknown): boolean;
   /** Told where an error came from, before anything that it makes fail. */
   onFailure(vertex: VertexInfo, error: unknown): void;
   /** Told what an op has made, before its consumers get it. */

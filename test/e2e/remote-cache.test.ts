@@ -316,6 +316,45 @@ test("what a cache says of its layers and isn't so is found out, and the steps a
   expect(world.read("out", "out")).toBe("app\ndeps\n");
 });
 
+/** What a cache in a directory has of the layers, by the names of the steps that made them, and the file of each. */
+function blobsOf(place: string): Readonly<Record<string, string>> {
+  const file = (digest: string) => path.join(place, "blobs", ...digest.split(":"));
+  const read = (digest: string) => JSON.parse(fs.readFileSync(file(digest), "utf8"));
+  const index = JSON.parse(fs.readFileSync(path.join(place, "index.json"), "utf8"));
+  const { layers, chains, records } = read(read(index.manifests[0].digest).config.digest);
+  const top = (chain: number) => file(layers[chains[chain][1]].descriptor.digest);
+  const steps = records.map(({ name, results }: { name: string; results: number[] }) => {
+    const [, step = name] = /\] (.*)$/.exec(name) ?? [];
+    return [step, top(results[0] ?? 0)];
+  });
+  return { base: top(0), ...Object.fromEntries(steps) };
+}
+
+test("where a cache has lost a layer only what needs it is made again, and a base's layer is had from the base", async () => {
+  const place = world.path("cache");
+  const to = ["--cache-to", `type=local,dest=${place},mode=max`];
+  expect(await on("one", [...to, project()])).toMatchObject({ code: 0 });
+  const blobs = blobsOf(place);
+  const edited = project((text) => text.replace("echo last", "echo other"));
+  const other = "RUN echo other > /last";
+  for (const [machine, lost, ran] of [
+    ["two", "base", [other]],
+    ["three", "RUN echo first > /first", ["COPY --from=build /src/out /out", "RUN echo first > /first", other]],
+  ] as const) {
+    fs.renameSync(blobs[lost] ?? "", world.path("lost"));
+    const out = world.path(`out-${machine}`);
+    const built = await on(machine, ["--cache-from", `type=local,src=${place}`, "-o", out, edited]);
+    fs.renameSync(world.path("lost"), blobs[lost] ?? "");
+    expect(built, built.stderr).toMatchObject({ code: 0 });
+    expect(stepsOf(built).ran).toEqual([...ran].sort());
+    expect(built.stderr).not.toMatch(/ERROR|it failed in the last build/);
+    expect(built.stderr.includes("a cached step is made again: ")).toBe(lost !== "base");
+    expect(fs.readFileSync(path.join(out, "out"), "utf8")).toBe("app\ndeps\n");
+    const check = await world.ashlar(["prune", "--check"], { env: { ASHLAR_ROOT: world.path(machine) } });
+    expect(check, check.stdout + check.stderr).toMatchObject({ code: 0 });
+  }
+});
+
 test("a cache in S3, and one in the service of GitHub Actions, are found by another machine", async () => {
   await using s3 = await startS3();
   await using gha = await startGha();

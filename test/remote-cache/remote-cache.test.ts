@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { digestOf, errorCode } from "../../src/base/index.js";
+import { type Digest, digestOf, errorCode } from "../../src/base/index.js";
 import { MediaType, type Provider } from "../../src/oci/index.js";
 import type { CacheDocument } from "../../src/remote-cache/document.js";
 import { encodeCache, openCache } from "../../src/remote-cache/document.js";
 import { type CacheSource, createRemoteCache } from "../../src/remote-cache/index.js";
-import type { LayerStore } from "../../src/snapshot/index.js";
+import type { ImageLayer, LayerStore } from "../../src/snapshot/index.js";
 import { type CacheManager, explainedKey, type NewRecord } from "../../src/solver/index.js";
 import { type Json, mutated, mutation } from "./mutations.js";
 
@@ -27,7 +27,14 @@ function lookUp(records: CacheDocument["records"], createdAt = 1) {
   return lookInto(encodeCache({ layers: [{ ...layer, createdAt }], chains: [[-1, 0]], records }).config);
 }
 
-async function lookInto(config: Buffer) {
+interface Surroundings {
+  /** Blobs that are known to be gone from the cache. */
+  readonly lost?: readonly Digest[];
+  readonly images?: readonly (readonly ImageLayer[])[];
+}
+
+async function lookInto(config: Buffer, { lost = [], images = [] }: Surroundings = {}) {
+  const adopted: string[][] = [];
   const saved: NewRecord<Opened>[] = [];
   const warnings: string[] = [];
   const local = {
@@ -46,15 +53,49 @@ async function lookInto(config: Buffer) {
   const cache = createRemoteCache<Opened>({
     sources: [source],
     local,
-    layers: { adopt: async (layers: readonly unknown[]) => layers.map((_, i) => i) } as unknown as LayerStore,
+    layers: {
+      adopt: async (layers: readonly ImageLayer[]) => {
+        adopted.push(layers.map(({ origin }) => origin));
+        return layers.map((_, i) => i);
+      },
+      known: (layers: readonly unknown[]) => layers.map(() => undefined),
+    } as unknown as LayerStore,
     build: "build",
+    isNowhere: async ({ descriptor }) => lost.includes(descriptor.digest),
+    images: () => images,
     open: (tree) => ({ tree }),
     opening: (source, options) => source.open(options),
     onWarning: (sentence) => warnings.push(sentence),
   });
   const found = await cache.find(key, { outputs: 1 });
-  return { found, saved, warnings };
+  return { found, saved, warnings, adopted };
 }
+
+test("of a record with a layer that is gone only is known what it holds, unless an image of the build has that, too", async () => {
+  const top = {
+    ...layer,
+    diffId: digestOf("top"),
+    descriptor: { ...layer.descriptor, digest: digestOf("top blob") },
+  };
+  const chains = [
+    [-1, 0],
+    [0, 1],
+  ] as const;
+  const { config } = encodeCache({ layers: [layer, top], chains, records: [{ ...record, results: [1] }] });
+  const base = [{ ...layer, origin: "base" }];
+  for (const [surroundings, places] of [
+    [{}, [["place", "place"]]],
+    [{ lost: [layer.descriptor.digest] }, []],
+    [{ lost: [layer.descriptor.digest], images: [[{ ...top, origin: "other" }]] }, []],
+    [{ lost: [top.descriptor.digest], images: [base] }, []],
+    [{ lost: [layer.descriptor.digest], images: [base] }, [["base"], ["place", "place"]]],
+  ] as const) {
+    const { found, adopted, warnings } = await lookInto(config, surroundings);
+    expect(found).toMatchObject(places.length > 0 ? { id: "kept" } : { isHollow: true, contentKey: key });
+    expect(adopted).toEqual(places);
+    expect(warnings).toEqual([]);
+  }
+});
 
 test("a record that fits its step is kept as this machine's", async () => {
   const { found, saved } = await lookUp([record]);

@@ -1,7 +1,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
-import type { Digest } from "../../src/base/index.js";
+import { type Digest, digestOf } from "../../src/base/index.js";
 import { Workshop } from "../exporters/workshop.js";
 
 let workshop: Workshop;
@@ -112,5 +112,19 @@ describe("a finished layer that has lost its files", () => {
     await expect(workshop.plane.run("measureLayer", args)).rejects.toMatchObject({ code: "data-loss", message });
     await expect(workshop.plane.run("surveyTree", { tree })).rejects.toMatchObject({ code: "data-loss", message });
     await expect(workshop.plane.control("mount", { tree })).rejects.toMatchObject({ code: "data-loss", message });
+  });
+});
+
+describe("a layer that can't be had where it was seen", () => {
+  it("is fetched from the image that has it, too, as other bytes if need be", async () => {
+    const [base, top] = [workshop.remoteLayer("touch base"), workshop.remoteLayer("touch top")];
+    const gone = { ...base, descriptor: { ...base.descriptor, digest: digestOf("gone") }, origin: "cache" };
+    const tree = await workshop.layers.adopt([gone, { ...top, origin: "cache" }], "build");
+    const [bottom = 0, upper = 0] = tree;
+    expect(await workshop.layers.relocate(tree, [[top], [{ ...base, origin: "image" }]])).toEqual([upper]);
+    expect(workshop.layers.info(bottom).image).toMatchObject({ descriptor: base.descriptor, origins: ["image"] });
+    await workshop.layers.ensure(tree);
+    expect(filesOf(bottom)).toEqual(["base"]);
+    expect(await workshop.layers.relocate([bottom], [[{ ...base, origin: "other" }]])).toEqual([bottom]);
   });
 });
