@@ -55,10 +55,11 @@ export class StepPipes implements Disposable {
 /**
  * ARGV below a shell that runs as the first process of a pid namespace and ends as ARGV does. It has been told to die with its parent, but a
  * parent that was gone before would tell nobody: so it writes to the engine first, and a pipe without a reader kills it. The shell stays,
- * since a step that changes its user would lose the order to die.
+ * since a step that changes its user would lose the order to die. Of OUTPUTS that are inherited, that for errors comes after the pipes:
+ * what the programs around the shell say is not for whoever looks at the step.
  */
 export function supervised(argv: readonly string[], outputs: "pipes" | "inherited"): string[] {
-  const run = outputs === "pipes" ? '"$@" >&4 2>&5 3>&- 4>&- 5>&-' : '"$@" 3>&- 4>&- 5>&-';
+  const run = outputs === "pipes" ? '"$@" >&4 2>&5 3>&- 4>&- 5>&-' : '"$@" 2>&6 3>&- 4>&- 5>&- 6>&-';
   return ["/bin/sh", "-c", `echo >&3 || exit 1; ${run}; exit $?`, "sh", ...argv];
 }
 

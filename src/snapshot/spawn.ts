@@ -5,7 +5,10 @@ export interface SpawnRequest {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
-  /** `pipe`: /dev/null as input, output to the caller's callback. `inherit`: the caller's own three. Else a terminal, by its path. */
+  /**
+   * `pipe`: /dev/null as input, output to the caller's callback. `inherit`: the caller's own three; else a terminal, by its path. Of these
+   * two the third is the descriptor after the extra files, and the errors of the program itself go to the callback.
+   */
   readonly stdio: "pipe" | "inherit" | { readonly terminal: string };
   /** Files opened for the child as descriptors 3, 4, …; `flags` as in fs.open. */
   readonly extraFiles?: readonly { readonly path: string; readonly flags: string }[];

@@ -124,6 +124,11 @@ test("run hands on arguments, variables, volumes and the exit code", async () =>
   const shared = world.files({ note: "from outside\n" }, "shared");
   const words = ["run", "-e", "WHO=me", "-v", `${shared}:/shared:ro`, "shell", "echo $WHO; cat /shared/note; exit 7"];
   expect(await world.ashlar(words)).toMatchObject({ code: 7, stdout: "me\nfrom outside\n" });
+  const running = world.start(["run", "shell", "echo up >&2; sleep 1000"]);
+  await running.says("up");
+  running.child.kill("SIGINT");
+  // Programs around it have nothing to say.
+  expect(await running.ended).toMatchObject({ code: 130, stderr: "up\n" });
 });
 
 test("images lists, du weighs, and prune --all leaves the images and no cache", async () => {

@@ -22,9 +22,10 @@ export class Processes {
     const files = (request.extraFiles ?? []).map(({ path, flags }) => fs.openSync(path, flags));
     const [command, ...args] = request.argv;
     if (command === undefined) throw new EngineError("internal", "spawning nothing");
-    const base = standardFiles(request.stdio);
-    const opened = typeof base[0] === "number" && base[0] > STDERR ? [...files, base[0]] : files;
-    const start = () => spawn(command, args, { cwd: request.cwd, env: { ...request.env }, stdio: [...base, ...files] });
+    const { first, last, terminal } = standardFiles(request.stdio);
+    const opened = [...files, ...terminal];
+    const stdio = [...first, ...files, ...last];
+    const start = () => spawn(command, args, { cwd: request.cwd, env: { ...request.env }, stdio });
     const child = request.network === undefined ? start() : inNetwork(request.network, start);
     return new Promise((resolve, reject) => {
       child.once("error", (error) => {
@@ -88,9 +89,18 @@ class Child {
 
 const STDERR = 2;
 
-function standardFiles(stdio: SpawnRequest["stdio"]): readonly ("ignore" | "pipe" | number)[] {
-  if (stdio === "pipe") return ["ignore", "pipe", "pipe"];
-  if (stdio === "inherit") return [0, 1, STDERR];
+interface StandardFiles {
+  /** For descriptors 0, 1 and 2. */
+  readonly first: readonly ("ignore" | "pipe" | number)[];
+  /** After all others. */
+  readonly last: readonly number[];
+  /** What was opened for it. */
+  readonly terminal: readonly number[];
+}
+
+function standardFiles(stdio: SpawnRequest["stdio"]): StandardFiles {
+  if (stdio === "pipe") return { first: ["ignore", "pipe", "pipe"], last: [], terminal: [] };
+  if (stdio === "inherit") return { first: [0, 1, "pipe"], last: [STDERR], terminal: [] };
   const terminal = fs.openSync(stdio.terminal, fs.constants.O_RDWR | O_NOCTTY);
-  return [terminal, terminal, terminal];
+  return { first: [terminal, terminal, "pipe"], last: [terminal], terminal: [terminal] };
 }
