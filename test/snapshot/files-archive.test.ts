@@ -136,6 +136,9 @@ describe("an archive that is added", () => {
     ["empty", Buffer.alloc(0)],
     ["zeros", Buffer.alloc(1024)],
     ["gzip of no archive", execFileSync("gzip", ["-c"], { input: "text" })],
+    ...["gzip", "bzip2", "xz", "zstd"].map(
+      (program) => [`${program} of zeros`, execFileSync(program, ["-c"], { input: Buffer.alloc(10_240) })] as const,
+    ),
     ["damaged xz", Buffer.from("fd377a585a00ffff", "hex")],
   ])("is copied as it is where it is %s", async (_, bytes) => {
     expect((await add(bytes)).map((line) => line.slice(0, 17))).toEqual(["x dir 0755 0:0", "x/a file 0644 0:0"]);
