@@ -94,12 +94,13 @@ function freedBetween(before: Inventory, after: Inventory): number {
   return Math.max(rest, 0) + Math.max(metadata(before) - metadata(after), 0);
 }
 
-/** What `shrink` would give back of the database as it is; what else goes makes that more. */
+/** What `shrink` would give back of the database as it is; what else goes makes that more, by the pages that only it fills. */
 function shrinkableBytes({ database, dirs }: PruneEngine): number {
-  const pages = database.get<{ bytes: number }>(
-    "SELECT freelist_count * page_size AS bytes FROM pragma_freelist_count, pragma_page_size",
-  );
-  return (pages?.bytes ?? 0) + bytesOnDisk(`${dirs.database}-wal`);
+  const sql =
+    "SELECT (page_count - freelist_count) * page_size AS bytes FROM pragma_page_count, pragma_freelist_count, pragma_page_size";
+  const used = database.get<{ bytes: number }>(sql)?.bytes ?? 0;
+  // Pages that are new in the log have no room in the database yet.
+  return Math.max(bytesOnDisk(dirs.database) + bytesOnDisk(`${dirs.database}-wal`) - used, 0);
 }
 
 /** Gives back what the database has no use for any more; where another process is at work on it, it stays as it is. */
