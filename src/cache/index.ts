@@ -13,7 +13,7 @@ export {
 import type { BuildHistory, BuildHistoryOptions } from "./history/history.js";
 
 export type { BuildEnd, BuildHistory, BuildHistoryOptions, StageOutline } from "./history/history.js";
-export type { DraftInput, DraftVariable, SourceNote, StepDraft } from "./history/node.js";
+export type { DraftDerivation, DraftInput, DraftVariable, SourceNote, StepDraft } from "./history/node.js";
 export type { RecordedStep, StepComparison } from "./history/recorded.js";
 export { recallBuild } from "./history/remembered.js";
 export type { BuildPlace } from "./history/runs.js";

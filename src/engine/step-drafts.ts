@@ -1,8 +1,16 @@
 import { type Digest, EngineError, redactCredentials } from "../base/index.js";
-import type { DraftInput, DraftVariable, SourceNote, StageOutline, StepDraft } from "../cache/index.js";
-import type { Definition, OpMetadata, OpNode, SourceOp } from "../llb/index.js";
+import type {
+  DraftDerivation,
+  DraftInput,
+  DraftVariable,
+  SourceNote,
+  StageOutline,
+  StepDraft,
+} from "../cache/index.js";
+import type { Definition, DerivationList, OpMetadata, OpNode, SourceOp } from "../llb/index.js";
 import type { AccountedInput, VertexAccount } from "../solver/index.js";
 import { realPath } from "./build-place.js";
+import { type Derivations, derivationsOf } from "./derivations.js";
 import type { Explained } from "./explainer.js";
 import { MAIN_CONTEXT } from "./inputs.js";
 
@@ -11,6 +19,7 @@ export class StepDrafts {
   readonly #explained: Omit<Explained, "signal">;
   readonly #lines: readonly string[];
   readonly #secrets: ReadonlySet<string>;
+  readonly #derivations = new Map<DerivationList | undefined, Derivations>();
 
   constructor(explained: Omit<Explained, "signal">) {
     this.#explained = explained;
@@ -50,13 +59,16 @@ export class StepDrafts {
     const { vertex, key, preimage, state } = account;
     const { node, metadata } = this.#find(vertex.digest);
     const roles = rolesOf(node);
+    const derivations = this.#derivationsOf(metadata?.derivations);
     return {
       id: vertex.digest,
       name: vertex.name,
       text: metadata?.step && this.#textOf(node, metadata),
       key,
       op: preimage,
-      variables: variablesOf(node, metadata),
+      variables: variablesOf(node, metadata, derivations.variables),
+      settings: derivations.settings,
+      choosers: metadata?.choosers && namedVariables(metadata.choosers),
       secrets: this.#secrets,
       source: node.op.kind === "source" ? this.#sourceOf(node.op) : undefined,
       inputs: account.inputs.map((input, i) => draftInput(input, roles[i] ?? `input ${i}`)),
@@ -64,6 +76,13 @@ export class StepDrafts {
       forced: account.ignoresCache ? this.#forcedBy(metadata) : undefined,
       ran: state === "running" || state === "ran",
     };
+  }
+
+  /** Steps in a row share a list. */
+  #derivationsOf(list: DerivationList | undefined): Derivations {
+    const known = this.#derivations.get(list) ?? derivationsOf(list);
+    this.#derivations.set(list, known);
+    return known;
   }
 
   #find(id: Digest): { readonly node: OpNode; readonly metadata: OpMetadata | undefined } {
@@ -165,12 +184,19 @@ function draftInput({ account, index, byContent, content }: AccountedInput, role
 }
 
 /** The environment of a process, else the variables that an instruction names. */
-function variablesOf({ op }: OpNode, metadata: OpMetadata | undefined): readonly DraftVariable[] {
+function variablesOf(
+  { op }: OpNode,
+  metadata: OpMetadata | undefined,
+  derivations: ReadonlyMap<string, DraftDerivation | undefined>,
+): readonly DraftVariable[] {
   const entries = op.kind === "exec" ? op.meta.env : (metadata?.variables ?? []);
   if (entries.length === 0) return [];
   const args = new Set<string>();
   for (let list = metadata?.args; list; list = list.previous) args.add(list.name);
-  return entries.map((entry) => variableOf(entry, (name) => args.has(name)));
+  return entries.map((entry) => {
+    const variable = variableOf(entry, (name) => args.has(name));
+    return { ...variable, derivation: derivations.get(variable.name) };
+  });
 }
 
 /** Those that a FROM names: all of them are ARGs. */

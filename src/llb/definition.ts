@@ -23,6 +23,10 @@ export interface OpMetadata {
   readonly args?: NameList | undefined;
   /** Of what has no environment of its own: the variables (`KEY=value`) that its instruction names. */
   readonly variables?: readonly string[] | undefined;
+  /** Where the values of variables come from, and those of the settings `WORKDIR` and `USER`. */
+  readonly derivations?: DerivationList | undefined;
+  /** The ARGs (`KEY=value`) by which stages were chosen that it copies from or mounts. */
+  readonly choosers?: readonly string[] | undefined;
   /** Values of variables of the build that may be secrets: never to be told nor kept, wherever they are part of something. */
   readonly secrets?: ReadonlySet<string> | undefined;
 }
@@ -40,6 +44,32 @@ export interface NameList {
   readonly name: string;
   readonly previous: NameList | undefined;
 }
+
+/** What a value is made of that was written with variables in it. */
+export interface Derivation {
+  /** As it is written. */
+  readonly text: string;
+  /** What it names, as that was then. */
+  readonly variables: readonly DerivationTerm[];
+}
+
+export interface DerivationTerm {
+  readonly name: string;
+  /** Undefined where it was not set. */
+  readonly value: string | undefined;
+  readonly isArg: boolean;
+  readonly derivation: Derivation | undefined;
+}
+
+/** Origins, the newest first: undefined of what has been written without variables since. Lists share what they have in common. */
+export interface DerivationList {
+  readonly of: DerivationSubject;
+  readonly derivation: Derivation | undefined;
+  readonly previous: DerivationList | undefined;
+}
+
+/** A variable by its name, or a setting. */
+export type DerivationSubject = { readonly variable: string } | { readonly setting: "WORKDIR" | "USER" };
 
 /** Lines of a source file, from 1, both included. */
 export interface SourceRange {

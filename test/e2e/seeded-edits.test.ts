@@ -82,6 +82,44 @@ test("a mount of another source is told as that, and not by the files that are o
   ]);
 });
 
+const STAGES = "FROM base AS one\nRUN echo 1 > /o\nFROM base AS two\nRUN echo 2 > /o\n";
+
+/** Two builds of one text by their arguments, and all that is told of the second. */
+const DERIVED: Readonly<Record<string, readonly [text: string, ...args: Readonly<Record<string, string>>[]]>> = {
+  "ARG V /1 -> /2: in what ENV makes of it": [
+    "ARG V\nENV B=$V/x C=$B\nCOPY conf $C/\nRUN true\n",
+    { V: "/1" },
+    { V: "/2" },
+  ],
+  "ARG V is new: x: in place of a default": [`ARG V\nENV B=\${V:-d}\nRUN true\n`, {}, { V: "x" }],
+  "ARG V /1 -> /2: as the working directory": [
+    "ARG V\nWORKDIR $V\nRUN true\nWORKDIR s\nCOPY conf .\n",
+    { V: "/1" },
+    { V: "/2" },
+  ],
+  "ARG V 0 -> 0:0: as the user": ["ARG V\nUSER $V\nRUN true\n", { V: "0" }, { V: "0:0" }],
+  "ARG V conf -> plain.txt: as what is copied": ["ARG V\nCOPY $V /v\nRUN true\n", { V: "conf" }, { V: "plain.txt" }],
+  "ARG V src -> logs: as what is mounted": [
+    "ARG V\nRUN --mount=source=$V,target=/m ls /m\n",
+    { V: "src" },
+    { V: "logs" },
+  ],
+};
+
+test.each(Object.entries(DERIVED))("%s", async (name, [text, ...args]) => {
+  const found: (readonly string[])[] = [];
+  const dockerfile = `FROM base AS derived${Object.keys(DERIVED).indexOf(name)}\n${text}`;
+  for (const each of args) found.push(told(await buildText(dockerfile, undefined, each)));
+  expect(found.at(-1)).toEqual([name.slice(0, name.lastIndexOf(":"))]);
+});
+
+test("an ARG that chooses a stage is the cause wherever that is read", async () => {
+  const text = `ARG WHICH=one\n${STAGES}FROM $WHICH AS chosen\nFROM base AS chooser\nCOPY --from=chosen /o /o\n`;
+  const mounted = `${text}RUN --mount=from=chosen,source=/o,target=/m cat /m\n`;
+  await buildText(mounted);
+  expect(told(await buildText(mounted, undefined, { WHICH: "two" }))).toEqual(["ARG WHICH one -> two"]);
+});
+
 test("a step that failed in the last build is told as that, and one behind it not at all", async () => {
   const text = (command: string) => `FROM base AS f\nRUN ${command}\nRUN echo behind\n`;
   const failing = "test -e /sys/nothing";

@@ -9,7 +9,7 @@ import type { Parts } from "./parts.js";
 import type { Reference } from "./reference.js";
 import type { SelectionDifferences } from "./selection-difference.js";
 import { sourceDifference } from "./source-difference.js";
-import { isReordered, variableDifference } from "./variable-difference.js";
+import { derivedDifference, isReordered, variableDifference } from "./variable-difference.js";
 
 /** A vertex of the build under way, or of the newer of two that are compared. */
 export interface CurrentStep {
@@ -138,20 +138,28 @@ export class Differences {
     const causes: AttributedCause[] = [];
     if (forced) causes.push({ cause: { kind: "no-cache", ...forced } });
     if (this.#reference.isMoved(id)) causes.push({ cause: { kind: "step", change: "moved", ...placeIn(older.name) } });
-    const variables = this.#variables(node, older);
+    const chosen = variableDifference(older.choosers ?? [], node.choosers ?? []);
+    const isOtherOp = canonicalJson(older.op ?? null) !== canonicalJson(node.op ?? null);
+    const settings = isOtherOp ? settingsDifference(older, node) : NO_SETTINGS;
+    const variables = [...this.#variables(node, older), ...settings.causes, ...chosen];
     for (const cause of variables) causes.push({ cause });
     // A path, a text or a name that a variable is part of differs because of the variable.
-    const follows = variables.length > 0 && node.text?.mark === older.text?.mark && !isExec(node);
+    const isSameText = node.text?.mark === older.text?.mark;
+    const follows = variables.length > 0 && isSameText && !isExec(node);
     const isSource = node.source !== undefined || older.source !== undefined;
     if (!follows)
-      for (const cause of isSource ? sourceDifference(older, node) : opDifference(older, node)) causes.push({ cause });
+      for (const cause of isSource ? sourceDifference(older, node) : opDifference(older, node))
+        if (cause.kind !== "instruction" || !settings.parts.has(cause.part)) causes.push({ cause });
     const changed = causes.flatMap(({ cause }) => (cause.kind === "instruction" ? cause.part : []));
+    // A path may have a variable in it.
+    if (variables.length > 0 && isSameText) changed.push("source");
     const found: Causes[] = [{ list: causes, more: 0 }];
     for (const [i, input] of node.inputs.entries()) {
       const before = older.inputs.find(({ role }) => role === input.role);
       const current = step.inputs[i];
       if (input.role === BASE_ROLE || before === undefined || current === undefined) continue;
       if (follows && !current.isStep && current.node.source === undefined) continue;
+      if (chosen.length > 0 && current.node.source?.kind !== "context") continue;
       const isSameContent = input.content !== undefined && input.content === before.content;
       const mount = isSameContent ? undefined : mountSourceDifference(older, node, input.role);
       if (mount) {
@@ -220,6 +228,23 @@ export class Differences {
     if ((to === undefined && !isMain(current.node)) || (from === undefined && !isMain(node))) return undefined;
     return { kind: "instruction", part: "--from", ...(from && { from }), ...(to && { to }) };
   }
+}
+
+const NO_SETTINGS: SettingsDifference = { causes: [], parts: new Set() };
+
+interface SettingsDifference {
+  readonly causes: readonly MissCause[];
+  /** Those that differ for these causes. */
+  readonly parts: ReadonlySet<string>;
+}
+
+/** The variables for which WORKDIR and USER are others although they are written as they were. */
+function settingsDifference(older: StepNode, newer: StepNode): SettingsDifference {
+  const found = (["WORKDIR", "USER"] as const).flatMap((setting) => {
+    const causes = derivedDifference(older.settings?.[setting], newer.settings?.[setting]);
+    return causes && causes.length > 0 ? [{ setting, causes }] : [];
+  });
+  return { causes: found.flatMap(({ causes }) => causes), parts: new Set(found.map(({ setting }) => setting)) };
 }
 
 const APART: Meeting = { changes: [], pair: undefined };

@@ -16,7 +16,16 @@ import type { Aligned } from "./alignment.js";
 import { type Causes, type CurrentStep, Differences } from "./difference.js";
 import { editsIn } from "./edits.js";
 import { keptOp, keptSource, secretsOf } from "./kept-op.js";
-import type { DraftVariable, NodeInput, NotedVariable, StepDraft, StepNode } from "./node.js";
+import type {
+  DraftDerivation,
+  DraftVariable,
+  NodeInput,
+  NotedDerivation,
+  NotedVariable,
+  Settings,
+  StepDraft,
+  StepNode,
+} from "./node.js";
 import { Parts } from "./parts.js";
 import { compareRecorded, type RecordedNode, type StepComparison } from "./recorded.js";
 import { Outline, type OutlinedStage, type OutlinedStep, Reference, type RunStep } from "./reference.js";
@@ -131,7 +140,7 @@ class History implements BuildHistory {
   }
 
   #nodeOf(draft: StepDraft, inputs: readonly CurrentStep[]): StepNode {
-    const { name, text, key, op, variables, source } = draft;
+    const { name, text, key, op, variables, settings, choosers = [], source } = draft;
     const secrets = secretsOf(variables, draft.secrets);
     return {
       name: keptName(name, secrets),
@@ -139,6 +148,8 @@ class History implements BuildHistory {
       ...(key === undefined ? {} : { key }),
       op: keptOp(op, secrets),
       ...(variables.length === 0 ? {} : { variables: this.#parts.addVariables(noted(variables, secrets)) }),
+      ...(settings === undefined ? {} : { settings: notedSettings(settings, secrets) }),
+      ...(choosers.length === 0 ? {} : { choosers: noted(choosers, secrets) }),
       ...(source === undefined ? {} : { source: keptSource(source, secrets) }),
       inputs: draft.inputs.flatMap(({ id: _, content, ...input }, i): readonly NodeInput[] => {
         const node = inputs[i]?.digest;
@@ -316,9 +327,24 @@ function missOf({ list, more }: Causes, id: Digest): Miss {
 }
 
 function noted(variables: readonly DraftVariable[], secrets: readonly string[]): readonly NotedVariable[] {
-  return variables.map(({ name, value, variable }) =>
-    mayHoldSecret(name, value, secrets)
-      ? { name, variable, ...untold(value), isHidden: true }
-      : { name, variable, ...told(value) },
-  );
+  return variables.map(({ name, value, variable, derivation }) => ({
+    name,
+    variable,
+    ...(mayHoldSecret(name, value, secrets) ? { ...untold(value), isHidden: true } : told(value)),
+    ...(derivation && { derivation: notedDerivation(derivation, secrets) }),
+  }));
+}
+
+function notedDerivation({ text, names, roots }: DraftDerivation, secrets: readonly string[]): NotedDerivation {
+  return { mark: untold(text).mark, names, roots: noted(roots, secrets) };
+}
+
+function notedSettings(
+  { WORKDIR, USER }: Settings<DraftDerivation>,
+  secrets: readonly string[],
+): Settings<NotedDerivation> {
+  return {
+    ...(WORKDIR && { WORKDIR: notedDerivation(WORKDIR, secrets) }),
+    ...(USER && { USER: notedDerivation(USER, secrets) }),
+  };
 }

@@ -14,9 +14,15 @@ export interface StepNode {
   readonly op: unknown;
   /** The part that lists its variables: the environment of a process, else those that the instruction names. */
   readonly variables?: Digest;
+  /** What WORKDIR and USER are made of, where they were written with variables. */
+  readonly settings?: Settings<NotedDerivation>;
+  /** Those by which stages were chosen that it reads. */
+  readonly choosers?: readonly NotedVariable[];
   readonly source?: SourceNote;
   readonly inputs: readonly NodeInput[];
 }
+
+export type Settings<T> = { readonly [setting in "WORKDIR" | "USER"]?: T };
 
 export interface NodeInput {
   /** What the step has it for; `base` is what it changes. */
@@ -36,6 +42,17 @@ export interface NotedVariable extends Told {
   readonly name: string;
   readonly variable: "ARG" | "ENV";
   readonly isHidden?: boolean;
+  readonly derivation?: NotedDerivation;
+}
+
+/** What a value is made of that was written with variables in it. */
+export interface NotedDerivation {
+  /** Of the text that was written. */
+  readonly mark: string;
+  /** What that names. */
+  readonly names: readonly string[];
+  /** What it is made of in the end. */
+  readonly roots: readonly NotedVariable[];
 }
 
 /** Where files come from. */
@@ -55,6 +72,8 @@ export interface StepDraft {
   readonly key: CacheKey | undefined;
   readonly op: unknown;
   readonly variables: readonly DraftVariable[];
+  readonly settings?: Settings<DraftDerivation> | undefined;
+  readonly choosers?: readonly DraftVariable[] | undefined;
   /** Values of other variables that may not be told nor kept. */
   readonly secrets?: Iterable<string> | undefined;
   readonly source?: SourceNote | undefined;
@@ -70,6 +89,16 @@ export interface DraftVariable {
   readonly name: string;
   readonly value: string;
   readonly variable: "ARG" | "ENV";
+  readonly derivation?: DraftDerivation | undefined;
+}
+
+export interface DraftDerivation {
+  /** As it is written. */
+  readonly text: string;
+  /** What that names. */
+  readonly names: readonly string[];
+  /** The variables that it is made of in the end; those that were set. */
+  readonly roots: readonly DraftVariable[];
 }
 
 export interface DraftInput extends Omit<NodeInput, "node" | "content"> {

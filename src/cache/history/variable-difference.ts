@@ -1,12 +1,9 @@
 import type { MissCause } from "../../base/index.js";
-import type { NotedVariable } from "./node.js";
+import type { NotedDerivation, NotedVariable } from "./node.js";
 
 type VariableCause = Extract<MissCause, { kind: "variable" }>;
 
-/**
- * What of the variables differs. One whose values follow from those of another that differs, an `ENV URL=…/$VERSION` from its ARG, is left
- * out: its cause is told already.
- */
+/** What of the variables differs: for one that is written as it was with variables in it, what it is made of. */
 export function variableDifference(
   older: readonly NotedVariable[],
   newer: readonly NotedVariable[],
@@ -17,7 +14,26 @@ export function variableDifference(
     const [from, to] = [was.get(name), is.get(name)];
     return from?.mark === to?.mark ? [] : [{ name, from, to }];
   });
-  return changes.filter((change) => !changes.some((other) => isDerived(change, other))).map(causeOf);
+  const changed = new Set(changes.map(({ name }) => name));
+  const causes = new Map<string, VariableCause>();
+  for (const change of changes)
+    for (const cause of derivedDifference(change.from?.derivation, change.to?.derivation, changed) ?? [causeOf(change)])
+      if (!causes.has(cause.name)) causes.set(cause.name, cause);
+  return [...causes.values()];
+}
+
+/**
+ * What makes two values differ that are written alike with variables in them; undefined where that is not it. CHANGED: variables that
+ * are told of anyway.
+ */
+export function derivedDifference(
+  older: NotedDerivation | undefined,
+  newer: NotedDerivation | undefined,
+  changed: ReadonlySet<string> = new Set(),
+): readonly VariableCause[] | undefined {
+  if (older === undefined || newer === undefined || older.mark !== newer.mark) return undefined;
+  const roots = variableDifference(older.roots, newer.roots);
+  return roots.length > 0 || newer.names.some((name) => changed.has(name)) ? roots : undefined;
 }
 
 /** Whether the same variables are in another order. */
@@ -33,12 +49,6 @@ interface Change {
 
 function byName(variables: readonly NotedVariable[]): ReadonlyMap<string, NotedVariable> {
   return new Map(variables.map((variable) => [variable.name, variable]));
-}
-
-function isDerived({ from, to }: Change, { from: sourceFrom, to: sourceTo }: Change): boolean {
-  if (!from || !to || !sourceFrom || !sourceTo) return false;
-  if (to.variable !== "ENV" || sourceTo.variable !== "ARG" || sourceFrom.shown === "" || to.isHidden) return false;
-  return from.shown !== to.shown && from.shown.replaceAll(sourceFrom.shown, () => sourceTo.shown) === to.shown;
 }
 
 function causeOf({ name, from, to }: Change): VariableCause {

@@ -10,6 +10,7 @@ import type {
   StopsignalInstruction,
   VolumeInstruction,
 } from "./ast.js";
+import { derived, noteDerivation } from "./derivations.js";
 import { expandWords } from "./expand.js";
 import { healthcheckText, plainList, quotedList } from "./history.js";
 import type { DraftConfig } from "./imageconfig.js";
@@ -31,11 +32,16 @@ const DEFAULT_SHELL = ["/bin/sh", "-c"];
 
 /** ENV: all words are expanded before the first is set. */
 export function convertEnv(build: StageBuild, instruction: EnvInstruction): void {
-  const pairs = expandedPairs(build, instruction);
-  for (const [key, value] of pairs) {
+  const set = instruction.pairs.map(({ key, value = "", range }) => ({
+    key: expanded(build, instruction, key, range),
+    ...derived(build, value, () => expanded(build, instruction, value, range)),
+  }));
+  for (const { key, value, derivation } of set) {
     setVariable(build, "env", key, value);
+    noteDerivation(build, { variable: key }, derivation);
     build.config.config.Env.set(key, value);
   }
+  const pairs = set.map(({ key, value }) => [key, value] as const);
   build.facts.expanded.set(
     instruction,
     pairs.map(([key]) => key),
@@ -44,7 +50,10 @@ export function convertEnv(build: StageBuild, instruction: EnvInstruction): void
 }
 
 export function convertLabel(build: StageBuild, instruction: LabelInstruction): void {
-  const pairs = expandedPairs(build, instruction);
+  const pairs = instruction.pairs.map(
+    ({ key, value = "", range }) =>
+      [expanded(build, instruction, key, range), expanded(build, instruction, value, range)] as const,
+  );
   for (const [key, value] of pairs) build.config.config.Labels.set(key, value);
   addHistory(build, `LABEL ${pairsText(pairs)}`, "settings");
 }
@@ -57,9 +66,16 @@ export function convertArg(build: StageBuild, instruction: ArgInstruction): void
   const { buildArgs, globals } = build.scope;
   const shown: string[] = [];
   for (const { key, value: written, range } of instruction.args) {
-    const ownDefault = () => (written === undefined ? globals.get(key) : expanded(build, instruction, written, range));
-    const value = buildArgs.get(key) ?? ownDefault();
-    if (value !== undefined && !HIDDEN_ARGS.has(key)) setVariable(build, "arg", key, value);
+    const own = () =>
+      written === undefined
+        ? { value: globals.get(key), derivation: undefined }
+        : derived(build, written, () => expanded(build, instruction, written, range));
+    const given = buildArgs.get(key);
+    const { value, derivation } = given === undefined ? own() : { value: given, derivation: undefined };
+    if (value !== undefined && !HIDDEN_ARGS.has(key)) {
+      setVariable(build, "arg", key, value);
+      noteDerivation(build, { variable: key }, derivation);
+    }
     if (!build.args.has(key)) build.argNames = { name: key, previous: build.argNames };
     build.args.set(key, value);
     const inherited = written === undefined && !buildArgs.has(key) && globals.has(key);
@@ -136,13 +152,6 @@ function healthcheckOf(check: Extract<HealthcheckInstruction["check"], { type: "
     ...(startInterval === 0 ? {} : { StartInterval: startInterval }),
     ...(retries === 0 ? {} : { Retries: retries }),
   };
-}
-
-function expandedPairs(build: StageBuild, instruction: EnvInstruction | LabelInstruction): [string, string][] {
-  return instruction.pairs.map(({ key, value = "", range }) => [
-    expanded(build, instruction, key, range),
-    expanded(build, instruction, value, range),
-  ]);
 }
 
 function pairsText(pairs: readonly (readonly [string, string])[]): string {

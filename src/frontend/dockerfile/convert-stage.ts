@@ -136,7 +136,7 @@ function convertSetting(build: StageBuild, instruction: SettingInstruction): voi
 function childStage(scope: ConvertScope, stage: Stage, parentStage: Stage): StageBuild {
   const parent = scope.stages.get(parentStage);
   if (parent === undefined) throw new EngineError("internal", `stage ${parentStage.label} is not converted`);
-  const { config, variables, args, argNames } = scope.isLastHeir(stage) ? takenOver(parent) : copied(parent);
+  const inherited = scope.isLastHeir(stage) ? takenOver(parent) : copied(parent);
   const facts = createStageFacts(stageId(stage, parent.platform));
   facts.parent = parentStage.index;
   return {
@@ -146,11 +146,9 @@ function childStage(scope: ConvertScope, stage: Stage, parentStage: Stage): Stag
     used: parent.used,
     names: stageNames(scope, stage, parent.platform),
     facts,
-    variables,
-    args,
-    argNames,
+    ...inherited,
+    derivations: parent.derivations,
     consulted: undefined,
-    config,
     state: parent.state,
     hasCommand: false,
   };
@@ -190,6 +188,7 @@ function rootStage(scope: ConvertScope, stage: Stage): StageBuild {
     args: new Map(),
     argNames: undefined,
     consulted: undefined,
+    derivations: undefined,
     config,
     state,
     hasCommand: false,

@@ -1,5 +1,6 @@
-import { fileState } from "../../llb/index.js";
+import { type Derivation, fileState } from "../../llb/index.js";
 import type { UserInstruction, WorkdirInstruction } from "./ast.js";
+import { derivationOf, derived, noteDerivation } from "./derivations.js";
 import { parseOwner } from "./owner.js";
 import { rooted, workdir } from "./paths.js";
 import { addHistory, expanded, type StageBuild, type StepScope, stepMetadata, stepText } from "./stage-build.js";
@@ -9,18 +10,37 @@ const DIRECTORY_MODE = 0o755;
 /** WORKDIR: the directory is made, with those above it, for the current USER; it is a layer even if it was there. */
 export function convertWorkdir(build: StageBuild, step: StepScope<WorkdirInstruction>): void {
   const { instruction } = step;
-  const path = expanded(build, instruction, instruction.path.text, instruction.path.range);
+  const { text, range } = instruction.path;
+  const { value: path, derivation } = derived(build, text, () => expanded(build, instruction, text, range));
   build.facts.expanded.set(instruction, [path]);
   const directory = workdir(build.config.config.WorkingDir, path);
   build.config.config.WorkingDir = directory;
+  noteWorkdir(build, path, { text, derivation });
   if (directory !== "/") makeDirectory(build, step, directory);
   addHistory(build, `WORKDIR ${directory}`, directory === "/" ? "settings" : "directory");
 }
 
 export function convertUser(build: StageBuild, instruction: UserInstruction): void {
-  const user = expanded(build, instruction, instruction.user.text, instruction.user.range);
+  const { text, range } = instruction.user;
+  const { value: user, derivation } = derived(build, text, () => expanded(build, instruction, text, range));
   build.config.config.User = user;
+  noteDerivation(build, { setting: "USER" }, derivation);
   addHistory(build, `USER ${user}`, "settings");
+}
+
+/** A relative path also comes from where the one before does. */
+function noteWorkdir(
+  build: StageBuild,
+  path: string,
+  { text, derivation }: { readonly text: string; readonly derivation: Derivation | undefined },
+): void {
+  const setting = { setting: "WORKDIR" } as const;
+  const before = path.startsWith("/") ? undefined : derivationOf(build, setting);
+  const all = before && {
+    text: `${before.text} ${text}`,
+    variables: [...before.variables, ...(derivation?.variables ?? [])],
+  };
+  noteDerivation(build, setting, all ?? derivation);
 }
 
 function makeDirectory(build: StageBuild, step: StepScope<WorkdirInstruction>, directory: string): void {

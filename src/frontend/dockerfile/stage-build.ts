@@ -1,9 +1,10 @@
 import { EngineError, mayHoldSecret, secretValues } from "../../base/index.js";
-import type { NameList, OpMetadata, State } from "../../llb/index.js";
+import type { DerivationList, NameList, OpMetadata, State } from "../../llb/index.js";
 import type { Platform } from "../../oci/index.js";
 import type { FrontendRequest } from "../frontend.js";
 import type { Range, StageInstruction } from "./ast.js";
 import type { ResolvedBases } from "./bases.js";
+import { choosersOf } from "./derivations.js";
 import type { Environment } from "./environment.js";
 import {
   type EscapeCharacter,
@@ -63,6 +64,8 @@ export interface StageBuild {
   argNames: NameList | undefined;
   /** The variables that words of the present step were expanded with. */
   consulted: Set<string> | undefined;
+  /** Where values come from. */
+  derivations: DerivationList | undefined;
   readonly config: DraftConfig;
   state: State;
   /** Whether this stage has set CMD. */
@@ -121,6 +124,8 @@ export function stepMetadata(build: StageBuild, step: StepScope, name: string, n
     step: { stage: build.facts.id, ordinal: step.ordinal, from: build.stage.from },
     args: build.argNames,
     variables: variablesOf(build, step.instruction),
+    derivations: build.derivations,
+    choosers: choosersOf(build, step),
     secrets: build.scope.secrets.size === 0 ? undefined : build.scope.secrets,
   };
 }
