@@ -7,6 +7,7 @@ import {
   errorCode,
   type Flight,
   firstError,
+  messageOf,
   Scope,
 } from "../base/index.js";
 import type { CacheMounts } from "../cache/index.js";
@@ -73,15 +74,17 @@ export interface BuildEngine {
 export async function runBuild(engine: BuildEngine, request: BuildRequest): Promise<BuildResult> {
   const leases = leasesFor(request);
   const catalog = createCatalog(engine.imageSource, request.pull ?? false);
-  const attempt: Attempt = { lost: noneLost(engine), leases, catalog };
-  for (let changed = false; ; ) {
+  const attempt: Attempt = { lost: noneLost(engine), leases, catalog, mayChange: typeof request.context === "string" };
+  for (;;) {
     try {
       return await runOnce(engine, request, attempt);
     } catch (error) {
       if (typeof request.context !== "string" || request.signal?.aborted) throw error;
       const code = errorCode(firstError(error));
-      if (!changed && code === "changed") changed = true;
-      else if (leases.haveEnded && leases.mayEnd && code === "data-loss") leases.mayEnd = false;
+      if (attempt.mayChange && code === "changed") {
+        attempt.mayChange = false;
+        warn(request, `the build looks at its context once more: ${messageOf(firstError(error))}`);
+      } else if (leases.haveEnded && leases.mayEnd && code === "data-loss") leases.mayEnd = false;
       else if (!(await doesWithout(engine, error, { request, attempt }))) throw error;
     }
   }
@@ -102,11 +105,12 @@ async function doesWithout(
   const { records, relocated } = await forgetLost(engine, lost, catalog.known());
   if (records > 0) engine.keeper.forgotten();
   const goesOn = isNew || records > 0 || relocated > 0;
-  if (goesOn && (records > 0 || relocated === 0)) {
-    const message = `a cached step is made again: ${layer.message}`;
-    request.onProgress?.({ type: "warning", vertex: undefined, warning: { message } });
-  }
+  if (goesOn && (records > 0 || relocated === 0)) warn(request, `a cached step is made again: ${layer.message}`);
   return goesOn;
+}
+
+function warn({ onProgress }: BuildRequest, message: string): void {
+  onProgress?.({ type: "warning", vertex: undefined, warning: { message } });
 }
 
 interface Attempt {
@@ -114,6 +118,8 @@ interface Attempt {
   readonly leases: Leases;
   /** Images stay what they were. */
   readonly catalog: Catalog;
+  /** Whether files of the context may turn out to be others than they were: once. */
+  mayChange: boolean;
 }
 
 async function runOnce(engine: BuildEngine, request: BuildRequest, attempt: Attempt): Promise<BuildResult> {
@@ -198,7 +204,7 @@ class Build implements AsyncDisposable {
       },
       imports: (...parts) => this.#transfer?.imports(...parts),
       onMiss: async (account, context) => this.#explainer?.missed(account, context),
-      isPassing,
+      isPassing: (error) => isPassing(error, this.#attempt),
       onWarning: (diagnostic, text) => report.warn(diagnostic, text),
     });
   }
@@ -214,7 +220,7 @@ class Build implements AsyncDisposable {
     this.#explainer = explainer;
     const built = await this.#solved(images, { job, environment, inputs, giveUp }).finally(() => {
       // Of what is tried once more, the outcome of that is remembered.
-      if (!isPassing(job.failure?.error)) this.#remember(explainer.remember(job));
+      if (!isPassing(job.failure?.error, this.#attempt)) this.#remember(explainer.remember(job));
     });
     this.#packing?.stop();
     const attesting = { request: this.#request, inputs, environment, startedAt: this.#startedAt, signal: this.#signal };
@@ -303,9 +309,9 @@ class Build implements AsyncDisposable {
   }
 }
 
-/** Whether ERROR is no failure of the step where it came up: another look may do without what is missing. */
-export function isPassing(error: unknown): boolean {
-  return lostLayer(error) !== undefined;
+/** Whether ERROR is no failure of the step where it came up, since another look is taken. */
+function isPassing(error: unknown, { mayChange }: Attempt): boolean {
+  return lostLayer(error) !== undefined || (mayChange && errorCode(firstError(error)) === "changed");
 }
 
 /** The time that a build fixes, in whole seconds: the same for all of its platforms. */

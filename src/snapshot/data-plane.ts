@@ -1,7 +1,8 @@
 import PQueue from "p-queue";
 import { type AbortOptions, canceled, EngineError, errorCode, heardByMany, lazy } from "../base/index.js";
-import { glance, isGlance } from "./glance.js";
+import { Glances, glance, isGlance } from "./glance.js";
 import { createOutpost, type Outpost } from "./outpost/outpost.js";
+import type { ContentDigest, ContentDigestRequest } from "./selector.js";
 import type { Attendants, AttendOptions, ProcessExit, Spawned, Spawner, SpawnRequest } from "./spawn.js";
 import type { StateDirs } from "./state-dirs.js";
 import { localThreads, type OpenThread, type ThreadChannel, type ToThread } from "./thread.js";
@@ -93,6 +94,7 @@ class Threads implements DataPlane {
     return this.#pick(options.affinity).queue(async (thread) => {
       const { ground } = await this.#ground();
       await thread.join(ground);
+      await this.#handOver(options.affinity, thread);
       return thread.job(name, args, options);
     }, options) as Promise<JobResult<N>>;
   }
@@ -100,12 +102,26 @@ class Threads implements DataPlane {
   async read<N extends JobName>(name: N, args: JobArgs<N>, options: JobOptions = {}): Promise<JobResult<N>> {
     const { affinity, signal } = options;
     if (signal?.aborted) throw canceled(signal);
+    if (name === "forgetScan" && affinity !== undefined) this.#glances.forget(affinity);
     // What takes a moment is done at once where no thread is up: starting one costs more.
     if (isGlance(name) && !this.#data.some((thread) => affinity !== undefined && thread.affinities.has(affinity))) {
       const seen = await glance(name, args, this.#options.dirs).catch((error) => this.#unlessOthers(error));
+      if (seen && affinity !== undefined) this.#glances.note(affinity, name, { args, value: seen.value });
       if (seen) return seen.value as JobResult<N>;
     } else if (name === "forgetScan") await glance("forgetScan", args, this.#options.dirs); // what was begun here, before a thread took over
-    return this.#pick(affinity).queue((thread) => thread.job(name, args, options), options) as Promise<JobResult<N>>;
+    return this.#pick(affinity).queue(async (thread) => {
+      if (name !== "forgetScan") await this.#handOver(affinity, thread);
+      return thread.job(name, args, options);
+    }, options) as Promise<JobResult<N>>;
+  }
+
+  readonly #glances = new Glances();
+
+  /** Before anything else is done for AFFINITY, its thread sees to it that what was seen without it is still so. */
+  async #handOver(affinity: string | undefined, thread: Thread): Promise<void> {
+    if (affinity === undefined) return;
+    const look = (request: ContentDigestRequest) => thread.job("contentDigest", request, {}) as Promise<ContentDigest>;
+    await this.#glances.handOver(affinity, look);
   }
 
   async control<N extends JobName>(name: N, args: JobArgs<N>, options: JobOptions = {}): Promise<JobResult<N>> {

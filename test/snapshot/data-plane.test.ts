@@ -5,7 +5,14 @@ import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { buildSync } from "esbuild";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { createDataPlane, type DataPlane, type StateDirs, stateDirs } from "../../src/snapshot/index.js";
+import {
+  createDataPlane,
+  type DataPlane,
+  type FileSource,
+  type Selector,
+  type StateDirs,
+  stateDirs,
+} from "../../src/snapshot/index.js";
 
 let dirs: StateDirs;
 
@@ -65,4 +72,66 @@ it("closing a plane stops its jobs, however long they would go on", async () => 
   await plane[Symbol.asyncDispose]();
   await removal;
   expect(fs.existsSync(tree)).toBe(true);
+});
+
+const selector: Selector = {
+  path: "/d",
+  followSymlink: false,
+  wildcard: false,
+  allowEmptyWildcard: false,
+  includes: [],
+  excludes: [],
+  required: [],
+};
+
+/** A context whose selection has been looked at, so quickly that no thread was needed. */
+async function lookedAt(plane: DataPlane, scanId: string) {
+  const directory = path.join(dirs.root, scanId);
+  fs.mkdirSync(path.join(directory, "d"), { recursive: true });
+  fs.writeFileSync(path.join(directory, "d", "a"), "old");
+  const source: FileSource = { kind: "context", directory, excludes: [], scanId };
+  const { digest } = await plane.read("contentDigest", { source, selector }, { affinity: scanId });
+  return { source, digest, file: path.join(directory, "d", "a") };
+}
+
+function written(file: string): string {
+  fs.writeFileSync(file, "new");
+  return file;
+}
+
+it.each([
+  ["written anew", (file: string) => fs.writeFileSync(file, "new")],
+  ["replaced", (file: string) => fs.renameSync(written(`${file}.new`), file)],
+  ["joined by another", (file: string) => fs.writeFileSync(`${file}.too`, "")],
+  ["removed", (file: string) => fs.rmSync(file)],
+  ["gone with its directory", (file: string) => fs.rmSync(path.dirname(file), { recursive: true })],
+])(
+  "a file that is %s after the look at it and before its copy has changed, for all who come after",
+  async (how, change) => {
+    await using plane = openPlane();
+    const scanId = `scan ${how}`;
+    const { source, file, digest } = await lookedAt(plane, scanId);
+    change(file);
+    const layer = 7;
+    await plane.control("createLayer", { layer, parents: [] });
+    const action = { kind: "copy", src: "/d", dest: "/", copyDirContents: true } as never;
+    const copy = () =>
+      plane.run("applyFileAction", { workspace: { layer, parents: [] }, action, source }, { affinity: scanId });
+    await expect(copy()).rejects.toMatchObject({ code: "changed" });
+    await expect(copy()).rejects.toMatchObject({ code: "changed" });
+    await plane.run("removeLayers", { layers: [layer] });
+    await plane.read("forgetScan", { scanId }, { affinity: scanId });
+    if (!fs.existsSync(path.dirname(file))) return;
+    const again = await plane.read("contentDigest", { source, selector }, { affinity: scanId });
+    expect(again.digest).not.toBe(digest);
+  },
+);
+
+it("a file that is as it was at the first look is read by the thread that copies it", async () => {
+  await using plane = openPlane();
+  const { source, digest, file } = await lookedAt(plane, "calm");
+  fs.utimesSync(file, 1, 1);
+  await plane.run("removeLayers", { layers: [] }, { affinity: "calm" });
+  const again = await plane.read("contentDigest", { source, selector }, { affinity: "calm" });
+  expect(again.digest).toBe(digest);
 });
