@@ -2,6 +2,11 @@ import fs from "node:fs";
 import path from "node:path";
 import { EngineError } from "../engine/index.js";
 
+/** Removes what an earlier run has written. What is no regular file is the machine's (/dev/stdout, /dev/null), and stays. */
+export function removeResultFile(file: string): void {
+  if (fs.lstatSync(file, { throwIfNoEntry: false })?.isFile()) fs.rmSync(file);
+}
+
 /**
  * Writes a result file so that nobody ever sees half of it: a new file takes the place of the old one. What is no regular file (a
  * pipe, /dev/stdout) is written to. Throws `not-found` where there is no directory for it, else the system's errors.

@@ -20,7 +20,7 @@ import { listenForStop } from "../stopping.js";
 import type { Surroundings } from "../surroundings.js";
 import { ToldMisses } from "../told-misses.js";
 import { UsageError } from "../usage-error.js";
-import { writeResultFile } from "../write-file.js";
+import { removeResultFile, writeResultFile } from "../write-file.js";
 
 /** `ashlar build`: the exit code. A build that fails is told on standard error; only a wrong command line throws. */
 export async function buildCommand(
@@ -54,7 +54,7 @@ export async function buildCommand(
   }
   try {
     checkInputs(invocation);
-    if (invocation.iidFile) fs.rmSync(invocation.iidFile, { force: true });
+    if (invocation.iidFile) removeResultFile(invocation.iidFile);
     const request = {
       ...(await completeRequest(invocation, surroundings, signal)),
       ...onFailedStep,
