@@ -1,5 +1,5 @@
 import os from "node:os";
-import { exitAtOnce, hasCLibrary, systemCode } from "../base/index.js";
+import { EngineError, exitAtOnce, hasCLibrary, systemCode } from "../base/index.js";
 import { dockerConfigFile } from "./docker-config.js";
 import { BROKEN_PIPE_CODE } from "./exit-codes.js";
 import { runCli } from "./run-cli.js";
@@ -16,8 +16,7 @@ process.on("uncaughtException", onBug);
 process.stdout.on("error", (error) => {
   // A build that writes an archive there listens itself, and cleans up before it ends.
   if (process.stdout.listenerCount("error") > 1) return;
-  if (systemCode(error) === "EPIPE") endNow(BROKEN_PIPE_CODE);
-  onBug(error);
+  endUnheard(error);
 });
 process.stderr.on("error", () => undefined); // nobody is left to be told
 
@@ -27,7 +26,7 @@ const surroundings: Surroundings = {
   args: process.argv.slice(2),
   env: process.env,
   get cwd() {
-    return process.cwd();
+    return currentDirectory();
   },
   homeDirectory: os.homedir(),
   platform: `linux/${ARCHITECTURES[process.arch] ?? process.arch}`,
@@ -79,6 +78,8 @@ const WATCHING = /--(?:cpu-prof|heap-prof|prof|trace|report|inspect)/;
  * for, unless somebody watches the process.
  */
 async function end(code: number): Promise<void> {
+  // Its event comes in the next turn, which there is none of.
+  if (code === 0 && process.stdout.errored) endUnheard(process.stdout.errored);
   for (const stream of [process.stdout, process.stderr])
     if (stream.writableLength > 0) await new Promise<void>((resolve) => stream.write("", () => resolve()));
   const { NODE_V8_COVERAGE: coverage, NODE_OPTIONS: options = "" } = process.env;
@@ -94,6 +95,24 @@ function suspend(): void {
   process.kill(process.pid, "SIGTSTP");
   process.on("SIGTSTP", suspend);
   for (const back of comeBack) back();
+}
+
+/** Ends because what there is to say can't be written. */
+function endUnheard(error: Error): never {
+  if (systemCode(error) === "EPIPE") endNow(BROKEN_PIPE_CODE);
+  process.stderr.write(`ERROR: writing to standard output: ${error.message}\n`);
+  endNow(1);
+}
+
+function currentDirectory(): string {
+  try {
+    return process.cwd();
+  } catch (cause) {
+    throw new EngineError("not-found", "the current directory is gone: somebody has removed it", {
+      cause,
+      hint: "change to a directory that is there",
+    });
+  }
 }
 
 function endNow(code: number): never {

@@ -41,6 +41,19 @@ test("a wrong command line ends with 125", async () => {
   expectSentence(await world.ashlar(["build", "-t", "Not A Name", context]), /Not A Name/i);
 });
 
+test("a reader that has gone, a full disk behind the output and a directory that is gone are told, and are no success", async (context) => {
+  needs(context, "bash");
+  const shell = (script: string) => ({ under: ["bash", "-c", script, world.path()] });
+  const gone = shell('set -o pipefail; "$@" | true');
+  expect(await world.ashlar(["images"], gone)).toMatchObject({ code: 141, stderr: "" });
+  expectSentence(
+    await world.ashlar(["images"], shell('exec "$@" > /dev/full')),
+    /^ERROR: writing to standard output: /,
+  );
+  const nowhere = shell('cd "$(mktemp -d -p "$0")" && rmdir "$PWD" && exec "$@"');
+  expectSentence(await world.ashlar(["images"], nowhere), /^ERROR: the current directory is gone/);
+});
+
 test("a step that fails shows its last lines and its exit code", async () => {
   const context = world.files({ Dockerfile: "FROM base\nRUN echo first; echo last words >&2; exit 3\n" });
   const ended = await world.build([context]);
