@@ -47,11 +47,7 @@ export async function buildCommand(
     if (event.type === "warning") warnings.push(event);
     renderer.emit(event);
   };
-  if (loader?.notice) {
-    onProgress({ type: "warning", vertex: undefined, warning: { message: loader.notice } });
-    // Where the image is to be found must be known, however little else is told.
-    if (invocation.quiet) surroundings.stderr.write(`WARNING: ${loader.notice}\n`);
-  }
+  if (loader?.notice) onProgress({ type: "warning", vertex: undefined, warning: { message: loader.notice } });
   try {
     checkInputs(invocation);
     if (invocation.iidFile) removeResultFile(invocation.iidFile);
