@@ -43,7 +43,7 @@ const PROGRESS_BYTES = 1024 * 1024;
 
 function cutAt(error: TransientError, position: number, { sizeBytes, what }: Download): TransientError {
   const said = messageOf(error);
-  const after = position === 0 ? "" : `, after ${position} of ${sizeBytes} bytes`;
+  const after = position === 0 ? "" : ` after ${position} of ${sizeBytes} bytes`;
   const message = `${said.includes(what) ? said : `${what}: ${said}`}${after}`;
   return new TransientError(message, { cause: error, retryAfterMs: error.retryAfterMs });
 }

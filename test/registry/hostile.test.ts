@@ -146,7 +146,7 @@ describe("a blob", () => {
     });
     await expect(size(repository.read(BLOB))).rejects.toMatchObject({
       code: "unavailable",
-      message: `fetching ${BLOB.digest} of ${repository.name}: nothing arrives any more, after 300000 of ${CONTENT.length} bytes`,
+      message: `fetching ${BLOB.digest} of ${repository.name}: nothing arrives any more after 300000 of ${CONTENT.length} bytes`,
     });
     expect(seen.length).toBe(4);
   });
