@@ -42,7 +42,7 @@ export function createCatalog(source: ImageSource, pull: boolean): Catalog {
       : source.resolve(imageName(identifier), platform, { pull, signal });
     found.set(name, image);
     image.then(
-      (each) => known.set(name, layersOf(each, pin(identifier, each))),
+      (each) => known.set(name, layersOf(identifier, each)),
       () => found.delete(name), // who asks once more may do so for longer
     );
     return image;
@@ -56,14 +56,15 @@ export function createCatalog(source: ImageSource, pull: boolean): Catalog {
     },
     async layers(identifier, platform, { signal }): Promise<ResolvedLayers> {
       const image = await find(identifier, platform, signal);
-      return { manifest: image.manifest.digest, layers: layersOf(image, pin(identifier, image)) };
+      return { manifest: image.manifest.digest, layers: layersOf(identifier, image) };
     },
     known: () => [...known.values()],
   };
 }
 
-function layersOf({ layers }: SourceImage, origin: string): readonly ImageLayer[] {
-  return layers.map((layer) => ({ ...layer, origin }));
+function layersOf(identifier: string, image: SourceImage): readonly ImageLayer[] {
+  const origin = image.isLocal ? undefined : pin(identifier, image);
+  return image.layers.map((layer) => ({ ...layer, origin }));
 }
 
 function imageName(identifier: string): string {
@@ -104,11 +105,6 @@ export function placeOf(origin: string): string {
 /** Whether only caches know where a layer is: whoever can't have it makes it. */
 function isOfCache(origins: readonly string[]): boolean {
   return origins.length > 0 && origins.every(isCacheOrigin);
-}
-
-/** The place of the layers of the image that REFERENCE names. */
-export function imageOrigin(reference: Reference): string {
-  return `${IMAGE_SCHEME}${formatReference(reference)}`;
 }
 
 /** The image that a layer's place names; undefined for a place that is no registry's. */
@@ -155,7 +151,7 @@ interface PlaceFailure {
   readonly error: unknown;
 }
 
-/** A layer that only caches know of, and that none of them gives: whoever needs it has to make it. */
+/** A layer that a cache knows of, and that can't be had, or that is gone wherever it was seen: whoever needs it has to make it, if that can be done. */
 export interface UnhadLayer {
   readonly image: KnownLayer;
   readonly message: string;
@@ -174,12 +170,16 @@ class LostLayer extends EngineError implements UnhadLayer {
   readonly lying = [];
 
   constructor(image: KnownLayer, message: string, failures: readonly PlaceFailure[]) {
-    super("not-found", message, { cause: failures[0]?.error });
+    const cause = failures[0]?.error;
+    super(errorCode(cause), message, { cause, hint: hintOf(cause) ?? NOT_HERE });
     this.image = image;
-    const isGone = ({ error }: PlaceFailure) => ["not-found", "data-loss"].includes(errorCode(error));
     this.gone = failures.filter(isGone).map(({ origin }) => origin);
     this.unread = failures.filter((failure) => !isGone(failure)).map(({ origin }) => origin);
   }
+}
+
+function isGone({ error }: PlaceFailure): boolean {
+  return ["not-found", "data-loss"].includes(errorCode(error));
 }
 
 /** Causes of causes that are looked at. */
@@ -203,7 +203,7 @@ function told(layer: KnownLayer, failures: readonly PlaceFailure[]): EngineError
   if (first === undefined) return new EngineError("not-found", `layer ${digest} is nowhere to be had`);
   const { origin, error: cause } = first;
   const message = `fetching layer ${digest} of ${placeOf(origin).replace(IMAGE_SCHEME, "")}: ${withoutPlace(cause)}`;
-  return isOfCache(layer.origins)
+  return layer.origins.some(isCacheOrigin) || failures.every(isGone)
     ? new LostLayer(layer, message, failures)
     : new EngineError(errorCode(cause), message, { cause, hint: hintOf(cause) ?? NOT_HERE });
 }

@@ -21,7 +21,7 @@ import {
   type StoredEntry,
   storedDocumentsIn,
 } from "../store/index.js";
-import { imageOrigin, originReference } from "./catalog.js";
+import { originReference } from "./catalog.js";
 import { progressOf } from "./image-output.js";
 import type { PushedImage } from "./image-requests.js";
 import { namingImage, type StoredDocuments, type StoredManifest, storedDocuments } from "./stored-image.js";
@@ -88,7 +88,7 @@ async function pushEntry(
   const { store, registry, images } = engine;
   const chosen = platform === undefined ? [] : [platform];
   const stored = await namingImage(entry, () => storedDocuments(store, entry, chosen));
-  await using _ = await namingImage(entry, () => leased(engine, entry, stored.images));
+  await using _ = await namingImage(entry, () => leased(engine, stored.images));
   const { root, platforms } = await namingImage(entry, async () => {
     const whole = await packed(engine, stored, options);
     for (const { layers } of stored.images) if (whole.root === stored.root) await bringLayers(engine, layers, options);
@@ -107,17 +107,11 @@ async function pushEntry(
 }
 
 /** Sees to it that the layers of IMAGES have numbers, and stay until the result is disposed of. */
-async function leased(
-  { layers, newId }: PushEngine,
-  { name, target }: NamedEntry,
-  images: readonly StoredManifest[],
-): Promise<AsyncDisposable> {
+async function leased({ layers, newId }: PushEngine, images: readonly StoredManifest[]): Promise<AsyncDisposable> {
   const id = newId();
-  const { digest: _, ...reference } = parseReference(name);
-  const origin = imageOrigin({ ...reference, digest: target.digest });
   for (const image of images)
     await layers.adopt(
-      image.layers.map((layer) => ({ ...layer, origin })),
+      image.layers.map((layer) => ({ ...layer, origin: undefined })),
       id,
     );
   return { [Symbol.asyncDispose]: () => layers.release(id) };

@@ -7,7 +7,7 @@ import type { UnhadLayer } from "./catalog.js";
 /** So many layers of one place may be gone before it is left alone: for each the build looks at everything once more. */
 const GONE_MAX = 8;
 
-/** What a build has found out of layers that can't be had from caches of other machines. */
+/** What a build has found out of layers that can't be had, most of all from caches of other machines. */
 export interface LostLayers {
   /** Whether nothing of ORIGIN is to be relied on; with BLOB, or it hasn't got that. */
   has(origin: string, blob?: Digest): boolean;
@@ -67,8 +67,7 @@ export async function forgetLost(
     const { image } = layers.info(id);
     if (image && image.origins.length > 0 && (await lost.isNowhere(image))) nowhere.push(id);
   }
-  const left = await layers.relocate(nowhere, images);
-  const relocated = nowhere.length - left.length;
+  const { moved, left } = await layers.relocate(nowhere, images);
   const burial = { at: clock.now(), reason: "damaged" } as const;
   const records = await database.transaction(() => {
     const isLost = "state = 'lazy' AND id IN (SELECT value FROM json_each(?))";
@@ -79,5 +78,5 @@ export async function forgetLost(
     database.run(`UPDATE layer SET chain_id = NULL WHERE ${isLost}`, ids);
     return count;
   });
-  return { records, relocated };
+  return { records, relocated: moved.length };
 }

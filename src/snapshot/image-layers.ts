@@ -3,7 +3,7 @@ import type { Descriptor, Layer } from "../oci/index.js";
 import type { Database } from "../store/index.js";
 import { isAsItWas } from "./layer-files.js";
 import { type LayerRow, type LayerRows, originsOf } from "./layer-rows.js";
-import type { ImageLayer, LayerStoreOptions } from "./layer-store.js";
+import type { ImageLayer, LayerStoreOptions, Relocation } from "./layer-store.js";
 import type { LayerId, Tree } from "./tree.js";
 
 const INSERT_LAZY = `INSERT INTO layer (state, chain_id, diff_id, blob, origin, boot_id, created_at)
@@ -33,7 +33,7 @@ export class ImageLayers {
         chain = chainOf(chain, diffId);
         const place = { descriptor, origin };
         const known = this.#rows.named(chain);
-        const blob = [JSON.stringify(descriptor), JSON.stringify([origin])];
+        const blob = [JSON.stringify(descriptor), originText(place)];
         const id = known?.id ?? this.#rows.inserted(INSERT_LAZY, chain, diffId, ...blob, bootId, createdAt);
         if (known?.state === "lazy") this.#addOrigin(known, place);
         if (known?.state === "ready" && !isAsItWas(this.#options.dirs, known)) this.#adoptLost(known, place);
@@ -57,7 +57,7 @@ export class ImageLayers {
       );
     }
     const update = "UPDATE layer SET blob = ?, origin = ? WHERE id = ? AND origin IS NULL";
-    this.#database.run(update, JSON.stringify(descriptor), JSON.stringify([origin]), row.id);
+    this.#database.run(update, JSON.stringify(descriptor), originText({ origin }), row.id);
     this.#rows.unplace(row.id);
   }
 
@@ -66,24 +66,27 @@ export class ImageLayers {
     const known = originsOf(row);
     const blob = row.blob === null ? undefined : (JSON.parse(row.blob) as Descriptor);
     const isSame = blob?.digest === descriptor.digest && blob.size === descriptor.size;
-    if (!isSame || known.includes(origin) || known.length >= ORIGINS_MAX) return;
+    if (!isSame || origin === undefined || known.includes(origin) || known.length >= ORIGINS_MAX) return;
     this.#database.run("UPDATE layer SET origin = ? WHERE id = ?", JSON.stringify([...known, origin]), row.id);
   }
 
   /** As `LayerStore.relocate`. */
-  relocate(lost: readonly LayerId[], images: readonly (readonly ImageLayer[])[]): Promise<readonly LayerId[]> {
-    if (lost.length === 0) return Promise.resolve(lost);
+  async relocate(lost: readonly LayerId[], images: readonly (readonly ImageLayer[])[]): Promise<Relocation> {
+    if (lost.length === 0) return { moved: [], left: [] };
     return this.#database.transaction(() => {
       const left = new Set(lost);
+      const moved: LayerId[] = [];
       for (const layers of images) {
         for (const [i, row] of this.known(layers).entries()) {
-          const { descriptor, origin } = layers[i] ?? {};
-          if (!row || !descriptor || origin === undefined || row.state !== "lazy" || !left.delete(row.id)) continue;
-          const update = "UPDATE layer SET blob = ?, origin = ? WHERE id = ?";
-          this.#database.run(update, JSON.stringify(descriptor), JSON.stringify([origin]), row.id);
+          const layer = layers[i];
+          if (!row || !layer || row.state !== "lazy" || !left.delete(row.id)) continue;
+          const place = [JSON.stringify(layer.descriptor), originText(layer)] as const;
+          if (row.blob === place[0] && row.origin === place[1]) continue;
+          this.#database.run("UPDATE layer SET blob = ?, origin = ? WHERE id = ?", ...place, row.id);
+          moved.push(row.id);
         }
       }
-      return [...left];
+      return { moved, left: [...left] };
     });
   }
 
@@ -119,6 +122,10 @@ export class ImageLayers {
     if (holder && holder.id !== layer && this.#rows.isDamaged(holder.id))
       this.#database.run("UPDATE layer SET chain_id = NULL WHERE id = ?", holder.id);
   }
+}
+
+function originText({ origin }: Pick<ImageLayer, "origin">): string {
+  return JSON.stringify(origin === undefined ? [] : [origin]);
 }
 
 /** The name of a layer by what it and all below it hold (image-spec, config, "Layer ChainID"). */

@@ -15,7 +15,8 @@ import type { LayerSummary } from "./worker/layer-measure.js";
 
 /** A layer of an image, and where its blob can be had: an opaque text that the fetcher understands. */
 export interface ImageLayer extends Layer {
-  readonly origin: string;
+  /** Undefined: nowhere but here. */
+  readonly origin: string | undefined;
   /** When it was made, in milliseconds since the epoch, where that is known; else that is when it is first heard of. */
   readonly createdAt?: number | undefined;
 }
@@ -73,10 +74,9 @@ export interface LayerStore extends AsyncDisposable {
    */
   adopt(layers: readonly ImageLayer[], build: string): Promise<Tree>;
   /**
-   * Has those of the layers LOST, which aren't on this disk, fetched from where they are as layers of one of IMAGES. Gives those that are of
-   * none.
+   * Has those of the layers LOST, which aren't on this disk, fetched from where they are as layers of one of IMAGES.
    */
-  relocate(lost: readonly LayerId[], images: readonly (readonly ImageLayer[])[]): Promise<readonly LayerId[]>;
+  relocate(lost: readonly LayerId[], images: readonly (readonly ImageLayer[])[]): Promise<Relocation>;
   /** What is known of each of an image's LAYERS, bottom first, where that is anything. Nothing is adopted. */
   known(layers: readonly Layer[]): readonly (LayerInfo | undefined)[];
   /** Gives back every lease of BUILD, on layers and on records. */
@@ -99,6 +99,14 @@ export interface LayerStore extends AsyncDisposable {
   knownContent(tree: Tree, selector: string): Digest | undefined;
   /** The digest of what SELECTOR selects of TREE, computed once. */
   content(tree: Tree, selector: string, compute: () => Promise<Digest>): Promise<Digest>;
+}
+
+/** What became of layers that can't be had where they were seen. */
+export interface Relocation {
+  /** Those that have another place now. */
+  readonly moved: readonly LayerId[];
+  /** Those that no image has. Any other is an image's, which has it where it was seen. */
+  readonly left: readonly LayerId[];
 }
 
 /** A layer's blob, and what packed it (`zlib 1.3.1`), where something did. */
@@ -260,7 +268,7 @@ class Layers implements LayerStore {
     return this.#images.adopt(layers, build);
   }
 
-  relocate(lost: readonly LayerId[], images: readonly (readonly ImageLayer[])[]): Promise<readonly LayerId[]> {
+  relocate(lost: readonly LayerId[], images: readonly (readonly ImageLayer[])[]): Promise<Relocation> {
     return this.#images.relocate(lost, images);
   }
 

@@ -12,6 +12,7 @@ import {
   type ReportRead,
   readAll,
   reported,
+  repositoryName,
   withDefaultTag,
 } from "../oci/index.js";
 import { type Registry, type Repository, Schema1Error } from "../registry/index.js";
@@ -80,7 +81,8 @@ async function find(
   const provider = tiered(content, onFetch === undefined ? repository : reported(repository, onFetch));
   const select = async (root: Descriptor): Promise<SourceImage> => {
     try {
-      return await selectImage(provider, root, platform, options);
+      const image = await selectImage(provider, root, platform, options);
+      return isLocal(sources, reference, root) ? { ...image, isLocal: true } : image;
     } catch (error) {
       if (errorCode(error) === "not-found") throw error;
       throw (await localDamage({ sources, reference, error }, platform, options)) ?? error;
@@ -103,7 +105,15 @@ async function find(
     });
   const image = await select(root);
   await references.put(reference, root, options);
-  return image;
+  return { ...image, isLocal: false };
+}
+
+/** Whether the image is of this machine, and its repository was never seen to have it. */
+function isLocal({ images, references }: ImageSourceOptions, reference: Reference, { digest }: Descriptor): boolean {
+  const repository = repositoryName(reference);
+  const isSame = ({ target }: { readonly target: Descriptor }) => target.digest === digest;
+  if (!images.list().some(isSame)) return false;
+  return !references.list().some((each) => isSame(each) && repositoryName(parseReference(each.name)) === repository);
 }
 
 interface Failed {

@@ -30,6 +30,8 @@ export interface SourceImage {
   readonly layers: readonly Layer[];
   /** Gives the bytes of the layers. */
   readonly provider: Provider;
+  /** Made here, or loaded: no registry is known to have it, whatever it is called. */
+  readonly isLocal?: boolean;
 }
 
 /**

@@ -355,6 +355,28 @@ test("where a cache has lost a layer only what needs it is made again, and a bas
   }
 });
 
+test("an image of layers that only a cache had is run in vain without it, and builds go on all the same", async (context) => {
+  needs(context, "docker-registry");
+  const name = "registry.invalid/team/app";
+  let cache = "";
+  {
+    await using registry = await startRegistry("plain");
+    cache = `${registry.name}/team/app:cache`;
+    const to = ["--cache-to", `type=registry,ref=${cache},mode=max`];
+    expect(await on("one", [...to, project()])).toMatchObject({ code: 0 });
+    expect(stepsOf(await on("two", ["--cache-from", cache, "-t", name, project()])).ran).toEqual([]);
+  }
+  const run = await world.ashlar(["run", name, "cat", "/out"], { env: { ASHLAR_ROOT: world.path("two") } });
+  expect(run).toMatchObject({ code: 125 });
+  expect(run.stderr).toContain(cache);
+  expect(run.stderr).not.toContain("registry.invalid/team/app:latest@");
+  const edited = project((text) => text.replace("echo last", "echo other"));
+  const built = await on("two", ["-o", world.path("out"), edited]);
+  expect(built, built.stderr).toMatchObject({ code: 0 });
+  expect(built.stderr).toContain("a cached step is made again: ");
+  expect(world.read("out", "out")).toBe("app\ndeps\n");
+});
+
 test("a cache in S3, and one in the service of GitHub Actions, are found by another machine", async () => {
   await using s3 = await startS3();
   await using gha = await startGha();

@@ -34,7 +34,7 @@ interface Surroundings {
 }
 
 async function lookInto(config: Buffer, { lost = [], images = [] }: Surroundings = {}) {
-  const adopted: string[][] = [];
+  const adopted: (string | undefined)[][] = [];
   const saved: NewRecord<Opened>[] = [];
   const warnings: string[] = [];
   const local = {

@@ -121,10 +121,16 @@ describe("a layer that can't be had where it was seen", () => {
     const gone = { ...base, descriptor: { ...base.descriptor, digest: digestOf("gone") }, origin: "cache" };
     const tree = await workshop.layers.adopt([gone, { ...top, origin: "cache" }], "build");
     const [bottom = 0, upper = 0] = tree;
-    expect(await workshop.layers.relocate(tree, [[top], [{ ...base, origin: "image" }]])).toEqual([upper]);
+    expect(await workshop.layers.relocate(tree, [[top], [{ ...base, origin: "image" }]])).toEqual({
+      moved: [bottom],
+      left: [upper],
+    });
     expect(workshop.layers.info(bottom).image).toMatchObject({ descriptor: base.descriptor, origins: ["image"] });
     await workshop.layers.ensure(tree);
     expect(filesOf(bottom)).toEqual(["base"]);
-    expect(await workshop.layers.relocate([bottom], [[{ ...base, origin: "other" }]])).toEqual([bottom]);
+    expect(await workshop.layers.relocate([bottom], [[{ ...base, origin: "other" }]])).toEqual({
+      moved: [],
+      left: [bottom],
+    });
   });
 });
