@@ -61,14 +61,13 @@ const ANYTHING_KEPT_MS = 60 * 24 * 3_600_000;
 /** Below this nothing is removed for its age alone but after the longest time. Bytes. */
 const EASY_BYTES = 2e9;
 
-/** The policies that hold where nobody has written others, with BOUNDS in place of the usual ones. */
+/** The policies that hold where nobody has written others, with BOUNDS in place of the usual ones. What is reserved wins over the rest where it is written. */
 export function defaultPolicies(disk: DiskSpace, bounds: Partial<CacheBounds> = {}): readonly CachePolicy[] {
   const least = (choices: readonly SizeBound[]) => Math.min(...choices.map((choice) => boundBytes(choice, disk)));
   const maxUsedBytes = bounds.maxUsed ? boundBytes(bounds.maxUsed, disk) : least(DEFAULT_MAX_USED);
-  const reservedBytes = Math.min(
-    bounds.reserved ? boundBytes(bounds.reserved, disk) : least(DEFAULT_RESERVED),
-    maxUsedBytes,
-  );
+  const reservedBytes = bounds.reserved
+    ? boundBytes(bounds.reserved, disk)
+    : Math.min(least(DEFAULT_RESERVED), maxUsedBytes);
   const minFreeBytes = bounds.minFree ? boundBytes(bounds.minFree, disk) : least(DEFAULT_MIN_FREE);
   const sources: UsageFilter = ({ type }) => type === "source.local" || type === "source.git.checkout";
   const mounts: UsageFilter = ({ type }) => type === "exec.cachemount";

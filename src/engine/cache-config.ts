@@ -25,12 +25,18 @@ export interface CacheConfigOptions {
 /** The policies that the state directory is held to. Throws `invalid` for a file that can't be read, with its place. */
 export function loadCachePolicies({ files, maxUsed, disk, onWarning }: CacheConfigOptions): readonly CachePolicy[] {
   const settings = readSettings(files, onWarning);
-  if (maxUsed !== undefined) return defaultPolicies(disk, { ...settings?.bounds, maxUsed });
+  if (maxUsed !== undefined) return defaultPolicies(disk, { ...belowBound(settings?.bounds, maxUsed, disk), maxUsed });
   if (settings?.isOff) return [];
   const { policies = [] } = settings ?? {};
   return policies.length > 0
     ? policies.map((policy) => policyOf(policy, disk))
     : defaultPolicies(disk, settings?.bounds);
+}
+
+/** What a file reserves is not more than the bound that somebody sets beside it. */
+function belowBound({ reserved, ...others }: Partial<CacheBounds> = {}, maxUsed: SizeBound, disk: DiskSpace) {
+  if (reserved === undefined) return others;
+  return { ...others, reserved: { bytes: Math.min(boundBytes(reserved, disk), boundBytes(maxUsed, disk)) } };
 }
 
 /** What a file says of the cache's size. */

@@ -2,6 +2,7 @@ import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
+import { targetBytes } from "../../src/cache/index.js";
 import { cacheConfigFiles, loadCachePolicies } from "../../src/engine/cache-config.js";
 
 const disk = { totalBytes: 1e6, freeBytes: 1e6 };
@@ -59,6 +60,10 @@ describe("policies in a file", () => {
   it("are the usual ones with other bounds, or none", () => {
     expect(load('[gc]\nmaxUsedSpace = "1kb"').at(-1)).toMatchObject({ maxUsedBytes: 1024, reservedBytes: 1024 });
     expect(load("[gc]\nenabled = false")).toEqual([]);
+    const [reserving] = load('[gc]\nreservedSpace = "2kb"\nmaxUsedSpace = "1kb"').slice(-1);
+    expect(reserving && targetBytes(reserving, 4096, disk)).toBe(2048);
+    const own = load('[gc]\nreservedSpace = "2kb"', { maxUsed: { bytes: 7 } }).at(-1);
+    expect(own).toMatchObject({ reservedBytes: 7, maxUsedBytes: 7 });
     expect(load("[gc]\nenabled = false", { maxUsed: { bytes: 7 } }).at(-1)).toMatchObject({ maxUsedBytes: 7 });
     expect(load("[[gc.policy]]\nall = true", { maxUsed: { percent: 50 } }).at(-1)).toMatchObject({
       maxUsedBytes: 500_000,
