@@ -74,7 +74,8 @@ async function sizeOf(
 ): Promise<number> {
   if (!isAsItWas(dirs, { id: mount.layer, stamp: null })) return 0; // the next step that uses it finds it empty
   if (mount.sizeBytes !== undefined) return mount.sizeBytes;
-  const { sizeBytes } = await plane.run("measureLayer", { layer: mount.layer });
+  const [room] = await plane.run("measureRoom", { layers: [mount.layer] });
+  const sizeBytes = room?.sizeBytes ?? 0;
   if (!inUse) await cacheMounts.noteSize(mount, sizeBytes);
   return sizeBytes;
 }

@@ -55,7 +55,26 @@ export function chooseBy(
   return account.choose(candidates, inventory.totalBytes - target);
 }
 
-function isRemovable({ kind }: StoredItem["thing"]): boolean {
+/**
+ * When the next thing will have been unused for so long that one of POLICIES wants it gone where there is too much: what is older is not
+ * looked at again where it has just been tried. At once where there was not too much, and such a thing is there. Milliseconds since the epoch.
+ */
+export function ripeAt(inventory: Inventory, policies: readonly CachePolicy[], { now, disk }: ChoiceOptions): number {
+  const aged = policies.filter(({ keepDurationMs }) => keepDurationMs > 0);
+  const ripening = aged.flatMap((policy) => {
+    const target = targetBytes(policy, inventory.totalBytes, disk);
+    const isTried = target !== undefined && target < inventory.totalBytes;
+    const meant = inventory.items.filter(
+      (item) => isRemovable(item.thing) && isMeant(item.entry, { ...policy, keepDurationMs: 0 }, now),
+    );
+    const times = meant.map(({ entry }) => entry.lastUsedAt + policy.keepDurationMs);
+    return [now + policy.keepDurationMs, ...times.filter((at) => !isTried || at > now)];
+  });
+  return ripening.reduce((first, at) => Math.min(first, at), Number.POSITIVE_INFINITY);
+}
+
+/** Whether somebody could remove it, or it goes with something else or never. */
+export function isRemovable({ kind }: StoredItem["thing"]): boolean {
   return kind !== "unit" && kind !== "fixed";
 }
 

@@ -157,7 +157,7 @@ class Inventor {
 
   /** Layers of images, and what no record has. */
   addUnits(): void {
-    for (const { id, chain_id, origin, created_at } of this.#units.layers.values()) {
+    for (const { id, state, chain_id, origin, created_at } of this.#units.layers.values()) {
       if (this.#units.isCounted(id) || !this.#units.isHere(id)) continue;
       const [from] = origin ? (JSON.parse(origin) as string[]) : [];
       const isShared = this.#shared.has(id);
@@ -165,7 +165,7 @@ class Inventor {
       const entry = this.#entry({
         id: chain_id ? shortened(hexOf(chain_id)) : `layer-${id}`,
         type: from === undefined && isShared ? "image" : "regular",
-        description: from === undefined ? "layer" : `pulled from ${from}`,
+        description: from !== undefined ? `pulled from ${from}` : state === "active" ? "layer in the making" : "layer",
         sizeBytes: this.#units.count(units),
         createdAt: created_at,
         lastUsedAt: this.#units.usedAt(id) ?? created_at,
@@ -201,7 +201,8 @@ class Inventor {
       const inUse = cacheMounts.isInUse(mount);
       const { layer, sizeBytes: known } = mount;
       const isHere = isAsItWas(dirs, { id: layer, stamp: null });
-      const measured = known ?? (isHere ? (await plane.run("measureLayer", { layer }, options)).sizeBytes : 0);
+      const measure = async () => (await plane.run("measureRoom", { layers: [layer] }, options))[0]?.sizeBytes ?? 0;
+      const measured = known ?? (isHere ? await measure() : 0);
       const content = isHere ? measured : 0;
       if (known === undefined && isHere && !inUse) await cacheMounts.noteSize(mount, content);
       const entry = this.#entry({

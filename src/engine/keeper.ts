@@ -1,11 +1,12 @@
-import fs from "node:fs";
-import path from "node:path";
 import { lazy, messageOf } from "../base/index.js";
-import { type CachePolicy, type SizeBound, targetBytes } from "../cache/index.js";
+import { type CachePolicy, type DiskSpace, type SizeBound, targetBytes } from "../cache/index.js";
 import { formatBytes } from "../progress/index.js";
+import { AgingStamp } from "./aging-stamp.js";
 import { loadCachePolicies } from "./cache-config.js";
-import { collect, diskOf } from "./collection.js";
-import { type Inventory, ownBytes, type StoredItem } from "./inventory.js";
+import { collect, diskOf, ripeAt } from "./collection.js";
+import { shares } from "./excess.js";
+import { growth } from "./growth.js";
+import { type Inventory, ownBytes } from "./inventory.js";
 import type { PruneEngine } from "./prune.js";
 import { bytesOnDisk, bytesOnDiskBelow } from "./room.js";
 
@@ -55,12 +56,13 @@ const SLACK = 0.05;
 const LAYER_DIRECTORIES_BYTES = 8192;
 /** What changes slowly, before it is measured. */
 const UNKNOWN = { at: Number.NEGATIVE_INFINITY, bytes: 0 };
-/** Its time of change is when everything was looked through. */
-const STAMP = "collected";
+/** Of what running steps write to, so many files are looked at. */
+const GROWING_ENTRIES_MAX = 5_000;
 
 class Keeper implements CacheKeeper {
   readonly #options: KeeperOptions;
   readonly #policies: () => Promise<readonly CachePolicy[]>;
+  readonly #stamp: AgingStamp;
   #lookedAt = Number.NEGATIVE_INFINITY;
   #slow = UNKNOWN;
   #hasAdded = false;
@@ -74,6 +76,7 @@ class Keeper implements CacheKeeper {
   constructor(options: KeeperOptions) {
     this.#options = options;
     const { engine, files, maxUsed } = options;
+    this.#stamp = new AgingStamp(engine.dirs.root);
     this.#policies = lazy(async () => {
       try {
         return loadCachePolicies({ files, maxUsed, disk: diskOf(engine), onWarning: options.onNotice });
@@ -96,7 +99,7 @@ class Keeper implements CacheKeeper {
       const now = this.#options.engine.clock.now();
       if (bytes === 0 && Math.abs(now - this.#lookedAt) < LOOK_MS) return;
       this.#lookedAt = now;
-      await this.#keepBounds(true);
+      await this.#keep(true, false);
     });
   }
 
@@ -113,8 +116,7 @@ class Keeper implements CacheKeeper {
       this.#hasAdded = false;
       this.#leastBytes = 0;
       this.#slow = UNKNOWN;
-      await this.#keepBounds(isBusy);
-      if (hasAdded) await this.#keepAges(isBusy);
+      await this.#keep(isBusy, hasAdded);
     });
   }
 
@@ -130,52 +132,57 @@ class Keeper implements CacheKeeper {
     await removeUnused({ ...this.#options.engine, isBusy: () => isBusy }, {});
   }
 
-  async #keepBounds(isBusy: boolean): Promise<void> {
+  /** Makes room where there is too much; IS_END: also looks through everything for its age, where that was not done for long. */
+  async #keep(isBusy: boolean, isEnd: boolean): Promise<void> {
     const engine = { ...this.#options.engine, isBusy: () => isBusy };
-    const used = this.#used();
+    const policies = await this.#policies();
+    const used = await this.#used();
     const disk = diskOf(engine);
-    const broken = (await this.#policies()).filter((policy) => policy.keepDurationMs === 0 && isOver(policy, used));
-    if (broken.length === 0 || used <= this.#leastBytes * (1 + SLACK)) return;
+    const over = policies.filter((policy) => isOver(policy, used, disk));
+    const broken = over.filter(({ keepDurationMs }) => keepDurationMs === 0);
+    const isAging = this.#isAging(policies, over.length > broken.length, isEnd);
+    const due = isAging ? policies : used > this.#leastBytes * (1 + SLACK) ? broken : [];
+    if (due.length === 0) return;
     const [giveUp, ...others] = this.#attending;
-    if (others.length === 0) await giveUp?.();
-    const strict = broken.map((policy) => withSlack(policy));
-    const { left } = await collect(engine, strict);
-    const { totalBytes } = left;
-    const unmet = broken.find((policy) => isOver(policy, totalBytes));
-    this.#leastBytes = unmet ? totalBytes : 0;
-    if (unmet) this.#complain(left, targetBytes(unmet, totalBytes, diskOf(engine)) ?? 0);
-
-    function isOver(policy: CachePolicy, bytes: number): boolean {
-      return (targetBytes(policy, bytes, disk) ?? bytes) < bytes;
-    }
+    if (over.length > 0 && others.length === 0) await giveUp?.();
+    if (isAging) this.#stamp.write(policies, 0);
+    const { left } = await collect(
+      engine,
+      due.map((policy) => (over.includes(policy) ? withSlack(policy) : policy)),
+    );
+    this.#slow = UNKNOWN;
+    if (isAging) this.#stamp.write(policies, ripeAt(left, policies, { now: engine.clock.now(), disk: diskOf(engine) }));
+    const unmet = broken.find((policy) => isOver(policy, left.totalBytes, disk));
+    this.#leastBytes = unmet ? left.totalBytes : 0;
+    if (unmet) this.#complain(left, unmet);
   }
 
-  #complain(left: Inventory, bound: number): void {
+  /** Whether what is old enough is to be looked for: where there is too much, once there may be some; else for its age alone. */
+  #isAging(policies: readonly CachePolicy[], isOver: boolean, isEnd: boolean): boolean {
+    const now = this.#options.engine.clock.now();
+    const { at, ripeAt } = this.#stamp.read(policies);
+    return (isOver && now >= ripeAt) || (isEnd && Math.abs(now - at) >= AGING_MS);
+  }
+
+  #complain(left: Inventory, unmet: CachePolicy): void {
     if (this.#isTold) return;
     this.#isTold = true;
     const { root } = this.#options.engine.dirs;
+    const bound = targetBytes(unmet, left.totalBytes, diskOf(this.#options.engine)) ?? 0;
     const has = `the state directory ${root} has ${formatBytes(left.totalBytes)}, more than the ${formatBytes(bound)} it may have`;
-    this.#options.onExcess(`${has}: what is left can't be removed now (${shares(left)})`);
-  }
-
-  async #keepAges(isBusy: boolean): Promise<void> {
-    const engine = { ...this.#options.engine, isBusy: () => isBusy };
-    const stamp = path.join(engine.dirs.root, STAMP);
-    const before = fs.statSync(stamp, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-    if (Math.abs(engine.clock.now() - before) < AGING_MS) return;
-    fs.writeFileSync(stamp, "");
-    await collect(engine, await this.#policies());
+    this.#options.onExcess(`${has}: what is left can't be removed now (${shares(left, unmet)})`);
   }
 
   /** About what the state directory has. */
-  #used(): number {
+  async #used(): Promise<number> {
     const { database, dirs, clock } = this.#options.engine;
     const layers = database.get<{ bytes: number; count: number }>(
       "SELECT coalesce(sum(size_bytes), 0) AS bytes, count(*) AS count FROM layer WHERE state <> 'lazy'",
     );
     if (Math.abs(clock.now() - this.#slow.at) >= SLOW_LOOK_MS) {
       const parts = [dirs.blobs, dirs.git, dirs.logs, dirs.contexts];
-      const bytes = parts.reduce((sum, part) => sum + bytesOnDiskBelow(part), ownBytes(this.#options.engine));
+      const still = parts.reduce((sum, part) => sum + bytesOnDiskBelow(part), ownBytes(this.#options.engine));
+      const bytes = still + (await growth(this.#options.engine, GROWING_ENTRIES_MAX));
       this.#slow = { at: clock.now(), bytes };
     }
     const metadata = ["", "-wal", "-shm"].reduce((sum, suffix) => sum + bytesOnDisk(dirs.database + suffix), 0);
@@ -183,19 +190,9 @@ class Keeper implements CacheKeeper {
   }
 }
 
-/** Who needs how much of what is there. */
-function shares({ items, totalBytes }: Inventory): string {
-  const sum = (holds: (item: StoredItem) => boolean) =>
-    items.reduce((bytes, item) => bytes + (holds(item) ? item.entry.sizeBytes : 0), 0);
-  const isImage = ({ entry }: StoredItem) => entry.type === "image" || entry.shared;
-  const images = sum((item) => isImage(item));
-  const builds = sum((item) => !isImage(item) && item.entry.inUse && item.thing.kind !== "fixed");
-  const parts = [
-    [builds, "running builds need"],
-    [images, "belong to images with names"],
-    [totalBytes - builds - images, "are the engine's own, or may be needed soon"],
-  ] as const;
-  return parts.flatMap(([bytes, what]) => (bytes > 0 ? [`${formatBytes(bytes)} ${what}`] : [])).join(", ");
+/** Whether there is more than POLICY wants, were it all old enough and meant. */
+function isOver(policy: CachePolicy, usedBytes: number, disk: DiskSpace): boolean {
+  return (targetBytes(policy, usedBytes, disk) ?? usedBytes) < usedBytes;
 }
 
 function withSlack(policy: CachePolicy): CachePolicy {

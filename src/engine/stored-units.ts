@@ -14,6 +14,7 @@ export type Unit = number | Digest;
 /** A layer as the database has it; those of cache mounts are not among them. */
 export type LayerRow = {
   readonly id: number;
+  readonly state: "active" | "ready" | "lazy";
   readonly chain_id: Digest | null;
   readonly blob: string | null;
   readonly origin: string | null;
@@ -42,7 +43,7 @@ export class StoredUnits {
     this.#engine = engine;
     const { database, dirs } = engine;
     const rows = database.all<LayerRow>(
-      "SELECT id, chain_id, blob, origin, size_bytes, created_at, owner FROM layer WHERE id NOT IN (SELECT layer FROM cache_mount)",
+      "SELECT id, state, chain_id, blob, origin, size_bytes, created_at, owner FROM layer WHERE id NOT IN (SELECT layer FROM cache_mount)",
     );
     this.layers = new Map(rows.map((row) => [row.id, row]));
     for (const { id, chain_id, blob } of rows) {
@@ -55,16 +56,21 @@ export class StoredUnits {
       const { digest } = (JSON.parse(descriptor) as { descriptor: { digest: Digest } }).descriptor;
       this.#blobs.set(layer, [...(this.#blobs.get(layer) ?? []), digest]);
     }
-    const others = rows.filter(({ owner }) => owner && owner !== engine.owner && ownerIsAlive(dirs.owners, owner));
-    this.pinned = new Set([...leasedLayers(engine), ...others.map(({ id }) => id)]);
+    const needed = rows.filter(({ owner, state }) =>
+      owner === engine.owner ? state === "active" : owner && ownerIsAlive(dirs.owners, owner),
+    );
+    this.pinned = new Set([...leasedLayers(engine), ...needed.map(({ id }) => id)]);
   }
 
   /** Finds out what they take on disk. */
   async measure(options: AbortOptions): Promise<void> {
-    const { store, dirs } = this.#engine;
+    const { store, dirs, plane } = this.#engine;
+    const growing = [...this.layers.values()].flatMap(({ id, state }) => (state === "active" ? [id] : []));
+    const rooms = growing.length > 0 ? await plane.run("measureRoom", { layers: growing }, options) : [];
+    const grown = new Map(rooms.map(({ sizeBytes }, i) => [growing[i], sizeBytes]));
     for (const { id, size_bytes } of this.layers.values()) {
       const home = path.join(dirs.layers, String(id));
-      this.sizes.set(id, fs.existsSync(home) ? size_bytes + aroundLayer(home) : 0);
+      this.sizes.set(id, fs.existsSync(home) ? (grown.get(id) ?? size_bytes) + aroundLayer(home) : 0);
     }
     for await (const { digest } of store.walk(options)) this.sizes.set(digest, bytesOnDisk(store.path(digest)));
   }

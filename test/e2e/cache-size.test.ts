@@ -151,6 +151,60 @@ test("a build that is larger than the bound gives up what it has done with, and 
   );
 });
 
+test("du counts what running steps have written, in their layers and in cache mounts", async () => {
+  const directory = world.files({
+    Dockerfile: [
+      "FROM base",
+      "RUN --mount=type=cache,target=/c dd if=/dev/urandom of=/x bs=1M count=12 2>/dev/null; dd if=/dev/urandom of=/c/y bs=1M count=6 2>/dev/null; echo written; sleep 30",
+    ].join("\n"),
+  });
+  const running = world.start(world.buildWords(["-o", "type=cacheonly", directory]));
+  await running.says(" written\n");
+  const before = diskUsage();
+  expect(before).toBeGreaterThan(18 * 2 ** 20);
+  expect(Math.abs(sum(await rows()) - before) / before).toBeLessThan(0.02);
+  expect((await rows("--filter", "description~=in the making")).map(({ Reclaimable }) => Reclaimable)).toEqual([false]);
+  // Another build sees it, too.
+  const other = world.files({ Dockerfile: "FROM base\nRUN true\n" }, "other");
+  const told = await world.build(["--cache-max-size=12mb", "-o", "type=cacheonly", other]);
+  expect(told.stderr).toMatch(/ - the state directory .* has (19|2\d)\.\d+MB, more than the 12\.58MB/);
+  running.child.kill("SIGINT");
+  await running.ended;
+});
+
+test("a policy that keeps what is young holds its bound for the rest while steps run, without a word", async () => {
+  const config = world.path("ashlar.toml");
+  fs.writeFileSync(config, '[[gc.policy]]\nkeepDuration = "1s"\nmaxUsedSpace = "8MB"\n');
+  for (const name of ["a", "b"]) await build([RANDOM_MEGABYTES(name, 6)], "-o", "type=cacheonly");
+  const directory = world.files({
+    Dockerfile: ["FROM base", "RUN sleep 1.1", RANDOM_MEGABYTES("c", 6), "RUN echo done; sleep 30"].join("\n"),
+  });
+  const running = world.start(world.buildWords(["-o", "type=cacheonly", directory]), {
+    env: { ASHLAR_CONFIG: config },
+  });
+  await running.says(" done\n");
+  expect(
+    (await rows("--filter", "description~=RUN dd")).map(({ Description }) => /of=\/(\w)/.exec(Description)?.[1]),
+  ).toEqual(["c"]);
+  expect(running.said()).not.toContain("more than");
+  running.child.kill("SIGINT");
+  await running.ended;
+});
+
+test("what filters leave out is told as that where a bound can't be kept", async () => {
+  const config = world.path("ashlar.toml");
+  fs.writeFileSync(
+    config,
+    '[[gc.policy]]\nfilters = ["type==exec.cachemount", "type==regular"]\nmaxUsedSpace = "4MB"\n',
+  );
+  for (const name of ["a", "b"]) await build([RANDOM_MEGABYTES(name, 3)], "-t", "one");
+  const directory = world.files({ Dockerfile: "FROM base\nRUN true\n" });
+  const told = succeeded(await world.build(["-o", "type=cacheonly", directory], { env: { ASHLAR_CONFIG: config } }));
+  expect(told.stderr).toMatch(
+    /\d\.\d+MB belong to images with names, [34]\.\d+MB belong to images without a name, which the policy's filters leave out/,
+  );
+});
+
 test("what a running build of another process has is not removed under it", async () => {
   const directory = world.files({
     Dockerfile: ["FROM base", RANDOM_MEGABYTES("x", 1), "RUN echo waiting; sleep 2; ls /x"].join("\n"),

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type CachePolicy, defaultPolicies, type UsageEntry } from "../../src/cache/index.js";
-import { chooseBy } from "../../src/engine/collection.js";
+import { chooseBy, ripeAt } from "../../src/engine/collection.js";
 import type { Inventory, StoredItem } from "../../src/engine/inventory.js";
 
 const disk = { totalBytes: 1e6, freeBytes: 1e6 };
@@ -95,6 +95,25 @@ describe("what a policy removes", () => {
       { now: 100, disk },
     );
     expect(none.items).toEqual([]);
+  });
+});
+
+describe("when it is worth looking for what is old", () => {
+  const kept: CachePolicy = { ...all, keepDurationMs: 50, maxUsedBytes: 3 };
+  const records = [
+    { layers: [1], usedAt: 10, inUse: false },
+    { layers: [2], usedAt: 70, inUse: false },
+    { layers: [3], usedAt: 1, inUse: true },
+  ];
+  it("is when the first thing that is too young now is old enough, where the rest has been tried", () => {
+    expect(ripeAt(inventoryOf(records), [kept], { now: 100, disk })).toBe(120);
+    expect(ripeAt(inventoryOf(records.slice(0, 1)), [kept], { now: 100, disk })).toBe(60);
+    expect(ripeAt(inventoryOf([]), [kept], { now: 100, disk })).toBe(150);
+  });
+
+  it("is at once where there is something old that there was room for, and never without a policy that keeps what is young", () => {
+    expect(ripeAt(inventoryOf(records), [{ ...kept, maxUsedBytes: 99 }], { now: 100, disk })).toBe(60);
+    expect(ripeAt(inventoryOf(records), [{ ...kept, keepDurationMs: 0 }], { now: 100, disk })).toBe(Infinity);
   });
 });
 

@@ -18,6 +18,7 @@ import { diffTrees } from "./layer-diff.js";
 import { exportLayer } from "./layer-export.js";
 import { type LayerSummary, measure } from "./layer-measure.js";
 import { refillLayer } from "./layer-refill.js";
+import { measureRoom } from "./layer-room.js";
 import { statOf } from "./layer-stat.js";
 import { layerDir, type MountRequest, mountTree, unmountTree } from "./mounting.js";
 import {
@@ -71,7 +72,7 @@ const placeLayer: Job<{ readonly from: LayerId; readonly to: LayerId }, boolean>
   }
 };
 
-/** The room a layer takes, committed or not. */
+/** What a finished layer holds. */
 const measureLayer: Job<{ readonly layer: LayerId }, LayerSummary> = ({ layer }, context) =>
   measure(`${layer}/fs`, context);
 
@@ -94,6 +95,7 @@ export const jobs = {
   removeLayers,
   placeLayer,
   measureLayer,
+  measureRoom,
   refillLayer,
   syncState,
   mount,
