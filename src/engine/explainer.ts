@@ -1,5 +1,5 @@
 import { type Digest, digestOf, lazy } from "../base/index.js";
-import { recallBuild } from "../cache/index.js";
+import { type BuildPlace, recallBuild } from "../cache/index.js";
 import type { FrontendImage } from "../frontend/index.js";
 import type { OpNode } from "../llb/index.js";
 import type { FileResult } from "../ops/index.js";
@@ -47,9 +47,9 @@ export function createExplainer(explained: Explained): Explainer {
     remember: (job) =>
       quietly(async () => {
         const { engine, request, inputs, signal } = explained;
-        const state = stateOf(explained, job);
-        const isRecalled = async (of: string) =>
-          recallBuild(engine.database, buildPlace(request, inputs), of, { signal });
+        const place = buildPlace(request, inputs);
+        const state = stateOf(explained, place, job);
+        const isRecalled = async (of: string) => recallBuild(engine.database, place, of, { signal });
         // Also what was cached as a whole is what the next build is compared with, where it is another one than the last.
         if (!isNeeded && state !== undefined && (await isRecalled(state))) return;
         await (await telling()).remember(job, state);
@@ -58,7 +58,11 @@ export function createExplainer(explained: Explained): Explainer {
 }
 
 /** What tells the build from others of the same place: what was asked for, where from, and what that was made of; undefined of one that failed. */
-function stateOf({ images, inputs }: Explained, job: Job<OpNode, FileResult>): Digest | undefined {
+function stateOf(
+  { images, inputs }: Explained,
+  { text }: BuildPlace,
+  job: Job<OpNode, FileResult>,
+): Digest | undefined {
   if (job.failure !== undefined) return undefined;
   const keys = new Map(job.accounts().map(({ vertex, key }) => [vertex.digest, key]));
   const results = images.map(({ definition: { root } }) =>
@@ -66,5 +70,5 @@ function stateOf({ images, inputs }: Explained, job: Job<OpNode, FileResult>): D
   );
   // The main one is told by the place.
   const named = [...inputs.directories].filter(([name]) => name !== MAIN_CONTEXT);
-  return digestOf(JSON.stringify([results, named]));
+  return digestOf(JSON.stringify([results, named, text]));
 }

@@ -373,3 +373,17 @@ test("what was pruned is said to be", async () => {
     new Set(misses.flatMap(({ causes }) => causes.map(({ cause }) => JSON.stringify({ ...cause, at: 0 })))),
   ).toEqual(new Set([JSON.stringify({ kind: "record", gone: "pruned", at: 0 })]));
 });
+
+test("what is edited while a step is cached is no cause in what explains it", async () => {
+  const text =
+    "FROM base AS one\nARG MARK\nCOPY tools /t\nRUN cat /t/* > /one\nRUN true\n" +
+    "FROM base AS two\nRUN --mount=type=bind,from=one,source=/one,target=/one cat /one > /two\n";
+  const build = { context, dockerfileText: text, buildContexts: request.buildContexts, outputs: [] };
+  await engine.build(build);
+  write("tools/a", "explained\n");
+  await engine.build(build);
+  const { misses } = await engine.build({ ...build, buildArgs: { MARK: "x" } });
+  expect(misses.map(({ step }) => step)).not.toContainEqual(expect.stringContaining("two"));
+  const { causes } = await engine.explain({ build, step: "two:1" });
+  expect(causes.map(({ cause }) => cause)).toMatchObject([{ kind: "file", path: "tools/a" }]);
+});

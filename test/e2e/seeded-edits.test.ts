@@ -120,6 +120,41 @@ test("an ARG that chooses a stage is the cause wherever that is read", async () 
   expect(told(await buildText(mounted, undefined, { WHICH: "two" }))).toEqual(["ARG WHICH one -> two"]);
 });
 
+test("stages whose names were exchanged are known by their steps", async () => {
+  const text = (one: string, two: string, edit: string) =>
+    `FROM base AS ${one}\nCOPY conf /f\nRUN cat /f${edit}\nFROM base AS ${two}\nCOPY plain.txt /f\nRUN ls /f\n` +
+    `FROM base AS exchanged\nCOPY --from=${one} /f /a\nCOPY --from=${two} /f /c\n`;
+  const built = (...words: Parameters<typeof text>) => buildText(text(...words), undefined, {}, "exchanged");
+  await built("one", "two", "");
+  expect(told(await built("two", "one", ""))).toEqual([]);
+  expect(told(await built("one", "two", " # edited"))).toEqual([expect.stringMatching(/^command cat \/f -> /)]);
+});
+
+test("an edit for which nothing ran is no cause of what runs for the next", async () => {
+  const text = (source: string, run: string) => `FROM base AS quiet\nARG V=conf\nCOPY ${source} /c\nRUN ${run}\n`;
+  expect(await history([text("$V", "true"), text("conf", "true")])).toEqual([]);
+  expect(await history([text("conf", "ls")])).toEqual(["command true -> ls"]);
+});
+
+test("the last build of a target is remembered, however often others are built after it", async () => {
+  const text = (run: string) => `FROM base AS app\nRUN ${run}\nFROM base AS rare\nCOPY conf /rare\nRUN ls /rare\n`;
+  const built = (target: string, ...words: Parameters<typeof text>) =>
+    buildText(text(...words), undefined, {}, "targets", target);
+  await built("rare", "true");
+  for (let n = 0; n < 30; n++) await built("app", `: ${n}`);
+  const edited = text("true").replace("RUN ls", "RUN ls -l");
+  expect(told(await buildText(edited, undefined, {}, "targets", "rare"))).toEqual(["command ls /rare -> ls -l /rare"]);
+});
+
+test("of a secret that is part of something no trace is told, from which it could be guessed", async () => {
+  const text = "FROM base AS guessed\nARG API_KEY\nWORKDIR /w-$API_KEY\n";
+  await buildText(text, undefined, { API_KEY: "guessable1" });
+  const { misses } = await buildText(text.replace("w-", "v-"), undefined, { API_KEY: "guessable1" });
+  expect(misses.flatMap(({ causes }) => causes.map(({ cause }) => cause))).toEqual([
+    { kind: "instruction", part: "WORKDIR", from: "/w-****", to: "/v-****" },
+  ]);
+});
+
 test("a step that failed in the last build is told as that, and one behind it not at all", async () => {
   const text = (command: string) => `FROM base AS f\nRUN ${command}\nRUN echo behind\n`;
   const failing = "test -e /sys/nothing";

@@ -303,12 +303,14 @@ export async function buildText(
   dockerfileText: string,
   onMiss?: (text: string) => void,
   buildArgs: Readonly<Record<string, string>> = {},
+  dockerfile = /(?<= AS )\w+/.exec(dockerfileText)?.[0] ?? "text",
+  target?: string,
 ): Promise<BuildResult> {
-  const [stage] = /(?<= AS )\w+/.exec(dockerfileText) ?? ["text"];
   return engine.build({
     ...request,
+    ...(target === undefined ? {} : { target }),
     dockerfileText,
-    dockerfile: stage,
+    dockerfile,
     buildArgs,
     onProgress: (event) => void (event.type === "vertex-missed" && onMiss?.(missText(event.miss))),
   });

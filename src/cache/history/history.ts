@@ -5,33 +5,22 @@ import {
   lazy,
   type Miss,
   type MissCause,
-  mayHoldSecret,
   type RecordLoss,
   redactCredentials,
 } from "../../base/index.js";
 import type { ContentTree } from "../../snapshot/index.js";
-import type { CacheKey } from "../../solver/index.js";
 import type { Database } from "../../store/index.js";
 import type { Aligned } from "./alignment.js";
 import { type Causes, type CurrentStep, Differences } from "./difference.js";
 import { editsIn } from "./edits.js";
-import { keptOp, keptSource, secretsOf } from "./kept-op.js";
-import type {
-  DraftDerivation,
-  DraftVariable,
-  NodeInput,
-  NotedDerivation,
-  NotedVariable,
-  Settings,
-  StepDraft,
-  StepNode,
-} from "./node.js";
+import { keptOp, keptSettings, keptSource, keptVariables, secretsOf } from "./kept-op.js";
+import type { DraftVariable, NodeInput, StepDraft, StepNode } from "./node.js";
 import { Parts } from "./parts.js";
-import { compareRecorded, type RecordedNode, type StepComparison } from "./recorded.js";
+import { compareRecorded, type StepComparison } from "./recorded.js";
 import { Outline, type OutlinedStage, type OutlinedStep, Reference, type RunStep } from "./reference.js";
 import { type BuildPlace, keepBuilds, type PastBuild, pastBuilds, writeBuild } from "./runs.js";
 import { SelectionDifferences } from "./selection-difference.js";
-import { keptName, told, toldText, untold } from "./shown.js";
+import { keptName, plainCause, toldText } from "./shown.js";
 import { sweepHistory } from "./sweep.js";
 
 /** The steps of one stage, in order. */
@@ -147,9 +136,9 @@ class History implements BuildHistory {
       ...(text === undefined ? {} : { text: toldText(text) }),
       ...(key === undefined ? {} : { key }),
       op: keptOp(op, secrets),
-      ...(variables.length === 0 ? {} : { variables: this.#parts.addVariables(noted(variables, secrets)) }),
-      ...(settings === undefined ? {} : { settings: notedSettings(settings, secrets) }),
-      ...(choosers.length === 0 ? {} : { choosers: noted(choosers, secrets) }),
+      ...(variables.length === 0 ? {} : { variables: this.#parts.addVariables(keptVariables(variables, secrets)) }),
+      ...(settings === undefined ? {} : { settings: keptSettings(settings, secrets) }),
+      ...(choosers.length === 0 ? {} : { choosers: keptVariables(choosers, secrets) }),
       ...(source === undefined ? {} : { source: keptSource(source, secrets) }),
       inputs: draft.inputs.flatMap(({ id: _, content, ...input }, i): readonly NodeInput[] => {
         const node = inputs[i]?.digest;
@@ -237,20 +226,11 @@ class History implements BuildHistory {
   }
 
   compare(id: Digest): StepComparison | undefined {
-    const found = new Map<CacheKey, RecordedNode & { readonly reasons: Map<Digest, MissCause> }>();
-    for (const { build, reference } of this.#comparisons()) {
+    const had = this.#comparisons().flatMap(({ build, reference }) => {
       const { node, lacks } = reference.counterpart(id) ?? {};
-      const key = node && this.#parts.node(node)?.key;
-      if (node === undefined || key === undefined || lacks !== undefined) continue;
-      const known = found.get(key) ?? { node, at: build.at, stages: build.stages, reasons: new Map() };
-      found.set(key, known);
-      // The first of the builds that had it so is the one in which it came about.
-      for (const part of Object.values(build.stages))
-        for (const { node: of, reason } of this.#parts.stage(part).steps)
-          if (of && reason) known.reasons.set(of, reason);
-    }
-    const [newer, older] = [...found.values()];
-    return newer && compareRecorded(newer, older, this.#parts);
+      return node === undefined || lacks !== undefined ? [] : [{ node, at: build.at, stages: build.stages }];
+    });
+    return compareRecorded(had, this.#parts);
   }
 
   /** Why those steps ran again that gave another result, by their ids. */
@@ -305,7 +285,10 @@ function only(cause: MissCause): Causes {
 function outlined({ stage, base, steps }: StageOutline): OutlinedStage {
   return {
     stage,
-    base: base && { name: base.name, variables: noted(base.variables, secretsOf(base.variables, base.secrets)) },
+    base: base && {
+      name: base.name,
+      variables: keptVariables(base.variables, secretsOf(base.variables, base.secrets)),
+    },
     steps: steps.map(({ id, text, name }) => ({ ...alignedOf(text), id, name: redactCredentials(name) })),
   };
 }
@@ -321,30 +304,10 @@ function alignedOf(text: string): Aligned {
 
 /** CAUSES as those of the step ID: where no other step is named they are its own. */
 function missOf({ list, more }: Causes, id: Digest): Miss {
-  const own = list.map(({ cause, step }) => (step === undefined || step.digest === id ? { cause } : { cause, step }));
+  const own = list.map(({ cause, step }) => ({
+    cause: plainCause(cause),
+    ...(step === undefined || step.digest === id ? {} : { step }),
+  }));
   const shown = own.slice(0, TOLD_MAX);
   return { causes: shown, omitted: own.length - shown.length + more };
-}
-
-function noted(variables: readonly DraftVariable[], secrets: readonly string[]): readonly NotedVariable[] {
-  return variables.map(({ name, value, variable, derivation }) => ({
-    name,
-    variable,
-    ...(mayHoldSecret(name, value, secrets) ? { ...untold(value), isHidden: true } : told(value)),
-    ...(derivation && { derivation: notedDerivation(derivation, secrets) }),
-  }));
-}
-
-function notedDerivation({ text, names, roots }: DraftDerivation, secrets: readonly string[]): NotedDerivation {
-  return { mark: untold(text).mark, names, roots: noted(roots, secrets) };
-}
-
-function notedSettings(
-  { WORKDIR, USER }: Settings<DraftDerivation>,
-  secrets: readonly string[],
-): Settings<NotedDerivation> {
-  return {
-    ...(WORKDIR && { WORKDIR: notedDerivation(WORKDIR, secrets) }),
-    ...(USER && { USER: notedDerivation(USER, secrets) }),
-  };
 }

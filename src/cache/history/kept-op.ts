@@ -1,6 +1,6 @@
-import { digestOf, secretValues } from "../../base/index.js";
-import type { DraftVariable, SourceNote } from "./node.js";
-import { keptText } from "./shown.js";
+import { digestOf, mayHoldSecret, secretValues } from "../../base/index.js";
+import type { DraftDerivation, DraftVariable, NotedDerivation, NotedVariable, Settings, SourceNote } from "./node.js";
+import { keptText, told, untold } from "./shown.js";
 
 /** Values that may not be kept: those that are KNOWN, and those of VARIABLES whose names say so. */
 export function secretsOf(variables: readonly DraftVariable[], known: Iterable<string> = []): readonly string[] {
@@ -20,6 +20,34 @@ export function keptOp(op: unknown, secrets: readonly string[]): unknown {
 export function keptSource(source: SourceNote, secrets: readonly string[]): SourceNote {
   if (source.kind === "address") return { ...source, address: keptText(source.address, secrets) };
   return source.kind === "image" ? { ...source, reference: keptText(source.reference, secrets) } : source;
+}
+
+/** Variables as they may be kept. */
+export function keptVariables(
+  variables: readonly DraftVariable[],
+  secrets: readonly string[],
+): readonly NotedVariable[] {
+  return variables.map(({ name, value, variable, derivation }) => ({
+    name,
+    variable,
+    ...(mayHoldSecret(name, value, secrets) ? { ...untold(value), isHidden: true } : told(value)),
+    ...(derivation && { derivation: keptDerivation(derivation, secrets) }),
+  }));
+}
+
+function keptDerivation({ text, names, roots }: DraftDerivation, secrets: readonly string[]): NotedDerivation {
+  return { mark: untold(text).mark, names, roots: keptVariables(roots, secrets) };
+}
+
+/** The settings as they may be kept. */
+export function keptSettings(
+  { WORKDIR, USER }: Settings<DraftDerivation>,
+  secrets: readonly string[],
+): Settings<NotedDerivation> {
+  return {
+    ...(WORKDIR && { WORKDIR: keptDerivation(WORKDIR, secrets) }),
+    ...(USER && { USER: keptDerivation(USER, secrets) }),
+  };
 }
 
 /** UTF-16 units of an op that are kept. */

@@ -1,10 +1,11 @@
 import type { AttributedCause, Digest, MissCause } from "../../base/index.js";
+import type { CacheKey } from "../../solver/index.js";
 import { type Causes, type CurrentStep, Differences } from "./difference.js";
 import type { StepNode } from "./node.js";
 import type { Parts } from "./parts.js";
 import { Outline, type OutlinedStage, Reference } from "./reference.js";
 import { SelectionDifferences } from "./selection-difference.js";
-import { told, VALUE_MAX_LENGTH } from "./shown.js";
+import { plainCause, plainText, told, VALUE_MAX_LENGTH } from "./shown.js";
 
 /** What a step was made of in one build, for people: names and values, some of which are cut. */
 export interface RecordedStep {
@@ -23,34 +24,57 @@ export interface StepComparison {
   readonly omitted: number;
 }
 
-/** One thing that a step was, in a build that had STAGES. */
+/** What a step was in a build that had STAGES. */
 export interface RecordedNode {
   readonly node: Digest;
   readonly at: number;
   readonly stages: Readonly<Record<string, Digest>>;
-  /** Why steps ran again that gave another result, by what they were. */
-  readonly reasons: ReadonlyMap<Digest, MissCause>;
 }
 
-/** Puts what a step was in two builds side by side. */
-export function compareRecorded(
-  newer: RecordedNode,
-  older: RecordedNode | undefined,
-  parts: Parts,
-): StepComparison | undefined {
-  const node = parts.node(newer.node);
-  if (node === undefined) return undefined;
+/** The last two things that a step was, by what it was in builds, the last one first; undefined where none has told its key. */
+export function compareRecorded(had: readonly RecordedNode[], parts: Parts): StepComparison | undefined {
+  const [newer, older] = lastTwo(had, parts);
+  const node = newer && parts.node(newer.node);
+  if (newer === undefined || node === undefined) return undefined;
   const step = recordedStep(node, newer.at, parts);
   const before = older && parts.node(older.node);
   if (older === undefined || before === undefined) return { newer: step, older: undefined, causes: [], omitted: 0 };
   const { list, more } = causesBetween(newer, older, parts);
-  const causes = list.map(({ cause, step: of }) =>
-    of === undefined || of.digest === newer.node ? { cause } : { cause, step: { name: of.name } },
-  );
+  const causes = list.map(({ cause, step: of }) => ({
+    cause: plainCause(cause),
+    ...(of === undefined || of.digest === newer.node ? {} : { step: { name: of.name } }),
+  }));
   return { newer: step, older: recordedStep(before, older.at, parts), causes, omitted: more };
 }
 
-function causesBetween(newer: RecordedNode, older: RecordedNode, parts: Parts): Causes {
+/** One thing that a step was. */
+interface Recorded extends RecordedNode {
+  readonly key: CacheKey;
+  /** Why steps ran again that gave another result, by what they were. */
+  readonly reasons: ReadonlyMap<Digest, MissCause>;
+}
+
+/** The later one as the first build in a row had it, in which it came about: what changed after that is no cause of it. */
+function lastTwo(had: readonly RecordedNode[], parts: Parts): readonly Recorded[] {
+  let newer: Recorded | undefined;
+  for (const each of had) {
+    const key = parts.node(each.node)?.key;
+    if (key === undefined) continue;
+    const isSame = newer?.key === key;
+    const reasons = new Map([...(isSame && newer ? newer.reasons : []), ...reasonsIn(each, parts)]);
+    const recorded: Recorded = { ...each, key, reasons };
+    if (newer !== undefined && !isSame) return [newer, recorded];
+    newer = recorded;
+  }
+  return newer === undefined ? [] : [newer];
+}
+
+function reasonsIn({ stages }: RecordedNode, parts: Parts): readonly (readonly [Digest, MissCause])[] {
+  const steps = Object.values(stages).flatMap((part) => parts.stage(part).steps);
+  return steps.flatMap(({ node, reason }) => (node && reason ? [[node, reason] as const] : []));
+}
+
+function causesBetween(newer: Recorded, older: Recorded, parts: Parts): Causes {
   const stages = Object.entries(newer.stages).map(([stage, part]): OutlinedStage => {
     const { base, steps } = parts.stage(part);
     const outlined = steps.flatMap((each) => {
@@ -65,7 +89,7 @@ function causesBetween(newer: RecordedNode, older: RecordedNode, parts: Parts): 
   return step ? differences.between(step, older.node) : { list: [], more: 0 };
 }
 
-interface Recording extends Pick<RecordedNode, "reasons"> {
+interface Recording extends Pick<Recorded, "reasons"> {
   readonly parts: Parts;
   readonly known: Map<Digest, CurrentStep>;
 }
@@ -108,16 +132,16 @@ function recordedStep(node: StepNode, at: number, parts: Parts): RecordedStep {
 
 /** What is there by name and key, which is all that counts of it. */
 function sourceText(node: StepNode | undefined): string | undefined {
-  if (node?.source?.kind === "image") return `${node.source.reference}@${node.source.digest}`;
+  if (node?.source?.kind === "image") return `${plainText(node.source.reference)}@${node.source.digest}`;
   return node && [node.name, node.key].filter(Boolean).join(" ");
 }
 
 /** The members of an op that say something, each by its path. */
 function flattened(path: string, value: unknown): (readonly [string, string])[] {
   if (value === null || value === undefined || value === "" || value === false) return [];
-  if (typeof value !== "object") return [[path, told(String(value)).shown]];
+  if (typeof value !== "object") return [[path, told(plainText(String(value))).shown]];
   const text = Array.isArray(value) && value.every((item) => typeof item === "string") ? value.join(" ") : undefined;
-  if (text !== undefined) return text === "" ? [] : [[path, told(text).shown.slice(0, VALUE_MAX_LENGTH)]];
+  if (text !== undefined) return text === "" ? [] : [[path, told(plainText(text)).shown.slice(0, VALUE_MAX_LENGTH)]];
   if ("dest" in value && value.dest === "/" && "type" in value) return []; // the root of a process
   return Object.entries(value).flatMap(([name, member]) =>
     HIDDEN_MEMBERS.has(name)

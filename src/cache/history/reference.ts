@@ -186,17 +186,23 @@ function platformOf(stage: string): string {
   return stage.slice(stage.indexOf(" ") + 1);
 }
 
-/** Stages of one name are the same; of those that have no namesake, and those without a name, the ones that share most steps. */
+/**
+ * Stages of one name are the same, unless their names were exchanged; of those that have no namesake, and those without a name, the ones
+ * that share most steps.
+ */
 function pairedNames(
   { stages }: Outline,
   older: Readonly<Record<string, Digest>>,
   parts: Parts,
 ): ReadonlyMap<string, string> {
   const isNamed = (stage: string) => !/^\d/.test(stage);
-  const paired = new Map(
-    [...stages.keys()].filter((name) => isNamed(name) && name in older).map((name) => [name, name]),
-  );
+  const paired = new Map(exchangedNames(stages, older, parts));
   const taken = new Set(paired.values());
+  for (const name of stages.keys()) {
+    if (!isNamed(name) || !(name in older) || paired.has(name) || taken.has(name)) continue;
+    paired.set(name, name);
+    taken.add(name);
+  }
   const newer = [...stages.values()].filter(({ stage }) => !paired.has(stage));
   const free = Object.keys(older).filter((name) => !taken.has(name));
   const isSmall = newer.length <= RENAMED_MAX && free.length <= RENAMED_MAX;
@@ -215,6 +221,29 @@ function pairedNames(
     taken.add(name);
   }
   return paired;
+}
+
+/** Stages whose very steps stood under another name, which now is that of another such stage. */
+function exchangedNames(
+  stages: Outline["stages"],
+  older: Readonly<Record<string, Digest>>,
+  parts: Parts,
+): readonly (readonly [string, string])[] {
+  const textOf = (stage: string, steps: readonly Aligned[]) =>
+    steps.length === 0 ? undefined : [platformOf(stage), ...steps.map(({ mark }) => mark)].join();
+  const texts = new Map(Object.entries(older).map(([name, part]) => [textOf(name, parts.stage(part).steps), name]));
+  const olderText = (name: string) => {
+    const part = older[name];
+    return part && textOf(name, parts.stage(part).steps);
+  };
+  const others = new Map<string, string>();
+  for (const { stage, steps } of stages.values()) {
+    const text = textOf(stage, steps);
+    const name = texts.get(text);
+    if (text !== undefined && name !== undefined && stage in older && olderText(stage) !== text)
+      others.set(stage, name);
+  }
+  return [...others].filter(([, name]) => others.has(name));
 }
 
 function commonMarks(newer: readonly Aligned[], older: readonly Aligned[]): number {

@@ -20,6 +20,8 @@ export interface PastBuild {
 
 /** Builds that are remembered at each place; of a place that has none, so many of other places are looked at. */
 const BUILDS_MAX = 12;
+/** Earlier ones that are remembered beside them: the last of each target, that is, with stages that none after it had together. */
+const TARGETS_MAX = 12;
 /** Builds that are remembered in all. */
 const ROWS_MAX = 2_000;
 
@@ -29,7 +31,7 @@ const HERE = "context = ? AND dockerfile = ?";
 export function pastBuilds(database: Database, place: BuildPlace): readonly PastBuild[] {
   const select = (where: string, ...params: readonly string[]) =>
     database.all<{ id: number; at: number; stages: string }>(
-      `SELECT id, at, stages FROM history_build WHERE ${where} ORDER BY id DESC LIMIT ${BUILDS_MAX}`,
+      `SELECT id, at, stages FROM history_build WHERE ${where} ORDER BY id DESC LIMIT ${BUILDS_MAX + TARGETS_MAX}`,
       ...params,
     );
   const here = select(HERE, place.context, place.dockerfile);
@@ -60,8 +62,23 @@ export function writeBuild(
     "INSERT INTO history_build (context, dockerfile, text, at, stages, state) VALUES (?, ?, ?, ?, ?, ?)",
     ...[context, dockerfile, text, build.at, stages, state],
   );
-  const last = `SELECT id FROM history_build WHERE ${HERE} ORDER BY id DESC LIMIT ${BUILDS_MAX}`;
-  const place = [context, dockerfile];
-  database.run(`DELETE FROM history_build WHERE ${HERE} AND id NOT IN (${last})`, ...place, ...place);
+  forgetBuilds(database, context, dockerfile);
   database.run(`DELETE FROM history_build WHERE id <= (SELECT max(id) FROM history_build) - ${ROWS_MAX}`);
+}
+
+function forgetBuilds(database: Database, context: string, dockerfile: string): void {
+  const select = `SELECT id, stages FROM history_build WHERE ${HERE} ORDER BY id DESC`;
+  const rows = database.all<{ id: number; stages: string }>(select, context, dockerfile);
+  if (rows.length <= BUILDS_MAX) return;
+  const targets = new Set<string>();
+  let others = 0;
+  for (const [i, { id, stages }] of rows.entries()) {
+    const target = Object.keys(JSON.parse(stages) as PastBuild["stages"])
+      .sort()
+      .join("\n");
+    const isLast = !targets.has(target);
+    targets.add(target);
+    if (i < BUILDS_MAX || (isLast && others++ < TARGETS_MAX)) continue;
+    database.run("DELETE FROM history_build WHERE id = ?", id);
+  }
 }

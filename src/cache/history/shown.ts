@@ -1,4 +1,4 @@
-import { digestOf, hexOf, redactCredentials } from "../../base/index.js";
+import { digestOf, hexOf, type MissCause, redactCredentials } from "../../base/index.js";
 
 /** A value as it may be kept and told: cut, without what could be a secret, and with a mark that tells it from any other. */
 export interface Told {
@@ -27,11 +27,31 @@ export function untold(value: string): Told {
   return { shown: "", mark: markOf(value) };
 }
 
-/** TEXT as it may be kept: without credentials, and with a mark of those that were in it, so that others are told from them. */
+/**
+ * TEXT as it may be kept: without credentials, and with a mark of those that were in it, so that others are told from them. The mark is
+ * never told: whoever has it can try what a weak secret may be.
+ */
 export function keptText(text: string, secrets: readonly string[]): string {
   let kept = redactCredentials(text);
   for (const secret of secrets) kept = kept.replaceAll(secret, SECRET);
-  return kept === text ? text : `${kept} (${markOf(text)})`;
+  return kept === text ? text : `${kept}\0${markOf(text)}`;
+}
+
+/** A kept text as it may be told. */
+export function plainText(kept: string): string {
+  return kept.replaceAll(KEPT_MARK, "");
+}
+
+/** Also one that was cut. */
+const KEPT_MARK = /\0[0-9a-f]{0,16}/g;
+
+/** A cause as it may be told. */
+export function plainCause(cause: MissCause): MissCause {
+  const plain: MissCause = JSON.parse(JSON.stringify(cause), (_, value) =>
+    typeof value === "string" ? plainText(value) : value,
+  );
+  if (plain.kind !== "instruction" || plain.from === undefined || plain.from !== plain.to) return plain;
+  return { kind: plain.kind, part: plain.part };
 }
 
 /** NAME of a step, without the values SECRETS. */
