@@ -1,13 +1,13 @@
 "use strict";
 // Runs the bundle with V8's compiled code from a file beside it: compiling is half of what starting costs. The first build that finds none
-// writes it, where it may write there at all. Whoever can change that file can change the bundle itself.
+// writes it, where it may write there at all; every command reads it. Whoever can change that file can change the bundle itself.
 const fs = require("node:fs");
 const Module = require("node:module");
 const path = require("node:path");
 const vm = require("node:vm");
 
-/** The command whose start is worth it. */
-const COMMAND = "build";
+/** The command that writes it: what it has compiled by its end holds most of what the others need. */
+const WRITER = "build";
 
 /** Where the compiled code lies. V8 tells another version or other flags by itself, but of another text only its length: the time is in the name. */
 function codeFile(bundle) {
@@ -36,15 +36,15 @@ function keep(script, file) {
 
 /** Runs BUNDLE as the main module. */
 function start(bundle) {
-  const file = process.argv[2] === COMMAND ? codeFile(bundle) : undefined;
-  const cachedData = file === undefined ? undefined : readIfThere(file);
+  const file = codeFile(bundle);
+  const cachedData = readIfThere(file);
   // The bundle's text is ASCII but for comments; read as bytes it comes in one piece.
   const script = new vm.Script(Module.wrap(fs.readFileSync(bundle).latin1Slice()), {
     filename: bundle,
     cachedData,
     importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   });
-  if (file !== undefined && (cachedData === undefined || script.cachedDataRejected)) {
+  if (process.argv[2] === WRITER && (cachedData === undefined || script.cachedDataRejected)) {
     process.on("exit", (code) => code === 0 && keep(script, file));
   }
   const main = new Module(bundle, null);
