@@ -13,13 +13,16 @@ import { fileURLToPath } from "node:url";
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const folder = path.join(root, "test/conformance");
 const LIST = "test/conformance/known-failures.txt";
+/** So much memory has to be free for a way to have its files there: many times what it needs. */
+const MEMORY_BYTES = 4 * 2 ** 30;
 /** Differences shown of a case. */
 const SHOWN_DIFFERENCES = 8;
 
 /**
- * Other ways to the same images. Together with the usual one (runc, control groups as they are, overlay, umask 022) they have each runtime on
- * each version of control groups, each snapshotter and each umask. All cases in all ways take longer than CI may, so each way runs those that
- * it is most likely to change; --whole runs every `fs-` and `exec-` case in each.
+ * Other ways to the same images. Together with the usual one (runc, control groups as they are, overlay, umask 022, the state directory on disk)
+ * they have each runtime on each version of control groups, each snapshotter, each umask and a state directory in memory. All cases in all ways
+ * take longer than CI may, so each way runs those that it can change: a runtime what steps see, a umask what makes files, a snapshotter what
+ * stacks them; --whole runs every `fs-` and `exec-` case in each.
  */
 export const WAYS = [
   {
@@ -27,14 +30,18 @@ export const WAYS = [
     env: { ASHLAR_RUNTIME: "crun" },
     umask: "077",
     under: "with-cgroup2.sh",
-    cases: ["exec-", "fs-run-"],
+    cases: ["exec-context-", "exec-mount-", "exec-output-", "exec-run-", "fs-run-"],
   },
   {
     name: "native snapshotter, runc, cgroup version 2, umask 000",
     env: { ASHLAR_SNAPSHOTTER: "native", ASHLAR_RUNTIME: "runc" },
     umask: "000",
     under: "with-cgroup2.sh",
-    cases: ["exec-mount-", "exec-stage-", "fs-"],
+    cases: [
+      "exec-mount-",
+      "exec-stage-",
+      ...["add-", "copy-", "layers-", "output-", "run-", "user-", "volume-", "workdir-"].map((of) => `fs-${of}`),
+    ],
     // Overlay copies a name up and leaves the other as it was; in a copy both stay one file.
     leaves: ["fs-run-hardlink-lower-modified"],
   },
@@ -71,7 +78,7 @@ export async function runConformance(only = "", way = USUAL_WAY) {
   const known = readList();
   const state = fs.mkdtempSync(path.join(os.tmpdir(), "ashlar-conformance-"));
   try {
-    const run = { state: path.join(state, "root"), way };
+    const run = { state, way };
     const wanted = caseNames().filter(
       (name) => name.includes(only) && way.cases.some((family) => name.startsWith(family)),
     );
@@ -99,11 +106,15 @@ async function runCases(names, { state, way }) {
   const engine = `${folder}/with-umask.sh ${way.umask} ${root}/bin/ashlar build`;
   const files = names.map((name) => path.join(folder, "cases", `${name}.txtar`));
   const words = ["--engine", engine, "--json", "--jobs", jobs, ...files];
-  const before = way.under ? [path.join(folder, way.under)] : [];
-  const [program, ...args] = [...before, process.execPath, path.join(folder, "run.mjs"), ...words];
+  const memory = way !== USUAL_WAY && process.availableMemory() > MEMORY_BYTES;
+  const under = [
+    ...(memory ? [path.join(folder, "with-memory.sh"), state] : []),
+    ...(way.under ? [path.join(folder, way.under)] : []),
+  ];
+  const [program, ...args] = [...under, process.execPath, path.join(folder, "run.mjs"), ...words];
   const child = spawn(program, args, {
     // Without the machine's further authorities, which each process would read first: as long as it takes to build what is cached.
-    env: { ...process.env, NODE_EXTRA_CA_CERTS: undefined, ...way.env, ASHLAR_ROOT: state },
+    env: { ...process.env, NODE_EXTRA_CA_CERTS: undefined, ...way.env, ASHLAR_ROOT: path.join(state, "root") },
     stdio: ["ignore", "pipe", "inherit"],
   });
   let text = "";
