@@ -1,5 +1,6 @@
 import os from "node:os";
 import { defineConfig } from "vitest/config";
+import { LongestFirst } from "./test/longest-first.js";
 
 const E2E = "test/e2e/**/*.test.ts";
 /** Tests that take minutes: `npm run test:deep`. */
@@ -15,6 +16,9 @@ export default defineConfig({
     hookTimeout: 120_000,
     // vitest by itself leaves a core idle, which on two is half of them; and tests wait for processes now and then.
     maxWorkers: os.availableParallelism() + 1,
+    // No test changes anything of its process that another could see, and loading all modules anew for each file takes a third of the time.
+    isolate: false,
+    sequence: { sequencer: LongestFirst },
     globalSetup: ["test/global-setup.ts"],
     projects: [
       { extends: true, test: { name: "unit", include: ["test/**/*.test.ts"], exclude: [E2E, DEEP] } },
