@@ -71,11 +71,18 @@ async function main(names) {
   }
   provideTools();
   process.umask(0o022);
+  build();
   const results = [];
   for (const name of names.length > 0 ? names : Object.keys(PARTS)) {
     for (const step of PARTS[name]()) results.push(await run(step));
   }
   return report(results);
+}
+
+/** Builds the bundles once for all parts. Where that fails, the parts say so by what they miss. */
+function build() {
+  const { status } = spawnSync(process.execPath, ["scripts/build.mjs", "--no-types"], { cwd: root, stdio: "inherit" });
+  if (status === 0) process.env.ASHLAR_TEST_BUILT = "1";
 }
 
 function provideTools() {
