@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeEach, describe, expect, it } from "vitest";
 import { EngineError, errorCode, systemClock } from "../../src/base/index.js";
 import { openSecrets } from "../../src/session/index.js";
 import {
@@ -30,7 +30,8 @@ const OPTIONS = { signal: SIGNAL };
 
 let dir: string;
 let server: GitServer;
-/** A repository with two commits, each with a tag, and another branch. */
+/** A repository with two commits, each with a tag, and another branch: of it every test has a copy. */
+let model: string | undefined;
 let first: string;
 let second: string;
 let source: GitSource;
@@ -45,13 +46,24 @@ beforeEach(async (context) => {
   dir = fs.mkdtempSync(path.join(os.tmpdir(), "ashlar-git-"));
   for (const name of ["state", "tmp"]) fs.mkdirSync(place(name));
   server = await startGitServer(dir);
-  makeRepository(place("repo"));
-  first = commit(place("repo"), { file: "first", "sub/deep": "deep" });
-  git(place("repo"), "tag", "v1");
-  second = commit(place("repo"), { file: "second" });
-  git(place("repo"), "tag", "--annotate", "v2", "--message", "the second");
-  git(place("repo"), "branch", "other", first);
+  model ??= makeModel();
+  fs.cpSync(model, place("repo"), { recursive: true, preserveTimestamps: true });
   source = open();
+});
+
+function makeModel(): string {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), "ashlar-git-"));
+  makeRepository(directory);
+  first = commit(directory, { file: "first", "sub/deep": "deep" });
+  git(directory, "tag", "v1");
+  second = commit(directory, { file: "second" });
+  git(directory, "tag", "--annotate", "v2", "--message", "the second");
+  git(directory, "branch", "other", first);
+  return directory;
+}
+
+afterAll(() => {
+  if (model) fs.rmSync(model, { recursive: true, force: true });
 });
 
 afterEach(async () => {
