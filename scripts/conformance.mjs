@@ -102,7 +102,8 @@ function readList() {
 }
 
 async function runCases(names, { state, way }) {
-  const jobs = String(os.availableParallelism());
+  // One more than there are cores: a build waits now and then for a step to begin or the disk.
+  const jobs = String(os.availableParallelism() + 1);
   const engine = `${folder}/with-umask.sh ${way.umask} ${root}/bin/ashlar build`;
   const files = names.map((name) => path.join(folder, "cases", `${name}.txtar`));
   const words = ["--engine", engine, "--json", "--jobs", jobs, ...files];
