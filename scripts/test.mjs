@@ -71,9 +71,10 @@ async function main(names) {
   }
   provideTools();
   process.umask(0o022);
-  build();
+  const parts = names.length > 0 ? names : Object.keys(PARTS);
+  if (parts.some((name) => name !== "check")) build();
   const results = [];
-  for (const name of names.length > 0 ? names : Object.keys(PARTS)) {
+  for (const name of parts) {
     for (const step of PARTS[name]()) results.push(await run(step));
   }
   return report(results);
