@@ -33,6 +33,15 @@ function forgetAll(): void {
   for (const file of manifests()) fs.rmSync(file);
 }
 
+it("the state directory is no part of a context that it lies in", async () => {
+  const around = path.dirname(path.dirname(bench.contexts));
+  const whole = bench.scan(around);
+  const [before, state] = [await bench.digest(whole, ALL), { path: "/state" }];
+  await expect(bench.digest(whole, state)).rejects.toMatchObject({ code: "not-found" });
+  await bench.layer("echo more > file");
+  expect(await bench.digest(bench.scan(around), ALL)).toBe(before);
+});
+
 describe("a context's manifest", () => {
   it("is believed as long as a file is as it was", async () => {
     forgetAll();

@@ -23,6 +23,7 @@ export function scanOf(source: ContextSource, context: JobContext): ContextScan 
     source.directory,
     result.matcher,
     ContextManifest.load(context.dirs, realDirectory(source.directory)),
+    fs.statSync(context.dirs.root, { bigint: true, throwIfNoEntry: false }),
   );
   ofBuild.set(key, scan);
   return scan;

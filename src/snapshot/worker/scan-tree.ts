@@ -28,6 +28,9 @@ export interface ScanNode {
   sha256?: string;
 }
 
+/** What tells a directory from all others. */
+export type Identity = Pick<fs.BigIntStats, "dev" | "ino">;
+
 /**
  * A build context as one build sees it: each directory is read and each entry looked at once, when somebody asks. What the patterns
  * leave out is not there. Entries belong to root and have no extended attributes.
@@ -37,11 +40,13 @@ export class ContextScan implements Disposable {
   readonly #matcher: PatternMatcher;
   readonly #manifest: ContextManifest;
   readonly #handles: DirectoryHandles;
+  readonly #state: Identity | undefined;
 
-  /** Opens the directory; throws `not-found` or `invalid` where it is none. */
-  constructor(directory: string, matcher: PatternMatcher, manifest: ContextManifest) {
+  /** Opens the directory; throws `not-found` or `invalid` where it is none. The directory STATE is never a part of it. */
+  constructor(directory: string, matcher: PatternMatcher, manifest: ContextManifest, state: Identity | undefined) {
     this.#matcher = matcher;
     this.#manifest = manifest;
+    this.#state = state;
     const at = fromText(directory);
     const fd = naming("open", at, () => fs.openSync(native(at), fs.constants.O_RDONLY | fs.constants.O_DIRECTORY));
     this.root = {
@@ -162,7 +167,7 @@ export class ContextScan implements Disposable {
     const path = below(parent.path, name);
     const step = this.#matcher.patterns.length > 0 ? this.#matcher.step(toText(path), parent.match) : undefined;
     const stat = this.#stat(parent, name, path);
-    if (!stat) return undefined;
+    if (!stat || (stat.ino === this.#state?.ino && stat.dev === this.#state.dev)) return undefined;
     const entry = { ...entryOf(stat), uid: 0, gid: 0, atimeNs: stat.mtimeNs };
     const excluded = step?.matched ?? false;
     return { name, parent, path, entry, excluded, match: step?.state, stamp: stampOf(stat), children: new Map() };
