@@ -73,7 +73,7 @@ function isOfStep(cause: MissCause): boolean {
 
 /** What instructions and options say of all the steps that come after them. */
 const SHARED_PARTS: ReadonlySet<string> = new Set([
-  ...["SHELL", "USER", "WORKDIR", "order of variables", "SOURCE_DATE_EPOCH", "--platform"],
+  ...["FROM", "SHELL", "USER", "WORKDIR", "order of variables", "SOURCE_DATE_EPOCH", "--platform"],
   ...["--network", "--add-host", "--shm-size", "--ulimit", "--cgroup-parent", "hostname", "exit codes"],
 ]);
 

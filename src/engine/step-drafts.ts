@@ -69,6 +69,7 @@ export class StepDrafts {
       variables: variablesOf(node, metadata, derivations.variables),
       settings: derivations.settings,
       choosers: metadata?.choosers && namedVariables(metadata.choosers),
+      taken: takenBy(node),
       secrets: this.#secrets,
       source: node.op.kind === "source" ? this.#sourceOf(node.op) : undefined,
       inputs: account.inputs.map((input, i) => draftInput(input, roles[i] ?? `input ${i}`)),
@@ -179,6 +180,18 @@ function rolesOf({ op, inputs }: OpNode): readonly string[] {
   }
 }
 
+/** What a copy takes, as its instruction names it. */
+function takenBy({ op }: OpNode): readonly string[] {
+  if (op.kind !== "file") return [];
+  return op.actions.flatMap(({ action }) => {
+    if (action.kind !== "copy") return [];
+    const place = action.src.replace(/^\//, "");
+    const [pattern] = action.includePatterns ?? [];
+    if (pattern === undefined) return place || ".";
+    return place === "" ? pattern : `${place}/./${pattern}`;
+  });
+}
+
 function draftInput({ account, index, byContent, content }: AccountedInput, role: string): DraftInput {
   return { role, id: account.vertex.digest, index, byContent, content };
 }
@@ -193,10 +206,17 @@ function variablesOf(
   if (entries.length === 0) return [];
   const args = new Set<string>();
   for (let list = metadata?.args; list; list = list.previous) args.add(list.name);
-  return entries.map((entry) => {
+  return entries.flatMap((entry) => {
     const variable = variableOf(entry, (name) => args.has(name));
+    if (isSocketOf(op, variable)) return [];
     return { ...variable, derivation: derivations.get(variable.name) };
   });
+}
+
+/** Whether the engine sets a variable to name what `--mount=type=ssh` mounts. */
+function isSocketOf(op: OpNode["op"], { name, value }: DraftVariable): boolean {
+  if (name !== "SSH_AUTH_SOCK" || op.kind !== "exec") return false;
+  return op.mounts.some(({ type, dest }) => type === "ssh" && dest === value);
 }
 
 /** Those that a FROM names: all of them are ARGs. */

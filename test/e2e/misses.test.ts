@@ -200,8 +200,8 @@ const EDITS: Readonly<Record<string, Edit>> = {
       {
         kind: "instruction",
         part: "command",
-        from: "RUN cat /tools/* > /made",
-        to: "RUN <<X\ncat /tools/* > /made\nX",
+        from: "cat /tools/* > /made",
+        to: "<<X cat /tools/* > /made X",
       },
     ],
   },

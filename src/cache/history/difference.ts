@@ -1,6 +1,8 @@
 import { type AttributedCause, canonicalJson, causeIdentity, type Digest, type MissCause } from "../../base/index.js";
 import type { CacheKey } from "../../solver/index.js";
 import { arrived, baseIn, baseOf, type Lines, type Meeting, placeIn, walkBack } from "./chain.js";
+import { type Choice, choiceOf } from "./choice.js";
+import { sourceDifferences } from "./file-difference.js";
 import { linkDifference } from "./linked-copy.js";
 import { mountSourceDifference } from "./mount-difference.js";
 import { BASE_ROLE, type NodeInput, type StepNode } from "./node.js";
@@ -9,7 +11,8 @@ import type { Parts } from "./parts.js";
 import type { Reference } from "./reference.js";
 import type { SelectionDifferences } from "./selection-difference.js";
 import { sourceDifference } from "./source-difference.js";
-import { derivedDifference, isReordered, variableDifference } from "./variable-difference.js";
+import { derivedDifference, inBoth, isReordered, variableDifference } from "./variable-difference.js";
+import { isWrittenAlike, writtenIn } from "./written.js";
 
 /** A vertex of the build under way, or of the newer of two that are compared. */
 export interface CurrentStep {
@@ -143,37 +146,61 @@ export class Differences {
     const settings = isOtherOp ? settingsDifference(older, node) : NO_SETTINGS;
     const variables = [...this.#variables(node, older), ...settings.causes, ...chosen];
     for (const cause of variables) causes.push({ cause });
-    // A path, a text or a name that a variable is part of differs because of the variable.
     const isSameText = node.text?.mark === older.text?.mark;
-    const follows = variables.length > 0 && isSameText && !isExec(node);
     const isSource = node.source !== undefined || older.source !== undefined;
-    if (!follows)
-      for (const cause of isSource ? sourceDifference(older, node) : opDifference(older, node))
-        if (cause.kind !== "instruction" || !settings.parts.has(cause.part)) causes.push({ cause });
+    const [wasText, text] = [writtenIn(older), writtenIn(node)];
+    // A path, a text or a name that a variable is part of differs because of the variable.
+    const isFollowing = (part: string) =>
+      settings.parts.has(part) || (variables.length > 0 && isWrittenAlike(wasText, text, part));
+    for (const cause of isSource ? sourceDifference(older, node) : this.#opDifference(step, older))
+      if (cause.kind !== "instruction" || !isFollowing(cause.part)) causes.push({ cause });
     const changed = causes.flatMap(({ cause }) => (cause.kind === "instruction" ? cause.part : []));
     // A path may have a variable in it.
     if (variables.length > 0 && isSameText) changed.push("source");
+    const [choice, oldChoice] = [choiceOf(node), choiceOf(older)];
+    const choices = choice && oldChoice ? ([oldChoice, choice] as const) : undefined;
     const found: Causes[] = [{ list: causes, more: 0 }];
     for (const [i, input] of node.inputs.entries()) {
       const before = older.inputs.find(({ role }) => role === input.role);
       const current = step.inputs[i];
       if (input.role === BASE_ROLE || before === undefined || current === undefined) continue;
-      if (follows && !current.isStep && current.node.source === undefined) continue;
+      const isMade = !current.isStep && current.node.source === undefined;
+      // What is made for a step is made of what the step says.
+      if (isMade && (changed.some((part) => MAKING_PARTS.has(part)) || isFollowing("heredoc"))) continue;
       if (chosen.length > 0 && current.node.source?.kind !== "context") continue;
       const isSameContent = input.content !== undefined && input.content === before.content;
-      const mount = isSameContent ? undefined : mountSourceDifference(older, node, input.role);
+      const mount = isSameContent ? undefined : mountSourceDifference({ older, newer: node }, input.role, isMade);
       if (mount) {
         found.push({ list: [{ cause: mount }], more: 0 });
         continue;
       }
-      found.push(this.#input({ input, current, changed }, before, depth));
+      found.push(this.#input({ input, current, changed, choices }, before, depth));
     }
     return merged(step, found);
   }
 
+  #opDifference({ node, inputs }: CurrentStep, older: StepNode): readonly MissCause[] {
+    const isOtherContent = node.inputs.some(({ role, content }) => {
+      const before = older.inputs.find((input) => input.role === role)?.content;
+      return content !== undefined && before !== undefined && content !== before;
+    });
+    const causes = [...opDifference(older, node)];
+    // Of what is read by its content the op has the last names only.
+    if (causes.length === 0 && isOtherContent) causes.push(...sourceDifferences(older, node));
+    const isOtherAddress = inputs.some(({ node: { source } }, i) => {
+      const before = older.inputs.find(({ role }) => role === node.inputs[i]?.role);
+      const was = before && this.#parts.node(before.node)?.source;
+      return source?.kind === "address" && was?.kind === "address" && source.address !== was.address;
+    });
+    // The address is told.
+    return isOtherAddress ? causes.filter(({ part }) => part !== "source") : causes;
+  }
+
   #variables(node: StepNode, older: StepNode): readonly MissCause[] {
     if (node.variables === older.variables) return [];
-    const [was, is] = [this.#parts.variables(older.variables), this.#parts.variables(node.variables)];
+    const all = [this.#parts.variables(older.variables), this.#parts.variables(node.variables)] as const;
+    // An instruction that is written in another way may name others: those are still what they were.
+    const [was, is] = isExec(node) || node.text?.mark === older.text?.mark ? all : inBoth(...all);
     const changes = variableDifference(was, is);
     return changes.length === 0 && isExec(node) && isReordered(was, is) ? [REORDERED] : changes;
   }
@@ -193,7 +220,8 @@ export class Differences {
     const sources = current.node.source || older.source ? sourceDifference(older, current.node) : [];
     if (current.node.source?.kind === "context") {
       if (!isKnown) return NONE;
-      const files = this.#selections.between({ input, before, node: current.node, older, changed: reading.changed });
+      const { changed, choices } = reading;
+      const files = this.#selections.between({ input, before, node: current.node, older, changed, choices });
       // Where a directory lies says nothing as long as what differs in it is told; the name of a context is an option's.
       const shown = files.list.length > 0 && current.node.source.name === undefined ? [] : sources;
       return { list: [...shown, ...files.list].map((cause) => ({ cause })), more: files.more };
@@ -230,6 +258,9 @@ export class Differences {
   }
 }
 
+/** Parts of an instruction that something is made of for it. */
+const MAKING_PARTS: ReadonlySet<string> = new Set(["source", "heredoc", "command"]);
+
 const NO_SETTINGS: SettingsDifference = { causes: [], parts: new Set() };
 
 interface SettingsDifference {
@@ -261,6 +292,7 @@ interface CurrentInput {
   readonly current: CurrentStep;
   /** What of the step itself differs: parts of its instruction. */
   readonly changed: readonly string[];
+  readonly choices: readonly [Choice, Choice] | undefined;
 }
 
 const NONE: Causes = { list: [], more: 0 };

@@ -13,7 +13,7 @@ import type { Database } from "../../store/index.js";
 import type { Aligned } from "./alignment.js";
 import { type Causes, type CurrentStep, Differences } from "./difference.js";
 import { editsIn } from "./edits.js";
-import { keptOp, keptSettings, keptSource, keptVariables, secretsOf } from "./kept-op.js";
+import { keptOp, keptSettings, keptSource, keptVariables, keptWords, secretsOf } from "./kept-op.js";
 import type { DraftVariable, NodeInput, StepDraft, StepNode } from "./node.js";
 import { Parts } from "./parts.js";
 import { compareRecorded, type StepComparison } from "./recorded.js";
@@ -129,7 +129,7 @@ class History implements BuildHistory {
   }
 
   #nodeOf(draft: StepDraft, inputs: readonly CurrentStep[]): StepNode {
-    const { name, text, key, op, variables, settings, choosers = [], source } = draft;
+    const { name, text, key, op, variables, settings, choosers = [], taken = [], source } = draft;
     const secrets = secretsOf(variables, draft.secrets);
     return {
       name: keptName(name, secrets),
@@ -139,6 +139,7 @@ class History implements BuildHistory {
       ...(variables.length === 0 ? {} : { variables: this.#parts.addVariables(keptVariables(variables, secrets)) }),
       ...(settings === undefined ? {} : { settings: keptSettings(settings, secrets) }),
       ...(choosers.length === 0 ? {} : { choosers: keptVariables(choosers, secrets) }),
+      ...(taken.length === 0 ? {} : { taken: keptWords(taken, secrets) }),
       ...(source === undefined ? {} : { source: keptSource(source, secrets) }),
       inputs: draft.inputs.flatMap(({ id: _, content, ...input }, i): readonly NodeInput[] => {
         const node = inputs[i]?.digest;

@@ -1,6 +1,6 @@
 import { digestOf, mayHoldSecret, secretValues } from "../../base/index.js";
 import type { DraftDerivation, DraftVariable, NotedDerivation, NotedVariable, Settings, SourceNote } from "./node.js";
-import { keptText, told, untold } from "./shown.js";
+import { keptText, keptValue, untold } from "./shown.js";
 
 /** Values that may not be kept: those that are KNOWN, and those of VARIABLES whose names say so. */
 export function secretsOf(variables: readonly DraftVariable[], known: Iterable<string> = []): readonly string[] {
@@ -30,7 +30,7 @@ export function keptVariables(
   return variables.map(({ name, value, variable, derivation }) => ({
     name,
     variable,
-    ...(mayHoldSecret(name, value, secrets) ? { ...untold(value), isHidden: true } : told(value)),
+    ...(mayHoldSecret(name, value, secrets) ? { ...untold(value), isHidden: true } : keptValue(value)),
     ...(derivation && { derivation: keptDerivation(derivation, secrets) }),
   }));
 }
@@ -49,6 +49,14 @@ export function keptSettings(
     ...(USER && { USER: keptDerivation(USER, secrets) }),
   };
 }
+
+/** Words of an instruction as they may be kept. */
+export function keptWords(words: readonly string[], secrets: readonly string[]): readonly string[] {
+  return words.slice(0, WORDS_MAX).map((word) => keptText(word, secrets));
+}
+
+/** More are an affair of the op. */
+const WORDS_MAX = 1_000;
 
 /** UTF-16 units of an op that are kept. */
 const OP_MAX_LENGTH = 256 * 1024;

@@ -18,6 +18,8 @@ export interface StepNode {
   readonly settings?: Settings<NotedDerivation>;
   /** Those by which stages were chosen that it reads. */
   readonly choosers?: readonly NotedVariable[];
+  /** What a copy takes, by the paths or names that this has there: those of the op may be the last names only. */
+  readonly taken?: readonly string[];
   readonly source?: SourceNote;
   readonly inputs: readonly NodeInput[];
 }
@@ -74,6 +76,7 @@ export interface StepDraft {
   readonly variables: readonly DraftVariable[];
   readonly settings?: Settings<DraftDerivation> | undefined;
   readonly choosers?: readonly DraftVariable[] | undefined;
+  readonly taken?: readonly string[] | undefined;
   /** Values of other variables that may not be told nor kept. */
   readonly secrets?: Iterable<string> | undefined;
   readonly source?: SourceNote | undefined;

@@ -1,5 +1,7 @@
-import { canonicalJson, type InstructionCause } from "../../base/index.js";
-import { cut, told, VALUE_MAX_LENGTH } from "./shown.js";
+import { canonicalJson, type InstructionCause, redactCredentials } from "../../base/index.js";
+import { excerpts } from "./excerpt.js";
+import { cut, plainText, VALUE_MAX_LENGTH } from "./shown.js";
+import { oneLine } from "./written.js";
 
 /*
  * Ops as the history keeps them: JSON of which nothing is certain.
@@ -27,15 +29,23 @@ export function changed(part: string, from: string | undefined, to: string | und
   return { kind: "instruction", part, ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) };
 }
 
-/** The same of two values, if they differ. */
+/** The same of two values, if they differ; of long ones the part that does. */
 export function memberDifference(was: unknown, is: unknown, part: string): readonly InstructionCause[] {
-  return isEqual(was, is) ? [] : [changed(part, shown(was), shown(is))];
+  if (isEqual(was, is)) return [];
+  const [from, to] = [wordsOf(was), wordsOf(is)];
+  if (from === undefined || to === undefined) return [changed(part, shown(was), shown(is))];
+  return [changed(part, ...excerpts(from, to))];
 }
 
-/** A value as people would write it; undefined for one that is not set. */
+/** A value as people would write it, in short; undefined for one that is not set. */
 export function shown(value: unknown): string | undefined {
+  const words = wordsOf(value);
+  return words === undefined ? undefined : cut(oneLine(redactCredentials(plainText(words))), VALUE_MAX_LENGTH);
+}
+
+function wordsOf(value: unknown): string | undefined {
   if (value === undefined || value === "") return undefined;
-  if (typeof value === "string") return told(value).shown;
+  if (typeof value === "string") return value;
   const isList = Array.isArray(value) && value.every((item) => typeof item === "string");
-  return cut(isList ? value.join(", ") : canonicalJson(value), VALUE_MAX_LENGTH);
+  return isList ? value.join(", ") : canonicalJson(value);
 }

@@ -5,7 +5,7 @@ import type { StepNode } from "./node.js";
 import type { Parts } from "./parts.js";
 import { Outline, type OutlinedStage, Reference } from "./reference.js";
 import { SelectionDifferences } from "./selection-difference.js";
-import { plainCause, plainText, told, VALUE_MAX_LENGTH } from "./shown.js";
+import { cut, plainCause, plainText, told, VALUE_MAX_LENGTH } from "./shown.js";
 
 /** What a step was made of in one build, for people: names and values, some of which are cut. */
 export interface RecordedStep {
@@ -124,7 +124,10 @@ function recordedStep(node: StepNode, at: number, parts: Parts): RecordedStep {
     ...flattened("", node.op),
     ...parts
       .variables(node.variables)
-      .map((each) => [`${each.variable} ${each.name}`, each.isHidden ? "(not told)" : each.shown]),
+      .map((each) => [
+        `${each.variable} ${each.name}`,
+        each.isHidden ? "(not told)" : cut(each.shown, VALUE_MAX_LENGTH),
+      ]),
     ...node.inputs.map(({ role, node: input, content }) => [role, content ?? sourceText(parts.node(input))]),
   ].filter((fact): fact is [string, string] => fact[1] !== undefined);
   return { at, name, facts: Object.fromEntries(facts) };

@@ -165,11 +165,14 @@ export class Reference {
     if (base === undefined || before === undefined || base.name === before.name) return undefined;
     const [to, from] = [stageNamed(base.name, stage), stageNamed(before.name, stage)];
     if (this.isSameStage(to, from)) return undefined;
-    const isEmpty = base.name === EMPTY || before.name === EMPTY;
-    if (!isEmpty && !this.#outline.stages.has(to) && this.#older[from] === undefined) return undefined;
+    const isStage = this.#outline.stages.has(to) || this.#older[from] !== undefined;
+    if (!isStage && base.name !== EMPTY && before.name !== EMPTY) return undefined;
     const variables = variableDifference(before.variables, base.variables);
     if (variables.length > 0) return variables;
-    return [{ kind: "image", reference: base.name, from: before.name, to: base.name }];
+    const ends = { from: before.name, to: base.name };
+    return [
+      isStage ? { kind: "instruction", part: "FROM", ...ends } : { kind: "image", reference: base.name, ...ends },
+    ];
   }
 
   #partOf(stage: string): Digest | undefined {

@@ -1,4 +1,5 @@
 import type { Digest, MissCause } from "../../base/index.js";
+import type { Choice } from "./choice.js";
 import type { NodeInput, StepNode } from "./node.js";
 import type { Parts } from "./parts.js";
 import { type ChangedFile, type TreeDifference, treeDifference, withIgnoreRules } from "./tree-difference.js";
@@ -12,6 +13,8 @@ export interface Selection {
   readonly older: StepNode;
   /** What of the instruction differs: it may count something else of the files than it did, or other ones. */
   readonly changed: readonly string[];
+  /** What it chose, and what it chooses, where that is known. */
+  readonly choices?: readonly [Choice, Choice] | undefined;
 }
 
 /** Finds the files that differ between selections; each two trees are compared once. */
@@ -23,14 +26,14 @@ export class SelectionDifferences {
     this.#parts = parts;
   }
 
-  between({ input, before, node: { source }, older, changed }: Selection): {
+  between({ input, before, node: { source }, older, changed, choices }: Selection): {
     readonly list: readonly MissCause[];
     readonly more: number;
   } {
     if (source?.kind !== "context" || input.content === undefined || before.content === undefined) return NOTHING;
     const { changes: all, more } = this.#trees(before.content, input.content);
     const isOtherChoice = changed.some((part) => CHOICES.has(part));
-    const changes = isOtherChoice ? all.filter(({ change }) => !/^(?:added|deleted|renamed)$/.test(change.kind)) : all;
+    const changes = isOtherChoice ? all.filter((each) => !isOfChoice(each, choices)) : all;
     if (changes.length === 0 && changed.length > 0) return NOTHING;
     const excluded = older.source?.kind === "context" ? older.source.excludes : [];
     const { name: context } = source;
@@ -51,6 +54,13 @@ export class SelectionDifferences {
     this.#known.set(name, found);
     return found;
   }
+}
+
+/** Whether a file came or went because others are chosen. */
+function isOfChoice({ path, change }: ChangedFile, choices: Selection["choices"]): boolean {
+  if (change.kind !== "added" && change.kind !== "deleted" && change.kind !== "renamed") return false;
+  const paths = change.kind === "renamed" ? [path, change.from] : [path];
+  return choices === undefined || !paths.every((each) => choices.every((choice) => choice.selects(each)));
 }
 
 /** Parts of an instruction that say which files it reads: that some come or go follows from them. */

@@ -9,12 +9,19 @@ export interface Told {
 /** UTF-16 units of a value that are told, and of an instruction that are kept. */
 export const VALUE_MAX_LENGTH = 100;
 const TEXT_MAX_LENGTH = 2_000;
+/** Of a value of a variable that is kept: what differs of two may be far behind. */
+const KEPT_MAX_LENGTH = 1_000;
 /** Hex digits of a mark. */
 const MARK_DIGITS = 16;
 
-/** A value of a variable or an option. */
+/** A value of an option. */
 export function told(value: string): Told {
   return { shown: cut(redactCredentials(value), VALUE_MAX_LENGTH), mark: markOf(value) };
+}
+
+/** A value of a variable as it is kept, to be cut when it is told. */
+export function keptValue(value: string): Told {
+  return { shown: cut(redactCredentials(value), KEPT_MAX_LENGTH), mark: markOf(value) };
 }
 
 /** An instruction as it was written. */

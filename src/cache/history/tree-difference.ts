@@ -30,7 +30,7 @@ export function treeDifference(
   const comparison: Comparison = { read, raw: [], more: 0 };
   for (let i = 0; i < Math.max(older.length, newer.length); i++)
     compareDirectories({ older: older[i], newer: newer[i] }, comparison);
-  return { changes: withRenames(comparison.raw), more: comparison.more };
+  return { changes: withRenames(withoutNames(once(comparison.raw))), more: comparison.more };
 }
 
 /** The same where the rules of an ignore file were others: a file that they now leave out was not deleted. */
@@ -51,7 +51,7 @@ export function withIgnoreRules(
   });
 }
 
-type RawChange = ChangedFile & { readonly traits: string };
+type RawChange = ChangedFile & { readonly traits: string; readonly was?: TreeEntry; readonly is?: TreeEntry };
 
 interface Pair {
   readonly older: Digest | undefined;
@@ -84,7 +84,14 @@ function compareDirectories(top: Pair, comparison: Comparison): void {
         });
       const change = changeOf(was, is);
       if (!change || isSpokenFor(change, was ?? is, { wasDirectory, isDirectory }, read)) continue;
-      if (raw.length < CHANGES_MAX) raw.push({ path, change, traits: JSON.stringify((is ?? was)?.slice(1)) });
+      if (raw.length < CHANGES_MAX)
+        raw.push({
+          path,
+          change,
+          traits: JSON.stringify((is ?? was)?.slice(1)),
+          ...(was && { was }),
+          ...(is && { is }),
+        });
       else comparison.more++;
     }
     pending.push(...below.reverse());
@@ -169,10 +176,49 @@ function changeOf(was: TreeEntry | undefined, is: TreeEntry | undefined): FileDi
   if (from !== to) return { kind: "link", ...(from !== undefined && { from }), ...(to !== undefined && { to }) };
   if (kind !== "dir" && oldDetail !== detail) return { kind: "content" };
   // What doesn't count in one of them is empty there.
-  if (oldMode !== mode && oldMode !== "" && mode !== "") return { kind: "mode", from: octal(oldMode), to: octal(mode) };
+  const modes = modesThatDiffer(oldMode, mode);
+  if (modes) return { kind: "mode", ...modes };
   if (oldOwner !== owner && oldOwner !== "" && owner !== "") return { kind: "owner", from: oldOwner, to: owner };
   if (oldAttributes !== attributes) return { kind: "attributes" };
   return undefined;
+}
+
+/** Each path once: of two lists of selections those of one place are not always the same ones. */
+function once(raw: readonly RawChange[]): readonly RawChange[] {
+  const known = new Map<string, RawChange>();
+  for (const each of raw) {
+    const { path } = each;
+    const other = known.get(path);
+    if (other === undefined) {
+      known.set(path, each);
+      continue;
+    }
+    const [was, is] = [each.was ?? other.was, each.is ?? other.is];
+    const change = changeOf(was, is);
+    if (change === undefined) known.delete(path);
+    else known.set(path, { ...each, change, ...(was && { was }), ...(is && { is }) });
+  }
+  return [...known.values()];
+}
+
+/**
+ * Without the files that are what they were, but for the name that comes first of the names of a hard link: one before it came or went, which
+ * is told.
+ */
+function withoutNames(raw: readonly RawChange[]): readonly RawChange[] {
+  const byPath = new Map(raw.map((each) => [each.path, each]));
+  return raw.filter(({ change, was, is }) => {
+    if (change.kind !== "link") return true;
+    const { from, to } = change;
+    const [oldFirst, first] = [byPath.get(from ?? ""), byPath.get(to ?? "")];
+    if (first?.change.kind !== "added" && oldFirst?.change.kind !== "deleted") return true;
+    return !hasSameContent(from === undefined ? was : oldFirst?.was, to === undefined ? is : first?.is);
+  });
+}
+
+/** Whether two entries say of files but for their names the same. */
+function hasSameContent(was: TreeEntry | undefined, is: TreeEntry | undefined): boolean {
+  return was !== undefined && is !== undefined && was.slice(1).join("\0") === is.slice(1).join("\0");
 }
 
 /** The file that one is another name of. */
@@ -182,6 +228,18 @@ function linked(detail: string): string | undefined {
 
 /** How the detail of such a file begins. */
 const LINK = "link ";
+
+/**
+ * The modes of a file where they differ; where a copy makes others of them, it is those that count, and the file's own that are told.
+ * Undefined where what doesn't count in one of them is empty.
+ */
+function modesThatDiffer(older: string, newer: string): { readonly from: string; readonly to: string } | undefined {
+  if (older === newer || older === "" || newer === "") return undefined;
+  const [[was = "", oldFile = was], [is = "", file = is]] = [older.split(" "), newer.split(" ")];
+  // Another change of modes is a cause of its own.
+  if (was === is || oldFile === file) return undefined;
+  return { from: octal(oldFile), to: octal(file) };
+}
 
 function octal(mode: string): string {
   return mode.padStart(4, "0");

@@ -1,5 +1,8 @@
 import type { MissCause } from "../../base/index.js";
+import { excerpts } from "./excerpt.js";
 import type { NotedDerivation, NotedVariable } from "./node.js";
+import { cut, VALUE_MAX_LENGTH } from "./shown.js";
+import { oneLine } from "./written.js";
 
 type VariableCause = Extract<MissCause, { kind: "variable" }>;
 
@@ -36,6 +39,15 @@ export function derivedDifference(
   return roots.length > 0 || newer.names.some((name) => changed.has(name)) ? roots : undefined;
 }
 
+/** Of two lists of variables those that both have. */
+export function inBoth(
+  older: readonly NotedVariable[],
+  newer: readonly NotedVariable[],
+): readonly [older: readonly NotedVariable[], newer: readonly NotedVariable[]] {
+  const [was, is] = [byName(older), byName(newer)];
+  return [older.filter(({ name }) => is.has(name)), newer.filter(({ name }) => was.has(name))];
+}
+
 /** Whether the same variables are in another order. */
 export function isReordered(older: readonly NotedVariable[], newer: readonly NotedVariable[]): boolean {
   return older.length === newer.length && newer.some(({ name }, i) => name !== older[i]?.name);
@@ -59,7 +71,18 @@ function causeOf({ name, from, to }: Change): VariableCause {
     kind: "variable",
     variable,
     name,
-    ...(from === undefined ? {} : { from: from.shown }),
-    ...(to === undefined ? {} : { to: to.shown }),
+    ...endsOf(from?.shown, to?.shown),
   };
+}
+
+function endsOf(from: string | undefined, to: string | undefined): { readonly from?: string; readonly to?: string } {
+  if (from !== undefined && to !== undefined) {
+    const [was, is] = excerpts(from, to);
+    return was === is ? {} : { from: was, to: is };
+  }
+  return from === undefined ? (to === undefined ? {} : { to: shortened(to) }) : { from: shortened(from) };
+}
+
+function shortened(value: string): string {
+  return cut(oneLine(value), VALUE_MAX_LENGTH);
 }

@@ -159,9 +159,10 @@ class PreimageWriter implements Visitor {
     const xattrs = this.#view.xattrs(source);
     const attributes = xattrs.map(({ name, value }) => `${name}\0${Buffer.from(value).toString("hex")}\0`).join("");
     this.#write(`${relative}\0${entry.kind}\0${mark}${mode}\0${owner}\0${detail}\0${xattrs.length}\0${attributes}`);
+    const own = entry.mode.toString(8);
     this.#sketch?.add(below(this.#source, relative), [
       entry.kind,
-      mode,
+      this.#change && mode !== "" ? `${mode} ${own}` : mode,
       ignoreOwner ? "" : `${entry.uid}:${entry.gid}`,
       entry.kind === "file" ? marked(detail, this.#source) : detail,
       attributes === "" ? "" : hexOf(digestOf(attributes)).slice(0, MARK_DIGITS),
