@@ -1,4 +1,4 @@
-import { type AbortOptions, EngineError } from "../base/index.js";
+import { type AbortOptions, EngineError, errorCode } from "../base/index.js";
 import type { CacheSource, OpenedCache } from "./place.js";
 
 /** How long a build waits for an answer of a cache, which it can do without. Milliseconds. */
@@ -39,7 +39,9 @@ async function within<T>(
   try {
     return await work({ signal: signal ? AbortSignal.any([signal, late.signal]) : late.signal });
   } catch (error) {
-    throw late.signal.aborted && !signal?.aborted ? late.signal.reason : error;
+    if (!late.signal.aborted || signal?.aborted) throw error;
+    // Who was trying time and again says more.
+    throw errorCode(error) === "unavailable" ? error : late.signal.reason;
   } finally {
     clearTimeout(timer);
   }

@@ -2,6 +2,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { type AbortOptions, digestOf } from "../../src/base/index.js";
 import type { Provider } from "../../src/oci/index.js";
+import { retrying, TransientError } from "../../src/registry/index.js";
 import { bounded, type CacheSource } from "../../src/remote-cache/index.js";
 
 /** Says nothing until it is told to stop. */
@@ -28,6 +29,16 @@ test("a cache that does not answer is given up", async () => {
   await expect(opened?.index.find(digestOf("key"), {})).rejects.toMatchObject({ code: "unavailable" });
   const layer = { mediaType: "", digest: digestOf("layer"), size: 1 };
   await expect(opened?.has?.(layer, {})).rejects.toMatchObject({ code: "unavailable" });
+});
+
+test("of a cache that fails time and again is told how, when it is given up", async () => {
+  const failing = source((options) =>
+    retrying(() => Promise.reject(new TransientError("GET /v2/: 500")), [60_000], options),
+  );
+  await expect(bounded(failing, 10).open({})).rejects.toMatchObject({
+    code: "unavailable",
+    message: "no answer within 0.01 s; the last try: GET /v2/: 500",
+  });
 });
 
 test("whoever stops the build hears that, and what goes wrong is told as it is", async () => {
