@@ -1,8 +1,13 @@
 import * as v from "valibot";
 import { type Digest, describeIssue, EngineError, isDigest } from "../base/index.js";
 
+/** Arrays and objects within each other: no document of ours or of the specifications comes near. */
+const DEPTH_MAX = 64;
+
 /** Reads BYTES as a JSON document that SCHEMA describes. Throws `invalid`, naming WHAT and the member that is wrong. */
 export function parseDocument<S extends v.GenericSchema>(what: string, schema: S, bytes: Uint8Array): v.InferOutput<S> {
+  // What is nested a million times takes a parser, and whoever looks at what it gives, a thousand times as long as it took to write.
+  if (isDeep(bytes)) throw new EngineError("invalid", `${what} is nested deeper than ${DEPTH_MAX} times`);
   let json: unknown;
   try {
     json = JSON.parse(new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes));
@@ -13,6 +18,29 @@ export function parseDocument<S extends v.GenericSchema>(what: string, schema: S
   if (result.success) return result.output;
   throw new EngineError("invalid", `${what} is malformed: ${describeIssue(result.issues[0])}`);
 }
+
+/** Whether JSON text is nested too deeply, or would be if it were JSON. */
+function isDeep(bytes: Uint8Array): boolean {
+  let depth = 0;
+  let isText = false;
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i];
+    if (byte === QUOTE) isText = !isText;
+    else if (isText) {
+      if (byte === BACKSLASH) i++;
+    } else if (byte === OPENING_BRACKET || byte === OPENING_BRACE) {
+      if (++depth > DEPTH_MAX) return true;
+    } else if (byte === CLOSING_BRACKET || byte === CLOSING_BRACE) depth--;
+  }
+  return false;
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const OPENING_BRACKET = 0x5b;
+const CLOSING_BRACKET = 0x5d;
+const OPENING_BRACE = 0x7b;
+const CLOSING_BRACE = 0x7d;
 
 /** A digest string. */
 export const digestSchema = v.custom<Digest>(

@@ -42,6 +42,20 @@ async function bytesOf(content: AsyncIterable<Uint8Array>): Promise<string> {
   return Buffer.concat(chunks).toString();
 }
 
+describe("a document that is nested too deeply", () => {
+  const nested = (depth: number, inner = "") =>
+    Buffer.from(`{"schemaVersion":2,"x":${"[".repeat(depth)}${inner}${"]".repeat(depth)},"layers":[],"config":{}}`);
+
+  it("is refused before it is parsed, and brackets in texts are none", () => {
+    const refused = expect.objectContaining({ code: "invalid", message: "manifest is nested deeper than 64 times" });
+    const parse = (bytes: Buffer) => () => parseManifestOrIndex(bytes, MediaType.ociManifest);
+    expect(parse(nested(2_000_000))).toThrow(refused);
+    expect(parse(nested(64))).toThrow(refused);
+    for (const text of [`"${"[".repeat(99)}"`, `"\\"${"{".repeat(99)}"`, `"${"[".repeat(99)}\\\\"`])
+      expect(parse(nested(60, text))).not.toThrow(refused);
+  });
+});
+
 describe("goJson", () => {
   it("escapes as Go does and keeps the order of members, also of numbers", () => {
     const value = sortedMembers({ "9": 1, "10": "<a>&\u2028\u001f\n\u007fé", b: [], a: { d: null, c: true } });
@@ -162,7 +176,9 @@ describe("manifests", () => {
 
   it("refuse what is no JSON, deeply nested or too large", () => {
     expect(() => parseManifestOrIndex(Buffer.from("{"), undefined)).toThrow("no JSON document");
-    expect(() => parseManifestOrIndex(Buffer.from('{"a":'.repeat(500_000)), undefined)).toThrow("no JSON document");
+    expect(() => parseManifestOrIndex(Buffer.from('{"a":'.repeat(500_000)), undefined)).toThrow(
+      "nested deeper than 64 times",
+    );
     expect(() => parseManifestOrIndex(Buffer.alloc(MANIFEST_BYTES_MAX + 1, 32), undefined)).toThrow("at most");
   });
 
