@@ -39,7 +39,8 @@ function kindOf(place: string): Kind | undefined {
   try {
     const found = fs.statSync(place, { throwIfNoEntry: false });
     if (found) return found.isDirectory() ? "directory" : found.isFile() ? "file" : "other";
-    return fs.lstatSync(place, { throwIfNoEntry: false }) && "dangling link";
+    // Another process may have made it since.
+    return fs.lstatSync(place, { throwIfNoEntry: false })?.isSymbolicLink() ? "dangling link" : undefined;
   } catch (error) {
     if (systemCode(error) === "ELOOP") return "dangling link";
     return systemCode(error) === "ENOTDIR" ? "below a file" : undefined;
