@@ -97,3 +97,29 @@ test("a build of which all was cached is what the next one at its place is compa
   for (const { causes } of misses)
     expect(causes).toMatchObject([{ cause: { kind: "file", path: "other", change: { kind: "content" } } }]);
 });
+
+test("a file that changes between the look at it and its copy is looked at once more, and is no other's later", async () => {
+  const text = "FROM base AS slow\nRUN echo slow > /slow\nFROM base\nCOPY --from=slow /slow /\nCOPY . /made\n";
+  const build = request("racing", `${text}RUN --mount=source=.,target=/m cp /m/seed /mounted\n`);
+  const seed = world.path("racing", "seed");
+  const made = async (onProgress?: BuildRequest["onProgress"]) => {
+    const dest = world.path("made");
+    fs.rmSync(dest, { recursive: true, force: true });
+    const { misses } = await engine.build({
+      ...build,
+      outputs: [{ type: "local", dest }],
+      ...(onProgress && { onProgress }),
+    });
+    return { misses, files: ["made/seed", "mounted"].map((file) => world.read("made", file)) };
+  };
+  const warnings: string[] = [];
+  const first = await made((event) => {
+    if (event.type === "vertex-started" && event.vertex.name.includes("RUN echo slow"))
+      fs.writeFileSync(seed, "another\n");
+    if (event.type === "warning") warnings.push(event.warning.message);
+  });
+  expect(first.files).toEqual(["another\n", "another\n"]);
+  expect(warnings).toEqual([expect.stringContaining("looks at its context once more")]);
+  fs.writeFileSync(seed, "racing\n");
+  expect((await made()).files).toEqual(["racing\n", "racing\n"]);
+});
