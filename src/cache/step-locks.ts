@@ -25,12 +25,14 @@ export function createStepLocks(dirs: StateDirs): StepLocks & Disposable {
     async take(key, { signal, onWait }) {
       const offset = placeOf(key);
       file ??= fs.openSync(path.join(dirs.root, LOCK_FILE), "a+", OWNER_ONLY);
-      for (let pause: number = BACK_OFF_MS.min, waits = false; ; pause = Math.min(2 * pause, BACK_OFF_MS.max)) {
+      let told: { readonly holder: string | undefined } | undefined;
+      for (let pause: number = BACK_OFF_MS.min; ; pause = Math.min(2 * pause, BACK_OFF_MS.max)) {
         if (signal?.aborted) throw canceled(signal);
         const lock = tryTake(file, offset);
         if (lock) return lock;
-        if (!waits) onWait(holderOf(file, offset));
-        waits = true;
+        const holder = holderOf(file, offset) ?? told?.holder; // between two of them nobody has signed
+        if (!told || told.holder !== holder) onWait(holder);
+        told = { holder };
         await delay(pause, undefined, signal ? { signal } : {}).catch(() => undefined);
       }
     },

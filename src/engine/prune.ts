@@ -13,6 +13,7 @@ import type { ContentStore, Database, ImageStore, ReferenceStore } from "../stor
 import { type Choice, chooseBy, diskOf, removeItems } from "./collection.js";
 import { type Inventory, LOGS_ID, METADATA_ID, type StoredItem, takeInventory } from "./inventory.js";
 import { forgetLost } from "./mending.js";
+import { checkPrune } from "./prune-check.js";
 import { bytesOnDisk } from "./room.js";
 import { isAlone, sweepTemporary } from "./sweep.js";
 
@@ -38,8 +39,8 @@ export interface PruneEngine {
 export interface PruneRequest extends AbortOptions {
   /** Also what is shared with images, and without other conditions pulled images and fetched repositories. */
   readonly all?: boolean;
-  /** All of them must hold. */
-  readonly filters?: readonly UsageFilter[];
+  /** All of them must hold. As a text: conditions as those of a policy, `type==exec.cachemount,description~=npm`. */
+  readonly filters?: readonly (UsageFilter | string)[];
   /** What was used since then is kept. Milliseconds. */
   readonly keepDurationMs?: number | undefined;
   /** Bytes, or a share of the disk: see `CachePolicy`. */
@@ -60,14 +61,15 @@ export interface PruneResult {
 
 /**
  * Removes what a request asks for and what nobody needs any more: layers and blobs that no record and no image names, temporary files of
- * the dead. What a running build has leased, and images that have names here, stay.
+ * the dead. What a running build has leased, and images that have names here, stay. Throws `invalid` for a request that can't be.
  */
 export async function prune(engine: PruneEngine, request: PruneRequest): Promise<PruneResult> {
+  const filters = checkPrune(request);
   const { all = false, dryRun = false, signal } = request;
   const options = signal ? { signal } : {};
   const lost = dryRun ? 0 : await forgetLost(engine, options);
   const before = await takeInventory(engine, options);
-  const { items, bytes } = chosen(engine, before, request);
+  const { items, bytes } = chosen(engine, before, request, filters);
   const entries = items.map(({ entry }) => entry);
   const isWhole = all && !isConditional(request);
   if (dryRun) {
@@ -137,8 +139,13 @@ function summed(a: UsageEntry, b: UsageEntry): UsageEntry {
   };
 }
 
-function chosen(engine: PruneEngine, inventory: Inventory, request: PruneRequest): Choice {
-  const { all = false, filters = [], keepDurationMs = 0 } = request;
+function chosen(
+  engine: PruneEngine,
+  inventory: Inventory,
+  request: PruneRequest,
+  filters: readonly UsageFilter[],
+): Choice {
+  const { all = false, keepDurationMs = 0 } = request;
   const at = { now: engine.clock.now(), disk: diskOf(engine) };
   const inBytes = (bound: number | SizeBound | undefined) =>
     typeof bound === "object" ? boundBytes(bound, at.disk) : bound;

@@ -3,7 +3,7 @@ export { readImageConfig, readManifestOrIndex } from "./documents.js";
 export { goJson, type JsonValue, sortedMembers } from "./go-json.js";
 export * from "./image-config.js";
 export { IMAGE_NAME_ANNOTATION, REF_NAME_ANNOTATION } from "./indexed-layout.js";
-export { parseDocument } from "./json-document.js";
+export { checkDocument, parseDocument, parseJson } from "./json-document.js";
 export * from "./layout.js";
 export { withLayoutLock } from "./layout-lock.js";
 export * from "./manifest.js";

@@ -6,14 +6,22 @@ const DEPTH_MAX = 64;
 
 /** Reads BYTES as a JSON document that SCHEMA describes. Throws `invalid`, naming WHAT and the member that is wrong. */
 export function parseDocument<S extends v.GenericSchema>(what: string, schema: S, bytes: Uint8Array): v.InferOutput<S> {
+  return checkDocument(what, schema, parseJson(what, bytes));
+}
+
+/** Reads BYTES as JSON. Throws `invalid`, naming WHAT, also for what is nested beyond all measure. */
+export function parseJson(what: string, bytes: Uint8Array): unknown {
   // What is nested a million times takes a parser, and whoever looks at what it gives, a thousand times as long as it took to write.
   if (isDeep(bytes)) throw new EngineError("invalid", `${what} is nested deeper than ${DEPTH_MAX} times`);
-  let json: unknown;
   try {
-    json = JSON.parse(new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes));
+    return JSON.parse(new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes));
   } catch (cause) {
     throw new EngineError("invalid", `${what} is no JSON document`, { cause });
   }
+}
+
+/** JSON as what SCHEMA describes. Throws `invalid`, naming WHAT and the member that is wrong. */
+export function checkDocument<S extends v.GenericSchema>(what: string, schema: S, json: unknown): v.InferOutput<S> {
   const result = v.safeParse(schema, json, { abortEarly: true });
   if (result.success) return result.output;
   throw new EngineError("invalid", `${what} is malformed: ${describeIssue(result.issues[0])}`);

@@ -95,8 +95,9 @@ class TracedStep implements Step {
   apply(event: Exclude<ProgressEvent, { type: "warning" }>): readonly StampedLine[] {
     switch (event.type) {
       case "vertex-started":
-        // A step may begin again, as a lazy pull does once something mounts the image.
-        if (this.state.kind !== "running") this.startedAt = event.at;
+        // A step may begin again, as a lazy pull does once something mounts the image, or one that had to wait first.
+        if (this.state.kind !== "running" || [...this.statuses.values()].every(({ done }) => done))
+          this.startedAt = event.at;
         this.state = { kind: "running" };
         this.endedAt = undefined;
         return [];

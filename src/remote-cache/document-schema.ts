@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import type { Digest } from "../base/index.js";
 import { EngineError, isDigest } from "../base/index.js";
-import { LAYERS_MAX, layerCompression, parseDocument } from "../oci/index.js";
+import { checkDocument, LAYERS_MAX, layerCompression, parseJson } from "../oci/index.js";
 import type { CacheKey, KeyPreimage } from "../solver/index.js";
 import type { CacheLayer } from "./document.js";
 
@@ -122,17 +122,19 @@ const config = v.object({
 
 /** Reads a config. Throws `invalid`, `unsupported` for another version. */
 export function parseConfig(bytes: Uint8Array): WireConfig<CachePart> {
-  checkVersion(bytes);
-  return parseDocument("cache config", config, bytes);
+  return checkDocument("cache config", config, versioned("cache config", bytes));
 }
 
 /** Reads the records of a part. Throws as `parseConfig`. */
 export function parsePart(bytes: Uint8Array): readonly RecordEntry[] {
-  checkVersion(bytes);
-  return parseDocument("part of the cache", v.object({ records }), bytes).records;
+  const json = versioned("part of the cache", bytes);
+  return checkDocument("part of the cache", v.object({ records }), json).records;
 }
 
-function checkVersion(bytes: Uint8Array): void {
-  const { v: version } = parseDocument("cache config", v.object({ v: v.number() }), bytes);
+/** The JSON of a document whose version is one that can be read. */
+function versioned(what: string, bytes: Uint8Array): unknown {
+  const json = parseJson(what, bytes);
+  const { v: version } = checkDocument(what, v.object({ v: v.number() }), json);
   if (version !== 1) throw new EngineError("unsupported", `a cache of version ${version}: this is one for version 1`);
+  return json;
 }

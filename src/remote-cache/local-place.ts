@@ -1,12 +1,14 @@
+import { lstatSync, statSync } from "node:fs";
 import { rename, rm, rmdir, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { type AbortOptions, type Clock, type Digest, errorCode } from "../base/index.js";
+import { type AbortOptions, type Clock, type Digest, EngineError, errorCode, messageOf } from "../base/index.js";
 import {
   type Descriptor,
   encodeIndex,
   type Index,
   MediaType,
   openLayout,
+  type Provider,
   REF_NAME_ANNOTATION,
   withLayoutLock,
 } from "../oci/index.js";
@@ -44,28 +46,70 @@ export interface LocalTargetOptions extends ManifestForm {
 
 /**
  * Writes a cache as an image layout (image-spec, image layout), beside what else the layout holds. Any number may write to one at once: blobs
- * are only added, and of two caches with the same tag the last one is found.
+ * are only added, and of two caches with the same tag the last one is found. Throws `invalid` for a directory that is a link to nowhere.
  */
 export function localTarget(target: LocalTargetOptions): CacheTarget {
   const { directory, tag, clock } = target;
+  checkLink(directory);
   const store = createContentStore(directory, clock);
   return {
     name: `local:${directory}`,
     title: "exporting cache to client directory",
     async putBlob(blob, source, { signal }) {
-      await store.ensure(blob, source, { ...(signal ? { signal } : {}) });
+      const reading = new Reading(source);
+      try {
+        await store.ensure(blob, reading, { ...(signal ? { signal } : {}) });
+      } catch (error) {
+        throw reading.hasFailed ? error : advised(error, directory);
+      }
     },
     async publish(cache, options) {
       const { descriptor, bytes, blobs } = cacheManifest(cache, target);
-      for (const blob of [...blobs, { descriptor, bytes }])
-        await store.ensure(blob.descriptor, inMemory(blob.bytes), options);
-      await store.sweep(options);
-      await rmdir(path.join(directory, "ingest")).catch(() => {}); // somebody else may be writing there
       const named = { ...descriptor, annotations: { [REF_NAME_ANNOTATION]: tag } };
-      await withLayoutLock(directory, () => list(directory, named, options), options);
+      try {
+        for (const blob of [...blobs, { descriptor, bytes }])
+          await store.ensure(blob.descriptor, inMemory(blob.bytes), options);
+        await store.sweep(options);
+        await rmdir(path.join(directory, "ingest")).catch(() => {}); // somebody else may be writing there
+        await withLayoutLock(directory, () => list(directory, named, options), options);
+      } catch (error) {
+        throw advised(error, directory);
+      }
       return descriptor;
     },
   };
+}
+
+function checkLink(directory: string): void {
+  const isLink = lstatSync(directory, { throwIfNoEntry: false })?.isSymbolicLink() === true;
+  if (isLink && !statSync(directory, { throwIfNoEntry: false }))
+    throw new EngineError("invalid", `the directory ${directory} of a local cache is a link that leads nowhere`);
+}
+
+/** What came of writing to DIRECTORY, whose disk is not the state directory's. */
+function advised(error: unknown, directory: string): unknown {
+  if (errorCode(error) !== "no-space") return error;
+  const hint = `make room on the disk that ${directory} is on, or export the cache to another place`;
+  return new EngineError("no-space", messageOf(error), { cause: error, hint });
+}
+
+/** A provider that tells whether it was the one that failed. */
+class Reading implements Provider {
+  hasFailed = false;
+  readonly #source: Provider;
+
+  constructor(source: Provider) {
+    this.#source = source;
+  }
+
+  async *read(...args: Parameters<Provider["read"]>) {
+    try {
+      yield* this.#source.read(...args);
+    } catch (error) {
+      this.hasFailed = true;
+      throw error;
+    }
+  }
 }
 
 /** Makes NAMED be found, in the place of what had its tag. */

@@ -5,7 +5,8 @@ import type { CacheKey } from "./cache-manager.js";
 export interface StepLocks {
   /**
    * Takes KEY's lock, to be disposed of. This process doesn't ask for one that it has. Waits without blocking while another one has it,
-   * which `onWait` is told once, with who that is where it can be seen. Throws `canceled`.
+   * which `onWait` is told, with who that is where it can be seen: once, and again when that is another, or is stopped or goes on. Throws
+   * `canceled`.
    */
   take(key: CacheKey, options: AbortOptions & { readonly onWait: (holder?: string) => void }): Promise<Disposable>;
 }

@@ -44,6 +44,7 @@ class SharedRun<R extends Result> {
   /** `follower`: another build of this process runs it. */
   #role: "follower" | "runner" | "finder" = "follower";
   #begun = false;
+  #waited = false;
   #told: Promise<void> | undefined;
 
   constructor(run: VertexRun<R>, scope: TaskScope<R>, context: OpContext) {
@@ -104,6 +105,7 @@ class SharedRun<R extends Result> {
       this.#context.progress.emit({ type: "status", vertex: this.#context.vertex.digest, id, ...count });
     };
     const onWait = (holder?: string) => {
+      if (waiting !== undefined) say(waiting, true);
       waiting = holder === undefined ? WAITING : `${WAITING}, ${holder}`;
       this.#begin();
       say(waiting, false);
@@ -112,10 +114,12 @@ class SharedRun<R extends Result> {
       return await this.#scope.locks?.take(this.#run.key, { signal, onWait });
     } finally {
       if (waiting !== undefined) say(waiting, true);
+      this.#waited = waiting !== undefined;
     }
   }
 
   #miss(): void {
+    this.#begun &&= !this.#waited; // the wait is none of its time
     this.#begin();
     this.#told = this.#run.missed();
   }

@@ -59,7 +59,7 @@ test("a thousand locks leave one empty file, and neighbours stay locked when one
   expect(fs.statSync(path.join(root, "steps.lock")).size).toBe(0);
 });
 
-test("a process that holds a lock is named, and holds none any more once it is killed", async (context) => {
+test("a process that holds a lock is named, also when it is stopped meanwhile, and holds none any more once it is killed", async (context) => {
   if (!findProgram("python3")) context.skip("python3, which takes the lock in another process, is not installed");
   const script = `
 import fcntl, struct, sys, time
@@ -73,13 +73,13 @@ time.sleep(60)`;
   const holder = spawn("python3", ["-c", script, file, KEY.slice("sha256:".length).slice(0, 15)]);
   await once(holder.stdout, "data");
   using locks = createStepLocks(stateDirs(root));
-  let waited: string | undefined;
+  const waited: (string | undefined)[] = [];
   const waiting = locks.take(KEY, {
     onWait(who) {
-      waited = who;
-      holder.kill("SIGKILL");
+      waited.push(who);
+      holder.kill(waited.length === 1 ? "SIGSTOP" : "SIGKILL");
     },
   });
   (await waiting)[Symbol.dispose]();
-  expect(waited).toBe(`process ${holder.pid} (python3)`);
+  expect(waited.slice(0, 2)).toEqual([`process ${holder.pid} (python3)`, `process ${holder.pid} (python3, stopped)`]);
 });

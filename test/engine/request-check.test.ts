@@ -1,4 +1,7 @@
 import { describe, expect, it } from "vitest";
+import type { UsageEntry } from "../../src/cache/index.js";
+import type { PruneRequest } from "../../src/engine/prune.js";
+import { checkPrune } from "../../src/engine/prune-check.js";
 import type { BuildRequest } from "../../src/engine/request.js";
 import { checkRequest } from "../../src/engine/request-check.js";
 
@@ -35,5 +38,32 @@ describe("a request from a caller without types", () => {
       signal,
     };
     expect(check({ ...request, onProgress: () => {}, buildArgs: { A: "1" } })).not.toThrow();
+  });
+});
+
+describe("a prune from a caller without types", () => {
+  it.each([
+    [{ filter: [] }, 'prune has no option "filter"'],
+    [
+      { filters: "type==regular" },
+      "the option filters of prune must be a list of functions, or of conditions as texts",
+    ],
+    [{ filters: [7] }, "the option filters of prune must be"],
+    [{ filters: ["kind==x"] }, "invalid filter: kind is no field"],
+    [{ maxUsedBytes: "10gb" }, "the option maxUsedBytes of prune must be a number of bytes, or { percent }"],
+    [{ minFreeBytes: { share: 1 } }, "the option minFreeBytes of prune must be"],
+    [{ all: "yes" }, "the option all of prune must be a boolean"],
+  ])("%j", (request, words) => {
+    expect(() => checkPrune(request as PruneRequest)).toThrow(words);
+  });
+
+  it("may say its conditions as functions or as texts", () => {
+    const entry = { description: "RUN make" } as UsageEntry;
+    const filters = checkPrune({
+      filters: ["description~=make", () => false],
+      maxUsedBytes: { percent: 5 },
+      dryRun: true,
+    });
+    expect(filters.map((holds) => holds(entry))).toEqual([true, false]);
   });
 });

@@ -26,6 +26,20 @@ describe("plain progress", () => {
     expect(paper.text).toBe("#1 [1/3] FROM base\n#1 CACHED\n\n#2 [2/3] RUN make\n#2 0.123 compiling\n#2 DONE 1.2s\n");
   });
 
+  it("does not count what a step waited for before it began again", () => {
+    const { clock, paper, renderer, start, end, note } = stage();
+    start(RUN);
+    note(RUN, "waiting", false);
+    clock.pass(9000);
+    note(RUN, "waiting", true);
+    start(RUN);
+    clock.pass(1200);
+    end(RUN);
+    renderer.finish(nothing);
+    expect(paper.text.match(/RUN make/g)).toHaveLength(1);
+    expect(paper.text).toMatch(/DONE 1\.2s\n$/);
+  });
+
   it("interrupts a step by another one that ends, and names both again", () => {
     const { clock, paper, start, end, log } = stage();
     start(RUN);

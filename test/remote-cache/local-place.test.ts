@@ -57,3 +57,23 @@ describe("a cache in a directory", () => {
     expect(fs.readdirSync(directory).sort()).toEqual(["blobs", "index.json", "oci-layout"]);
   });
 });
+
+it("is not written where a link leads nowhere, and whose disk is full is said", async () => {
+  fs.symlinkSync("nowhere", directory);
+  await expect(write("one", "text")).rejects.toMatchObject({
+    code: "invalid",
+    message: /is a link that leads nowhere$/,
+  });
+  const full = Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
+  fs.rmSync(directory);
+  const target = localTarget({ directory, tag: "one", clock: systemClock, imageManifest: true, mediaTypes: "oci" });
+  const layer = { mediaType: MediaType.ociLayer, digest: digestOf("x"), size: 1 };
+  const failing: Provider = {
+    async *read() {
+      yield* [];
+      throw full;
+    },
+  };
+  // What is read may lie on another disk.
+  await expect(target.putBlob(layer, failing, { origins: [] })).rejects.toMatchObject({ code: "no-space", hint: undefined });
+});

@@ -86,6 +86,19 @@ describe("unpacking a layer", () => {
     }
   });
 
+  it("makes holes of the zeros of a sparse file, also at its end, and says of content what it was", async () => {
+    const zeros = "\0".repeat(2_000_000);
+    const text = `${zeros}middle${zeros}`;
+    const archive = archiveOf([file("s", text), file("small", "\0\0\0")]);
+    for (const blob of [archive, zlib.gzipSync(archive)]) {
+      const layer = await unpackBytes(blob, archive);
+      expect(await contentOf([layer], "s")).toBe(sha256(text));
+      expect(await contentOf([layer], "small")).toBe(sha256("\0\0\0"));
+      const { size, blocks } = fs.statSync(path.join(harness.dirs.layers, String(layer), "fs/s"));
+      expect([size, blocks * 512 < 300_000]).toEqual([4_000_006, true]);
+    }
+  });
+
   it("refuses an archive that is not the expected one, cut off or corrupt", async () => {
     const archive = archiveOf([file("f", "content")]);
     const other = archiveOf([file("f", "Content")]);

@@ -52,11 +52,15 @@ test("a step that fails in one process is tried by the next one that waits", asy
   const { toy, begun, go } = slowStep(() => ++tries === 1);
   const first = world.build(toy, { machine: new Process(locks) });
   await begun;
-  const second = world.build(toy, { machine: new Process(locks) });
+  const waiting = new Process(locks);
+  const second = world.build(toy, { machine: waiting });
   await turn();
   go();
   await expect(first).rejects.toThrow("exit code 1");
   expect(await second).toBe("made");
+  // It begins when it runs: the wait is none of its time.
+  const begins = "step vertex-started";
+  expect(waiting.events).toEqual([begins, WAITS, `${WAITS} done`, begins, "completed: done"]);
   expect(locks.held.size).toBe(0);
 });
 

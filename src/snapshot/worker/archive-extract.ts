@@ -18,6 +18,7 @@ import type { Ids } from "./file-target.js";
 import { NOTE_XATTR } from "./owner-note.js";
 import { chown, makeDeviceNode, setTimes } from "./ownership.js";
 import { removeTree } from "./remove.js";
+import { writeSparsely } from "./sparse-write.js";
 
 const IMPLIED_DIRECTORY_MODE = 0o755;
 const ID_MAX = 2 ** 32 - 1;
@@ -50,13 +51,8 @@ export class Extractor implements TarHandler {
   body(chunk: Uint8Array): void {
     const current = this.#current;
     if (!current || current.fd < 0) return;
-    naming("write", current.path, () => {
-      for (let done = 0; done < chunk.length; ) {
-        const count = fs.writeSync(current.fd, chunk, done, chunk.length - done, current.position);
-        done += count;
-        current.position += count;
-      }
-    });
+    naming("write", current.path, () => writeSparsely(current.fd, chunk, current.position));
+    current.position += chunk.length;
   }
 
   hole(bytes: number): void {

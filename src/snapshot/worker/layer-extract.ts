@@ -13,12 +13,13 @@ import {
 import { parseLayerName, type TarEntry, type TarHandler } from "../../tar/index.js";
 import { type BytePath, toBuffer, toText } from "./bytes.js";
 import { readLink } from "./layer-compare.js";
-import { applyMetadata, writeFully } from "./layer-copy.js";
+import { applyMetadata } from "./layer-copy.js";
 import { resolveLinks } from "./layer-stack.js";
 import { type FileKind, statOf } from "./layer-stat.js";
 import { makeWhiteout } from "./layer-whiteout.js";
 import { makeDeviceNode, setTimes } from "./ownership.js";
 import { removeTree } from "./remove.js";
+import { writeSparsely } from "./sparse-write.js";
 
 /**
  * What a layer's archive says that only makes sense over the layers below it. Paths are relative to the layer's root.
@@ -78,7 +79,7 @@ class Extractor implements LayerExtractor {
   body(chunk: Uint8Array): void {
     const file = this.#open;
     if (!file) return;
-    writeFully(file.fd, chunk, file.position);
+    if (writeSparsely(file.fd, chunk, file.position)) file.holes = true;
     file.position += chunk.length;
   }
 
