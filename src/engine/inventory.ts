@@ -76,7 +76,9 @@ class Inventor {
       "SELECT record, layer, used_at FROM record_layer JOIN record ON record.id = record",
     );
     for (const { record, layer, used_at } of rows) {
-      this.#layersOf.set(record, [...(this.#layersOf.get(record) ?? []), layer]);
+      const layers = this.#layersOf.get(record) ?? [];
+      layers.push(layer);
+      this.#layersOf.set(record, layers);
       this.#units.note([layer], used_at);
     }
   }
