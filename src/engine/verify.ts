@@ -90,7 +90,7 @@ function recordFaults({ database, dirs }: PruneEngine): StoreFault[] {
   const unlisted = database.all<{ id: string; description: string; layer: number }>(
     `SELECT DISTINCT record.id, record.description, each.value AS layer
      FROM record, json_each(record.results) AS tree, json_each(tree.value) AS each
-     WHERE each.value NOT IN (SELECT layer FROM record_layer AS listed WHERE listed.record = record.id)`,
+     WHERE NOT EXISTS (SELECT 1 FROM record_layer AS listed WHERE listed.record = record.id AND listed.layer = each.value)`,
   );
   const leases = database.all<{ owner: string; kind: string; target: string }>("SELECT owner, kind, target FROM lease");
   const dead = leases.filter(({ owner }) => !ownerIsAlive(dirs.owners, owner));
