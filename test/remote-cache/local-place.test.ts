@@ -75,5 +75,8 @@ it("is not written where a link leads nowhere, and whose disk is full is said", 
     },
   };
   // What is read may lie on another disk.
-  await expect(target.putBlob(layer, failing, { origins: [] })).rejects.toMatchObject({ code: "no-space", hint: undefined });
+  await expect(target.putBlob(layer, failing, { origins: [] })).rejects.toMatchObject({
+    code: "no-space",
+    hint: undefined,
+  });
 });
