@@ -5,7 +5,7 @@ import type { FileResult, SelectedTrees } from "../ops/index.js";
 import type { AccountedInput, Job, OpContext, VertexAccount } from "../solver/index.js";
 import { buildPlace } from "./build-place.js";
 import type { Explained } from "./explainer.js";
-import { StepDrafts } from "./step-drafts.js";
+import { listingOf, StepDrafts } from "./step-drafts.js";
 
 /** The steps of a build beside what they were in earlier ones. */
 export interface Explanations {
@@ -61,11 +61,11 @@ async function describeQuietly(
 
 /** Tells the history what an input's content holds, unless it knows. */
 async function describe(input: AccountedInput, history: BuildHistory, context: OpContext): Promise<void> {
-  const { content, byContent } = input;
-  if (!byContent || content === undefined || history.knowsContent(content)) return;
+  const listing = listingOf(input);
+  if (listing === undefined || history.knowsListing(listing)) return;
   const selected = ((await input.describe(context)) ?? []) as SelectedTrees;
   const trees = selected.flatMap(({ tree }) => tree ?? []);
-  if (trees.length > 0 && trees.length === selected.length) history.addContent(content, trees);
+  if (trees.length > 0 && trees.length === selected.length) history.addListing(listing, trees);
 }
 
 /** Tells of a vertex and of all that it is made from and that nothing was told of; no recursion, so that depth has no bound. */

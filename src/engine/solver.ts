@@ -101,6 +101,7 @@ async function openEnvironment(parts: RequestScope): Promise<OpEnvironment> {
     steps: createLimiter(request.maxParallelism ?? Number.POSITIVE_INFINITY),
     pulledBy: new Map(),
     contextDigests: new Map(),
+    followedLinks: new Map(),
     contentTrees: new Map(),
     mayPull: parts.mayPull,
     onContext(scanId, vertex) {

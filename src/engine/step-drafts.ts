@@ -1,4 +1,4 @@
-import { type Digest, EngineError, redactCredentials } from "../base/index.js";
+import { canonicalJson, type Digest, digestOf, EngineError, redactCredentials } from "../base/index.js";
 import type {
   DraftDerivation,
   DraftInput,
@@ -192,8 +192,16 @@ function takenBy({ op }: OpNode): readonly string[] {
   });
 }
 
-function draftInput({ account, index, byContent, content }: AccountedInput, role: string): DraftInput {
-  return { role, id: account.vertex.digest, index, byContent, content };
+function draftInput(input: AccountedInput, role: string): DraftInput {
+  const { account, index, byContent, content } = input;
+  return { role, id: account.vertex.digest, index, byContent, content, listing: listingOf(input) };
+}
+
+/** What the entries of a selection are known by: its content is the same wherever it lies, and whatever of it is left out. */
+export function listingOf(input: AccountedInput): Digest | undefined {
+  const { byContent, content, selector = "" } = input;
+  if (!byContent || content === undefined) return undefined;
+  return digestOf(canonicalJson([content, selector, input.followed() ?? []]));
 }
 
 /** The environment of a process, else the variables that an instruction names. */

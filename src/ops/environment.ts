@@ -3,7 +3,7 @@ import type { CacheMounts } from "../cache/index.js";
 import type { Executor, StepResources } from "../executor/index.js";
 import type { VertexInfo } from "../progress/index.js";
 import type { Secrets, SshAgents } from "../session/index.js";
-import type { ContentTree, DataPlane, LayerId, LayerStore, StateDirs } from "../snapshot/index.js";
+import type { ContentDigest, ContentTree, DataPlane, LayerId, LayerStore, StateDirs } from "../snapshot/index.js";
 import type { GitCheckouts, HttpDownloads } from "../sources/index.js";
 import type { Inspection } from "./inspection.js";
 
@@ -39,6 +39,8 @@ export interface OpEnvironment {
   /** False where a build is only planned: what is not here can't be looked at then (`Undecided`). Default: true. */
   readonly mayPull?: (() => boolean) | undefined;
   readonly contextDigests: Map<string, Promise<Digest>>;
+  /** The links that selections of contexts led through, by the names of those: for explanations. */
+  readonly followedLinks: Map<string, ContentDigest["links"]>;
   /** The selections whose contents this build has looked at, by the digests of those: for explanations. */
   readonly contentTrees: Map<Digest, ContentTree>;
   /** A local source is about to be read under SCAN_ID. */

@@ -33,7 +33,7 @@ export function digestOfSelection(
   const options = { signal: context.signal };
   if (source.kind === "context") {
     const known = environment.contextDigests;
-    const name = `${source.scanId} ${canonicalJson(selector)}`;
+    const name = selectionName(source.scanId, selector);
     const found = known.get(name);
     if (found) return found;
     const digest = digestOfContext(source, selector, { environment, context });
@@ -47,6 +47,10 @@ export function digestOfSelection(
     if (tree) environment.contentTrees.set(digest, tree);
     return digest;
   });
+}
+
+function selectionName(scanId: string, selector: Selector): string {
+  return `${scanId} ${canonicalJson(selector)}`;
 }
 
 /** What SELECTOR selects of a directory of the caller's, entry by entry; undefined for any other result. Its files have been read. */
@@ -70,7 +74,8 @@ async function digestOfContext(
   const { scanId, directory } = source;
   try {
     const options = { signal: context.signal, affinity: scanId };
-    const { digest, bytes } = await environment.plane.read("contentDigest", { source, selector }, options);
+    const { digest, bytes, links } = await environment.plane.read("contentDigest", { source, selector }, options);
+    if (links) environment.followedLinks.set(selectionName(scanId, selector), links);
     environment.onContextRead(scanId, bytes);
     return digest;
   } catch (error) {
@@ -98,12 +103,16 @@ export function contentInput(selectors: readonly Selector[], environment: OpEnvi
       const digests = await Promise.all(selectors.map((each) => digestOfSelection(result, each, where)));
       return digestOfAll(digests);
     },
+    followed: ({ source }) =>
+      source.kind === "context"
+        ? selectors.flatMap((each) => environment.followedLinks.get(selectionName(source.scanId, each)) ?? [])
+        : [],
     describe: async (result, context): Promise<SelectedTrees> => {
       const where = { environment, context };
       return Promise.all(
         selectors.map(async (each) => {
           const digest = await digestOfSelection(result, each, where);
-          return { digest, tree: environment.contentTrees.get(digest) ?? (await treeOfContext(result, each, where)) };
+          return { digest, tree: (await treeOfContext(result, each, where)) ?? environment.contentTrees.get(digest) };
         }),
       );
     },

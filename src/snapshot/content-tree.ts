@@ -27,7 +27,7 @@ export type TreeListing = readonly TreeEntry[] | { readonly split: readonly (Dig
 /**
  * Name (one character per byte), kind, mode (octal; where a copy makes another one of it, that and the file's own), owner (`uid:gid`), what its kind adds, and a mark of the extended attributes, empty
  * for none. Mode and owner are empty where they don't count. A directory adds the digest of what is in it, a file its size and a mark of
- * its content, a link its target.
+ * its content, a link its target. A link that is only followed on the way to what is selected is a `way`.
  */
 export type TreeEntry = readonly [
   name: string,

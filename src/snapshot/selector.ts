@@ -38,6 +38,8 @@ export interface ContentDigest {
   readonly entries: number;
   /** Bytes of regular files. */
   readonly bytes: number;
+  /** Links that the path led through, and where they lead; absent where there are none. One character per byte. */
+  readonly links?: readonly (readonly [link: string, target: string])[];
   /** Where it was asked for. */
   readonly tree?: ContentTree;
 }

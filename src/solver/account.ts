@@ -26,6 +26,8 @@ export interface AccountedInput {
   /** Of an input that counts by content: the digest of the selected part, where it is known. */
   readonly content: Digest | undefined;
   readonly byContent: boolean;
+  /** The links that lead to the selected part (`InputKey.followed`); undefined where that takes a result that is not at hand. */
+  followed(): unknown;
   /** What the selected part holds (`InputKey.describe`); undefined where that takes a result that is not at hand. */
   describe(context: OpContext): Promise<unknown>;
 }
@@ -55,13 +57,17 @@ export class KeptAccount<R extends Result> implements VertexAccount {
 
   get inputs(): readonly AccountedInput[] {
     return this.#sources.map(({ account, index }, n) => {
-      const { selector, contentDigest, describe } = this.map?.inputs[n] ?? {};
+      const { selector, contentDigest, followed, describe } = this.map?.inputs[n] ?? {};
       return {
         account,
         index,
         selector,
         byContent: contentDigest !== undefined,
         content: contentDigest && account.#contents.get(partId({ index, selector: selector ?? WHOLE })),
+        followed() {
+          const result = account.results?.[index];
+          return result && followed?.(result);
+        },
         describe: async (context) => {
           const result = account.results?.[index];
           return result && (await describe?.(result, context));

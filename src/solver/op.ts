@@ -47,6 +47,8 @@ export interface InputKey<R extends Result> {
   readonly selector?: string;
   /** Digest of that part. Absent: the input counts as a whole, by its key. */
   readonly contentDigest?: (result: R, context: OpContext) => Promise<Digest>;
+  /** The links that lead to that part once its digest is known, which is the same wherever it lies: for explanations. */
+  readonly followed?: (result: R) => unknown;
   /** What that part holds, for explanations. Costs as much as the digest, or more. */
   readonly describe?: (result: R, context: OpContext) => Promise<unknown>;
 }

@@ -146,11 +146,11 @@ async function build({ plan, state, cached, database }: Build): Promise<readonly
 
 function addContent(history: BuildHistory, drafts: readonly Drafted[], state: State): void {
   for (const { files, draft } of drafts) {
-    const content = draft.inputs.find(({ role }) => role === "files")?.content;
-    if (content === undefined || history.knowsContent(content)) continue;
+    const listing = draft.inputs.find(({ role }) => role === "files")?.listing;
+    if (listing === undefined || history.knowsListing(listing)) continue;
     const sketch = new TreeSketch();
     for (const name of files) sketch.add(name, ["file", "644", "0:0", state[`file:${name}`] ?? "", ""]);
-    history.addContent(content, [sketch.finish()]);
+    history.addListing(listing, [sketch.finish()]);
   }
 }
 
@@ -176,10 +176,17 @@ function draftsOf(plan: readonly Step[], state: State): readonly Drafted[] {
     const upstream = isRun ? undefined : ends[from % (ends.length + 1)];
     const selected = digestOf(canonicalJson(files.map((name) => [name, state[`file:${name}`]])));
     const other = upstream
-      ? { role: "stage", id: upstream.id, index: 0, byContent: true, content: digestOf(`${upstream.key} made`) }
-      : { role: "files", id: context.id, index: 0, byContent: true, content: selected };
+      ? {
+          role: "stage",
+          id: upstream.id,
+          index: 0,
+          byContent: true,
+          content: digestOf(`${upstream.key} made`),
+          listing: undefined,
+        }
+      : { role: "files", id: context.id, index: 0, byContent: true, content: selected, listing: selected };
     const inputs = [
-      { role: "base", id: base.id, index: 0, byContent: false, content: undefined },
+      { role: "base", id: base.id, index: 0, byContent: false, content: undefined, listing: undefined },
       ...(isRun ? [] : [other]),
     ];
     const command = `${n} ${state[`command:${n}`]}`;

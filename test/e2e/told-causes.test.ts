@@ -209,6 +209,50 @@ const ROWS: Readonly<Record<string, Row>> = {
     is: "ARG V=t\nCOPY $V/x /x",
     told: ["ARG V s -> t"],
   },
+  "a file behind a link": {
+    was: "COPY l /l",
+    files: { "dir/f": "1" },
+    prepare: (context) => fs.symlinkSync("dir/f", path.join(context, "l")),
+    edit: (context) => fs.writeFileSync(path.join(context, "dir/f"), "2"),
+    told: ["dir/f changed (content)"],
+  },
+  "a link on the way to a file": {
+    was: "COPY cur/f /f\nCOPY cur /c",
+    files: { "v1/f": "1", "v2/f": "2" },
+    prepare: (context) => fs.symlinkSync("v1", path.join(context, "cur")),
+    edit: (context) => {
+      fs.rmSync(path.join(context, "cur"));
+      fs.symlinkSync("v2", path.join(context, "cur"));
+    },
+    told: ["cur changed (link target v1 -> v2)"],
+  },
+  "a link that becomes a directory": {
+    was: "COPY cur/f /f",
+    files: { "v1/f": "1" },
+    prepare: (context) => fs.symlinkSync("v1", path.join(context, "cur")),
+    edit: (context) => {
+      fs.rmSync(path.join(context, "cur"));
+      fs.mkdirSync(path.join(context, "cur"));
+      fs.writeFileSync(path.join(context, "cur/f"), "2");
+    },
+    told: ["cur changed (type symlink -> dir)"],
+  },
+  "a file in a directory that another one of the same content lies beside": {
+    was: "COPY d/f /x\nCOPY e/f /y",
+    files: { "d/f": "one", "e/f": "one" },
+    edit: (context) => fs.writeFileSync(path.join(context, "e/f"), "2"),
+    told: ["e/f changed (content)"],
+  },
+  "links that a wildcard leads through": {
+    was: "COPY cur/* /f/",
+    files: { "v1/f": "1", "v2/f": "2" },
+    prepare: (context) => fs.symlinkSync("v1", path.join(context, "cur")),
+    edit: (context) => {
+      fs.rmSync(path.join(context, "cur"));
+      fs.symlinkSync("v2", path.join(context, "cur"));
+    },
+    told: ["cur changed (link target v1 -> v2)"],
+  },
 };
 
 test.each(Object.entries(ROWS))("told of %s is just that", async (name, row) => {

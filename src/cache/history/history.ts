@@ -40,10 +40,10 @@ export interface StageOutline {
 
 /** What earlier builds of the same Dockerfile were made of, beside one build under way. */
 export interface BuildHistory {
-  /** Whether what is in contents of that digest is known. */
-  knowsContent(content: Digest): boolean;
-  /** Tells it. */
-  addContent(content: Digest, trees: readonly ContentTree[]): void;
+  /** Whether the entries of a selection are known. */
+  knowsListing(listing: Digest): boolean;
+  /** Tells them. */
+  addListing(listing: Digest, trees: readonly ContentTree[]): void;
   /** Tells of a vertex of this build, behind its inputs; telling more of it later replaces what was told. */
   add(draft: StepDraft): void;
   has(id: Digest): boolean;
@@ -107,12 +107,12 @@ class History implements BuildHistory {
     this.#outline = new Outline(options.stages.map(outlined));
   }
 
-  knowsContent(content: Digest): boolean {
-    return this.#parts.roots(content).length > 0;
+  knowsListing(listing: Digest): boolean {
+    return this.#parts.roots(listing).length > 0;
   }
 
-  addContent(content: Digest, trees: readonly ContentTree[]): void {
-    this.#parts.addTrees(content, trees);
+  addListing(listing: Digest, trees: readonly ContentTree[]): void {
+    this.#parts.addTrees(listing, trees);
   }
 
   has(id: Digest): boolean {
@@ -141,9 +141,9 @@ class History implements BuildHistory {
       ...(choosers.length === 0 ? {} : { choosers: keptVariables(choosers, secrets) }),
       ...(taken.length === 0 ? {} : { taken: keptWords(taken, secrets) }),
       ...(source === undefined ? {} : { source: keptSource(source, secrets) }),
-      inputs: draft.inputs.flatMap(({ id: _, content, ...input }, i): readonly NodeInput[] => {
+      inputs: draft.inputs.flatMap(({ id: _, content, listing, ...input }, i): readonly NodeInput[] => {
         const node = inputs[i]?.digest;
-        return node === undefined ? [] : [{ ...input, node, ...(content === undefined ? {} : { content }) }];
+        return node === undefined ? [] : [{ ...input, node, ...(content && { content }), ...(listing && { listing }) }];
       }),
     };
   }

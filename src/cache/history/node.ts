@@ -34,6 +34,8 @@ export interface NodeInput {
   readonly byContent: boolean;
   /** The digest of the selected content, and the directories it is, as far as they are known. */
   readonly content?: Digest;
+  /** What the entries of that are known by, with where they lie. */
+  readonly listing?: Digest;
 }
 
 /** The role of what a step is built on. */
@@ -104,7 +106,8 @@ export interface DraftDerivation {
   readonly roots: readonly DraftVariable[];
 }
 
-export interface DraftInput extends Omit<NodeInput, "node" | "content"> {
+export interface DraftInput extends Omit<NodeInput, "node" | "content" | "listing"> {
   readonly id: Digest;
   readonly content: Digest | undefined;
+  readonly listing: Digest | undefined;
 }

@@ -1,7 +1,7 @@
 import { type Digest, digestOf } from "../../base/index.js";
 import type { ContentTree, TreeListing } from "../../snapshot/index.js";
 import type { Database } from "../../store/index.js";
-import type { NotedVariable, StepNode } from "./node.js";
+import type { NodeInput, NotedVariable, StepNode } from "./node.js";
 import type { StageRun } from "./reference.js";
 
 /** The parts of the history: those on disk, and those of the build under way, which are written when it ends. */
@@ -18,7 +18,7 @@ export class Parts {
   addNode(node: StepNode): Digest {
     const refs = [
       ...node.inputs.map((input) => input.node),
-      ...node.inputs.flatMap(({ content }) => (content === undefined ? [] : this.roots(content))),
+      ...node.inputs.flatMap((input) => this.entriesOf(input)),
       ...(node.variables === undefined ? [] : [node.variables]),
     ];
     return this.#add(JSON.stringify(node), refs);
@@ -35,7 +35,13 @@ export class Parts {
     );
   }
 
-  /** Notes which entries the contents of digest CONTENT are. */
+  /** The directories that an input has been, by what was noted of it; empty where that is not known. */
+  entriesOf({ content, listing }: NodeInput): readonly Digest[] {
+    const listed = listing === undefined ? [] : this.roots(listing);
+    return listed.length > 0 || content === undefined ? listed : this.roots(content);
+  }
+
+  /** Notes which entries the contents known by CONTENT are. */
   addTrees(content: Digest, trees: readonly ContentTree[]): void {
     for (const { directories } of trees)
       for (const { digest, text, below } of directories) this.#new.set(digest, { body: text, refs: below });

@@ -1,4 +1,4 @@
-import type { Digest, MissCause } from "../../base/index.js";
+import type { MissCause } from "../../base/index.js";
 import type { Choice } from "./choice.js";
 import type { NodeInput, StepNode } from "./node.js";
 import type { Parts } from "./parts.js";
@@ -31,7 +31,7 @@ export class SelectionDifferences {
     readonly more: number;
   } {
     if (source?.kind !== "context" || input.content === undefined || before.content === undefined) return NOTHING;
-    const { changes: all, more } = this.#trees(before.content, input.content);
+    const { changes: all, more } = this.#trees(before, input);
     const isOtherChoice = changed.some((part) => CHOICES.has(part));
     const changes = isOtherChoice ? all.filter((each) => !isOfChoice(each, choices)) : all;
     if (changes.length === 0 && changed.length > 0) return NOTHING;
@@ -44,11 +44,11 @@ export class SelectionDifferences {
     return { list, more };
   }
 
-  #trees(before: Digest, content: Digest): TreeDifference {
-    const name = `${before} ${content}`;
+  #trees(before: NodeInput, input: NodeInput): TreeDifference {
+    const name = [before, input].map(({ content, listing }) => listing ?? content).join(" ");
     const known = this.#known.get(name);
     if (known) return known;
-    const [was, is] = [this.#parts.roots(before), this.#parts.roots(content)];
+    const [was, is] = [this.#parts.entriesOf(before), this.#parts.entriesOf(input)];
     const areKnown = was.length > 0 && is.length > 0;
     const found = areKnown ? treeDifference(was, is, (digest) => this.#parts.directory(digest)) : NO_CHANGE;
     this.#known.set(name, found);

@@ -1,3 +1,4 @@
+import { posix } from "node:path";
 import { createPatternMatcher, type Digest, type FileDifference, type PatternMatcher } from "../../base/index.js";
 import type { TreeEntry, TreeListing } from "../../snapshot/index.js";
 
@@ -30,7 +31,7 @@ export function treeDifference(
   const comparison: Comparison = { read, raw: [], more: 0 };
   for (let i = 0; i < Math.max(older.length, newer.length); i++)
     compareDirectories({ older: older[i], newer: newer[i] }, comparison);
-  return { changes: withRenames(withoutNames(once(comparison.raw))), more: comparison.more };
+  return { changes: withRenames(withoutNames(withoutEnds(once(comparison.raw)))), more: comparison.more };
 }
 
 /** The same where the rules of an ignore file were others: a file that they now leave out was not deleted. */
@@ -169,8 +170,9 @@ function changeOf(was: TreeEntry | undefined, is: TreeEntry | undefined): FileDi
   if (is === undefined) return { kind: "deleted" };
   const [, oldKind, oldMode, oldOwner, oldDetail, oldAttributes] = was;
   const [, kind, mode, owner, detail, attributes] = is;
-  if (oldKind !== kind) return { kind: "type", from: oldKind, to: kind };
-  if (kind === "symlink" && oldDetail !== detail)
+  const [wasLink, isLink] = [oldKind, kind].map((each) => (each === "way" ? "symlink" : each));
+  if (wasLink !== isLink) return { kind: "type", from: wasLink ?? oldKind, to: isLink ?? kind };
+  if (isLink === "symlink" && oldDetail !== detail)
     return { kind: "target", from: textOf(oldDetail), to: textOf(detail) };
   const [from, to] = kind === "file" ? [linked(oldDetail), linked(detail)] : [];
   if (from !== to) return { kind: "link", ...(from !== undefined && { from }), ...(to !== undefined && { to }) };
@@ -181,6 +183,30 @@ function changeOf(was: TreeEntry | undefined, is: TreeEntry | undefined): FileDi
   if (oldOwner !== owner && oldOwner !== "" && owner !== "") return { kind: "owner", from: oldOwner, to: owner };
   if (oldAttributes !== attributes) return { kind: "attributes" };
   return undefined;
+}
+
+/** Without what came and went where a link that is only followed leads now, or led before: it did because of the link. */
+function withoutEnds(raw: readonly RawChange[]): readonly RawChange[] {
+  const ends = new Set(raw.flatMap(({ path, was, is }) => [was, is].flatMap((entry) => endOf(path, entry) ?? [])));
+  // What is there in place of a link, or was.
+  for (const { path, was, is } of raw) if (isWay(was) !== isWay(is)) ends.add(path);
+  if (ends.size === 0) return raw;
+  return raw.filter(({ path, change }) => {
+    if (change.kind !== "added" && change.kind !== "deleted") return true;
+    const names = path.split("/");
+    return !names.some((_, i) => ends.has(names.slice(0, i + 1).join("/")));
+  });
+}
+
+/** Where a link at PATH leads that is only followed. */
+function endOf(path: string, entry: TreeEntry | undefined): string | undefined {
+  if (entry === undefined || !isWay(entry)) return undefined;
+  const target = textOf(entry[4]);
+  return posix.join(target.startsWith("/") ? "/" : `/${posix.dirname(path)}`, target).replace(/^\/|\/$/g, "");
+}
+
+function isWay(entry: TreeEntry | undefined): boolean {
+  return entry?.[1] === "way";
 }
 
 /** Each path once: of two lists of selections those of one place are not always the same ones. */

@@ -39,15 +39,15 @@ function digestSelection(
   const writer = new PreimageWriter(view, selector, context, sketch);
   const sources =
     selector.wildcard && hasWildcards(selector.path)
-      ? namedPaths(view, selector.path)
+      ? namedPaths(view, selector.path, (link, target) => writer.follow(link, target))
       : [cleanPath(fromText(selector.path))];
   if (sources.length === 0 && !selector.allowEmptyWildcard)
     throw new EngineError("not-found", `${selector.path} not found`);
   for (const source of sources) {
-    const start = resolvePath(view, source, selector.followSymlink);
+    const start = resolvePath(view, source, selector.followSymlink, (link, target) => writer.follow(link, target));
     const entry = view.lstat(start);
     if (!entry) throw notFound(source);
-    writer.begin(source, entry.kind === "dir" ? "" : baseOf(source));
+    writer.begin(source, { start, name: entry.kind === "dir" ? "" : baseOf(source) });
     walk(view, start, filter, writer, context);
   }
   for (const required of selector.required) {
@@ -82,6 +82,8 @@ class PreimageWriter implements Visitor {
   #entries = 0;
   #bytes = 0;
   #source: BytePath = "";
+  #start: BytePath = "";
+  readonly #links = new Map<BytePath, BytePath>();
   #inodes = new Map<string, BytePath>();
   readonly #missing: Set<BytePath>;
   readonly #sketch: TreeSketch | undefined;
@@ -95,8 +97,16 @@ class PreimageWriter implements Visitor {
     this.#missing = new Set(selector.required.map((path) => cleanPath(fromText(path))));
   }
 
-  begin(source: BytePath, name: BytePath): void {
+  /** Notes a link on the way to what is selected: it says where that lies, and is no part of the digest. */
+  follow(link: BytePath, target: BytePath): void {
+    this.#links.set(link, target);
+    this.#sketch?.add(link, ["way", "", "", target, ""]);
+  }
+
+  /** START: the plain path of SOURCE. */
+  begin(source: BytePath, { start, name }: { readonly start: BytePath; readonly name: BytePath }): void {
     this.#source = source;
+    this.#start = start;
     this.#inodes = new Map();
     this.#write(`source\0${name}\0`);
   }
@@ -124,7 +134,8 @@ class PreimageWriter implements Visitor {
     this.#flush();
     const digest: Digest = digestFromHex(this.#hash.digest("hex"));
     const tree = this.#sketch && { tree: this.#sketch.finish() };
-    return { digest, entries: this.#entries, bytes: this.#bytes, ...tree };
+    const links = this.#links.size > 0 && { links: [...this.#links] };
+    return { digest, entries: this.#entries, bytes: this.#bytes, ...links, ...tree };
   }
 
   /** What only this kind of entry has. */
@@ -160,11 +171,11 @@ class PreimageWriter implements Visitor {
     const attributes = xattrs.map(({ name, value }) => `${name}\0${Buffer.from(value).toString("hex")}\0`).join("");
     this.#write(`${relative}\0${entry.kind}\0${mark}${mode}\0${owner}\0${detail}\0${xattrs.length}\0${attributes}`);
     const own = entry.mode.toString(8);
-    this.#sketch?.add(below(this.#source, relative), [
+    this.#sketch?.add(below(this.#start, relative), [
       entry.kind,
       this.#change && mode !== "" ? `${mode} ${own}` : mode,
       ignoreOwner ? "" : `${entry.uid}:${entry.gid}`,
-      entry.kind === "file" ? marked(detail, this.#source) : detail,
+      entry.kind === "file" ? marked(detail, this.#start) : detail,
       attributes === "" ? "" : hexOf(digestOf(attributes)).slice(0, MARK_DIGITS),
     ]);
   }

@@ -15,8 +15,11 @@ export interface Lookup {
 
 const LINKS_MAX = 255;
 
+/** Told of each link that is followed: its plain path, and where it leads. */
+export type OnLink = (link: BytePath, target: BytePath) => void;
+
 /** The plain path that PATH means inside the root: links are followed (the last only if FOLLOW), `..` stops at the root; what is missing keeps its name. */
-export function resolvePath(lookup: Lookup, path: BytePath, follow: boolean): BytePath {
+export function resolvePath(lookup: Lookup, path: BytePath, follow: boolean, onLink?: OnLink): BytePath {
   const rest = elements(path).reverse();
   const done: BytePath[] = [];
   let links = 0;
@@ -33,6 +36,7 @@ export function resolvePath(lookup: Lookup, path: BytePath, follow: boolean): By
     }
     if (++links > LINKS_MAX) throw new EngineError("invalid", "too many links");
     const target = lookup.readLink(at);
+    onLink?.(at, target);
     if (target.startsWith("/")) done.length = 0;
     rest.push(...elements(target).reverse());
   }

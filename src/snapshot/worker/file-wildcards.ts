@@ -1,7 +1,7 @@
 import { compileWildcard, EngineError, type PathWildcard } from "../../base/index.js";
 import { type BytePath, fromText, toText } from "./bytes.js";
 import { refused } from "./file-errors.js";
-import { below, cleanPath, resolvePath } from "./file-paths.js";
+import { below, cleanPath, type OnLink, resolvePath } from "./file-paths.js";
 import type { FileView } from "./file-view.js";
 
 /** Whether the path holds a wildcard of Go's `filepath.Match` that no backslash makes plain. */
@@ -13,7 +13,7 @@ export function hasWildcards(path: string): boolean {
  * The paths that a source names, in the order of a walk: itself, or what its wildcards match. The names before the first wildcard lead
  * through links; below, links are matched and not entered. Nothing below a match is looked at.
  */
-export function namedPaths(view: FileView, source: string): readonly BytePath[] {
+export function namedPaths(view: FileView, source: string, onLink?: OnLink): readonly BytePath[] {
   const names = toText(cleanPath(fromText(source))).split("/");
   const first = names.findIndex(hasWildcards);
   if (first < 0) return [fromText(names.join("/"))];
@@ -21,7 +21,7 @@ export function namedPaths(view: FileView, source: string): readonly BytePath[] 
   const whole = compileWildcard(pattern.join("/"));
   if (whole === undefined) throw new EngineError("invalid", `${source}: syntax error in pattern`);
   const prefix = fromText(names.slice(0, first).join("/"));
-  const base = resolvePath(view, prefix, true);
+  const base = resolvePath(view, prefix, true, onLink);
   if (!view.lstat(base)) throw refused("lstat", prefix, "ENOENT");
   const each = pattern.map(compileWildcard).filter((name) => name !== undefined);
   // A backslash may stand ahead of a slash, too.
