@@ -217,7 +217,9 @@ function variablesOf(
   return entries.flatMap((entry) => {
     const variable = variableOf(entry, (name) => args.has(name));
     if (isSocketOf(op, variable)) return [];
-    return { ...variable, derivation: derivations.get(variable.name) };
+    const derivation = derivations.get(variable.name);
+    const isInherited = derivation === undefined && variable.variable === "ENV" && metadata?.inherited?.has(entry);
+    return { ...variable, derivation, ...(isInherited && { isInherited }) };
   });
 }
 

@@ -23,6 +23,8 @@ export interface OpMetadata {
   readonly args?: NameList | undefined;
   /** Of what has no environment of its own: the variables (`KEY=value`) that its instruction names. */
   readonly variables?: readonly string[] | undefined;
+  /** The variables (`KEY=value`) that the stage has from the image it begins with. */
+  readonly inherited?: ReadonlySet<string> | undefined;
   /** Where the values of variables come from, and those of the settings `WORKDIR` and `USER`. */
   readonly derivations?: DerivationList | undefined;
   /** The ARGs (`KEY=value`) by which stages were chosen that it copies from or mounts. */

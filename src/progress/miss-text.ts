@@ -58,7 +58,9 @@ function referring(words: string, numbers: ReadonlySet<number>, nameOf: (of: num
 }
 
 function withOmitted(parts: readonly string[], omitted: number): string {
-  return [...parts, ...(omitted > 0 ? [`${omitted} more`] : [])].join("; ");
+  const text = [...parts, ...(omitted > 0 ? [`${omitted} more`] : [])].join("; ");
+  // Names of files and values may hold line ends.
+  return text.replace(/\s*[\r\n]+\s*/g, " ");
 }
 
 function attributedText({ cause, step }: AttributedCause): string {

@@ -209,6 +209,11 @@ const ROWS: Readonly<Record<string, Row>> = {
     is: "ARG V=t\nCOPY $V/x /x",
     told: ["ARG V s -> t"],
   },
+  "a file whose name has a line end": {
+    was: "COPY s /s",
+    edit: (context) => fs.writeFileSync(path.join(context, "s/two\nlines"), ""),
+    told: ["s/two lines added"],
+  },
   "a file behind a link": {
     was: "COPY l /l",
     files: { "dir/f": "1" },
@@ -267,4 +272,24 @@ test.each(Object.entries(ROWS))("told of %s is just that", async (name, row) => 
   const causes = steps.flatMap((step) => (step.state === "run" ? (step.causes ?? []) : []));
   const told = causes.map(({ cause }) => missText({ causes: [{ cause }], omitted: 0 }));
   expect([...new Set(told)]).toEqual(row.told);
+});
+
+test("told of a base image that has another variable is the image", async () => {
+  const buildContexts = (base: string) => ({ base: `oci-layout://${world.path(base)}:latest` });
+  const context = world.files({ Dockerfile: "FROM base\nRUN echo $Q\nENV R=$Q\nRUN echo $R\n" }, "based");
+  for (const [value, dest] of [
+    ["1", world.path("base1")],
+    ["2", world.path("base2")],
+  ] as const)
+    await engine.build({
+      context,
+      dockerfileText: `FROM raw\nENV Q=${value}\n`,
+      buildContexts: { raw: `oci-layout://${BASE_LAYOUT}:latest` },
+      tags: ["latest"],
+      outputs: [{ type: "oci", dest, attrs: { tar: "false" } }],
+    });
+  await engine.build({ context, outputs: [], buildContexts: buildContexts("base1") });
+  const { misses } = await engine.build({ context, outputs: [], buildContexts: buildContexts("base2") });
+  const kinds = misses.flatMap(({ causes }) => causes.map(({ cause }) => cause.kind));
+  expect(new Set(kinds)).toEqual(new Set(["image"]));
 });

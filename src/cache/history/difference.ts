@@ -11,7 +11,7 @@ import type { Parts } from "./parts.js";
 import type { Reference } from "./reference.js";
 import type { SelectionDifferences } from "./selection-difference.js";
 import { sourceDifference } from "./source-difference.js";
-import { derivedDifference, inBoth, isReordered, variableDifference } from "./variable-difference.js";
+import { derivedDifference, inBoth, inheritedNames, isReordered, variableDifference } from "./variable-difference.js";
 import { isWrittenAlike, writtenIn } from "./written.js";
 
 /** A vertex of the build under way, or of the newer of two that are compared. */
@@ -144,7 +144,7 @@ export class Differences {
     const chosen = variableDifference(older.choosers ?? [], node.choosers ?? []);
     const isOtherOp = canonicalJson(older.op ?? null) !== canonicalJson(node.op ?? null);
     const settings = isOtherOp ? settingsDifference(older, node) : NO_SETTINGS;
-    const variables = [...this.#variables(node, older), ...settings.causes, ...chosen];
+    const variables = [...this.#variables(step, older), ...settings.causes, ...chosen];
     for (const cause of variables) causes.push({ cause });
     const isSameText = node.text?.mark === older.text?.mark;
     const isSource = node.source !== undefined || older.source !== undefined;
@@ -196,13 +196,29 @@ export class Differences {
     return isOtherAddress ? causes.filter(({ part }) => part !== "source") : causes;
   }
 
-  #variables(node: StepNode, older: StepNode): readonly MissCause[] {
+  #variables(step: CurrentStep, older: StepNode): readonly MissCause[] {
+    const { node } = step;
     if (node.variables === older.variables) return [];
     const all = [this.#parts.variables(older.variables), this.#parts.variables(node.variables)] as const;
     // An instruction that is written in another way may name others: those are still what they were.
     const [was, is] = isExec(node) || node.text?.mark === older.text?.mark ? all : inBoth(...all);
     const changes = variableDifference(was, is);
-    return changes.length === 0 && isExec(node) && isReordered(was, is) ? [REORDERED] : changes;
+    if (changes.length === 0) return isExec(node) && isReordered(was, is) ? [REORDERED] : [];
+    const inherited = inheritedNames(was, is);
+    if (!changes.some(({ name }) => inherited.has(name))) return changes;
+    const image = this.#imageDifference(step, older);
+    return image.length === 0 ? changes : [...image, ...changes.filter(({ name }) => !inherited.has(name))];
+  }
+
+  /** How the image that STEP is built on in the end differs: its key tells of its files alone. */
+  #imageDifference(step: CurrentStep, older: StepNode): readonly MissCause[] {
+    let at = step;
+    for (let below = baseOf(at); below !== undefined; below = baseOf(at)) at = below;
+    let before: StepNode | undefined = older;
+    for (let below = baseIn(before); below !== undefined; below = baseIn(before)) before = this.#parts.node(below);
+    return at.node.source?.kind === "image" && before?.source?.kind === "image"
+      ? sourceDifference(before, at.node)
+      : [];
   }
 
   #input(reading: CurrentInput, before: NodeInput, depth: number): Causes {

@@ -27,10 +27,11 @@ export function keptVariables(
   variables: readonly DraftVariable[],
   secrets: readonly string[],
 ): readonly NotedVariable[] {
-  return variables.map(({ name, value, variable, derivation }) => ({
+  return variables.map(({ name, value, variable, isInherited, derivation }) => ({
     name,
     variable,
     ...(mayHoldSecret(name, value, secrets) ? { ...untold(value), isHidden: true } : keptValue(value)),
+    ...(isInherited && { isInherited }),
     ...(derivation && { derivation: keptDerivation(derivation, secrets) }),
   }));
 }

@@ -46,6 +46,8 @@ export interface NotedVariable extends Told {
   readonly name: string;
   readonly variable: "ARG" | "ENV";
   readonly isHidden?: boolean;
+  /** It is of the image that the stage begins with. */
+  readonly isInherited?: boolean;
   readonly derivation?: NotedDerivation;
 }
 
@@ -94,6 +96,7 @@ export interface DraftVariable {
   readonly name: string;
   readonly value: string;
   readonly variable: "ARG" | "ENV";
+  readonly isInherited?: boolean;
   readonly derivation?: DraftDerivation | undefined;
 }
 

@@ -39,6 +39,13 @@ export function derivedDifference(
   return roots.length > 0 || newer.names.some((name) => changed.has(name)) ? roots : undefined;
 }
 
+/** The names of variables that are an image's in both lists, or in the one that has them. */
+export function inheritedNames(older: readonly NotedVariable[], newer: readonly NotedVariable[]): ReadonlySet<string> {
+  const names = [...older, ...newer].filter(({ isInherited }) => isInherited).map(({ name }) => name);
+  const own = [...older, ...newer].filter(({ isInherited }) => !isInherited).map(({ name }) => name);
+  return new Set(names.filter((name) => !own.includes(name)));
+}
+
 /** Of two lists of variables those that both have. */
 export function inBoth(
   older: readonly NotedVariable[],

@@ -66,6 +66,8 @@ export interface StageBuild {
   consulted: Set<string> | undefined;
   /** Where values come from. */
   derivations: DerivationList | undefined;
+  /** The variables (`KEY=value`) of the image that the stage begins with. */
+  inherited: ReadonlySet<string>;
   readonly config: DraftConfig;
   state: State;
   /** Whether this stage has set CMD. */
@@ -124,6 +126,7 @@ export function stepMetadata(build: StageBuild, step: StepScope, name: string, n
     step: { stage: build.facts.id, ordinal: step.ordinal, from: build.stage.from },
     args: build.argNames,
     variables: variablesOf(build, step.instruction),
+    inherited: build.inherited.size === 0 ? undefined : build.inherited,
     derivations: build.derivations,
     choosers: choosersOf(build, step),
     secrets: build.scope.secrets.size === 0 ? undefined : build.scope.secrets,
