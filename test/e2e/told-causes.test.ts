@@ -1,4 +1,6 @@
 import fs from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import path from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type BuildRequest, createEngine, type Engine } from "../../src/engine/index.js";
@@ -292,4 +294,17 @@ test("told of a base image that has another variable is the image", async () => 
   const { misses } = await engine.build({ context, outputs: [], buildContexts: buildContexts("base2") });
   const kinds = misses.flatMap(({ causes }) => causes.map(({ cause }) => cause.kind));
   expect(new Set(kinds)).toEqual(new Set(["image"]));
+});
+
+test("told of another address of a download is the address", async () => {
+  const server = createServer((_, response) => response.end("text"));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  const [one, two] = ["one.txt", "two.txt"].map((name) => `http://127.0.0.1:${port}/${name}`);
+  const build = (address: string | undefined) =>
+    engine.build({ context: world.path(), dockerfileText: `FROM scratch\nADD ${address} /a\n`, outputs: [] });
+  await build(one);
+  const { misses } = await build(two);
+  server.close();
+  expect(misses.map(missText)).toEqual([`${one} -> ${two}`]);
 });
