@@ -1,5 +1,5 @@
 import type { AttributedCause, Digest } from "../../base/index.js";
-import type { CurrentStep } from "./difference.js";
+import type { CurrentStep } from "./causes.js";
 import { layerIndex, linkDifference } from "./linked-copy.js";
 import { BASE_ROLE, type StepNode } from "./node.js";
 import type { Parts } from "./parts.js";

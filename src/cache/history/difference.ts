@@ -1,44 +1,17 @@
-import { type AttributedCause, canonicalJson, causeIdentity, type Digest, type MissCause } from "../../base/index.js";
-import type { CacheKey } from "../../solver/index.js";
+import type { AttributedCause, Digest, MissCause } from "../../base/index.js";
+import { attributed, type Causes, type CurrentStep, merged, NONE } from "./causes.js";
 import { arrived, baseIn, baseOf, type Lines, type Meeting, placeIn, walkBack } from "./chain.js";
 import { type Choice, choiceOf } from "./choice.js";
-import { sourceDifferences } from "./file-difference.js";
 import { linkDifference } from "./linked-copy.js";
 import { mountSourceDifference } from "./mount-difference.js";
 import { BASE_ROLE, type NodeInput, type StepNode } from "./node.js";
-import { opDifference } from "./op-difference.js";
+import { ownDifference } from "./own-difference.js";
 import type { Parts } from "./parts.js";
 import type { Reference } from "./reference.js";
+import { isAlike, isSame } from "./sameness.js";
 import type { SelectionDifferences } from "./selection-difference.js";
 import { sourceDifference } from "./source-difference.js";
-import { derivedDifference, inBoth, inheritedNames, isReordered, variableDifference } from "./variable-difference.js";
-import { isWrittenAlike, writtenIn } from "./written.js";
 
-/** A vertex of the build under way, or of the newer of two that are compared. */
-export interface CurrentStep {
-  readonly id: Digest;
-  readonly digest: Digest;
-  readonly node: StepNode;
-  /** By place, as the node's. */
-  readonly inputs: readonly CurrentStep[];
-  readonly isStep: boolean;
-  readonly forced: { readonly stage?: string } | undefined;
-  /** Counted by what it has now, because it or what it is built on ran whatever was in the cache. */
-  readonly isFresh: boolean;
-  /** Why it ran, where it did. */
-  readonly reason: () => MissCause | undefined;
-}
-
-/** Root causes, each once, and how many more there are than are listed. */
-export interface Causes {
-  readonly list: readonly AttributedCause[];
-  readonly more: number;
-}
-
-/** A process sees its variables in their order. */
-const REORDERED: MissCause = { kind: "instruction", part: "order of variables" };
-/** Causes of one step that are kept while it is looked for the causes of others. */
-const CAUSES_MAX = 64;
 /** Stages that copy from stages that copy …: deeper ones are told by their nearest cause. */
 const DEPTH_MAX = 200;
 
@@ -141,22 +114,8 @@ export class Differences {
     const causes: AttributedCause[] = [];
     if (forced) causes.push({ cause: { kind: "no-cache", ...forced } });
     if (this.#reference.isMoved(id)) causes.push({ cause: { kind: "step", change: "moved", ...placeIn(older.name) } });
-    const chosen = variableDifference(older.choosers ?? [], node.choosers ?? []);
-    const isOtherOp = canonicalJson(older.op ?? null) !== canonicalJson(node.op ?? null);
-    const settings = isOtherOp ? settingsDifference(older, node) : NO_SETTINGS;
-    const variables = [...this.#variables(step, older), ...settings.causes, ...chosen];
-    for (const cause of variables) causes.push({ cause });
-    const isSameText = node.text?.mark === older.text?.mark;
-    const isSource = node.source !== undefined || older.source !== undefined;
-    const [wasText, text] = [writtenIn(older), writtenIn(node)];
-    // A path, a text or a name that a variable is part of differs because of the variable.
-    const isFollowing = (part: string) =>
-      settings.parts.has(part) || (variables.length > 0 && isWrittenAlike(wasText, text, part));
-    for (const cause of isSource ? sourceDifference(older, node) : this.#opDifference(step, older))
-      if (cause.kind !== "instruction" || !isFollowing(cause.part)) causes.push({ cause });
-    const changed = causes.flatMap(({ cause }) => (cause.kind === "instruction" ? cause.part : []));
-    // A path may have a variable in it.
-    if (variables.length > 0 && isSameText) changed.push("source");
+    const own = ownDifference(step, older, this.#parts);
+    for (const cause of own.causes) causes.push({ cause });
     const [choice, oldChoice] = [choiceOf(node), choiceOf(older)];
     const choices = choice && oldChoice ? ([oldChoice, choice] as const) : undefined;
     const found: Causes[] = [{ list: causes, more: 0 }];
@@ -166,59 +125,14 @@ export class Differences {
       if (input.role === BASE_ROLE || before === undefined || current === undefined) continue;
       const isMade = !current.isStep && current.node.source === undefined;
       // What is made for a step is made of what the step says.
-      if (isMade && (changed.some((part) => MAKING_PARTS.has(part)) || isFollowing("heredoc"))) continue;
-      if (chosen.length > 0 && current.node.source?.kind !== "context") continue;
+      if (isMade && (own.changed.some((part) => MAKING_PARTS.has(part)) || own.isFollowing("heredoc"))) continue;
+      if (own.isChosen && current.node.source?.kind !== "context") continue;
       const isSameContent = input.content !== undefined && input.content === before.content;
       const mount = isSameContent ? undefined : mountSourceDifference({ older, newer: node }, input.role, isMade);
-      if (mount) {
-        found.push({ list: [{ cause: mount }], more: 0 });
-        continue;
-      }
-      found.push(this.#input({ input, current, changed, choices }, before, depth));
+      if (mount) found.push({ list: [{ cause: mount }], more: 0 });
+      else found.push(this.#input({ input, current, changed: own.changed, choices }, before, depth));
     }
     return merged(step, found);
-  }
-
-  #opDifference({ node, inputs }: CurrentStep, older: StepNode): readonly MissCause[] {
-    const isOtherContent = node.inputs.some(({ role, content }) => {
-      const before = older.inputs.find((input) => input.role === role)?.content;
-      return content !== undefined && before !== undefined && content !== before;
-    });
-    const causes = [...opDifference(older, node)];
-    // Of what is read by its content the op has the last names only.
-    if (causes.length === 0 && isOtherContent) causes.push(...sourceDifferences(older, node));
-    const isOtherAddress = inputs.some(({ node: { source } }, i) => {
-      const before = older.inputs.find(({ role }) => role === node.inputs[i]?.role);
-      const was = before && this.#parts.node(before.node)?.source;
-      return source?.kind === "address" && was?.kind === "address" && source.address !== was.address;
-    });
-    // The address is told.
-    return isOtherAddress ? causes.filter(({ part }) => part !== "source") : causes;
-  }
-
-  #variables(step: CurrentStep, older: StepNode): readonly MissCause[] {
-    const { node } = step;
-    if (node.variables === older.variables) return [];
-    const all = [this.#parts.variables(older.variables), this.#parts.variables(node.variables)] as const;
-    // An instruction that is written in another way may name others: those are still what they were.
-    const [was, is] = isExec(node) || node.text?.mark === older.text?.mark ? all : inBoth(...all);
-    const changes = variableDifference(was, is);
-    if (changes.length === 0) return isExec(node) && isReordered(was, is) ? [REORDERED] : [];
-    const inherited = inheritedNames(was, is);
-    if (!changes.some(({ name }) => inherited.has(name))) return changes;
-    const image = this.#imageDifference(step, older);
-    return image.length === 0 ? changes : [...image, ...changes.filter(({ name }) => !inherited.has(name))];
-  }
-
-  /** How the image that STEP is built on in the end differs: its key tells of its files alone. */
-  #imageDifference(step: CurrentStep, older: StepNode): readonly MissCause[] {
-    let at = step;
-    for (let below = baseOf(at); below !== undefined; below = baseOf(at)) at = below;
-    let before: StepNode | undefined = older;
-    for (let below = baseIn(before); below !== undefined; below = baseIn(before)) before = this.#parts.node(below);
-    return at.node.source?.kind === "image" && before?.source?.kind === "image"
-      ? sourceDifference(before, at.node)
-      : [];
   }
 
   #input(reading: CurrentInput, before: NodeInput, depth: number): Causes {
@@ -277,23 +191,6 @@ export class Differences {
 /** Parts of an instruction that something is made of for it. */
 const MAKING_PARTS: ReadonlySet<string> = new Set(["source", "heredoc", "command"]);
 
-const NO_SETTINGS: SettingsDifference = { causes: [], parts: new Set() };
-
-interface SettingsDifference {
-  readonly causes: readonly MissCause[];
-  /** Those that differ for these causes. */
-  readonly parts: ReadonlySet<string>;
-}
-
-/** The variables for which WORKDIR and USER are others although they are written as they were. */
-function settingsDifference(older: StepNode, newer: StepNode): SettingsDifference {
-  const found = (["WORKDIR", "USER"] as const).flatMap((setting) => {
-    const causes = derivedDifference(older.settings?.[setting], newer.settings?.[setting]);
-    return causes && causes.length > 0 ? [{ setting, causes }] : [];
-  });
-  return { causes: found.flatMap(({ causes }) => causes), parts: new Set(found.map(({ setting }) => setting)) };
-}
-
 const APART: Meeting = { changes: [], pair: undefined };
 
 interface Frame {
@@ -311,8 +208,6 @@ interface CurrentInput {
   readonly choices: readonly [Choice, Choice] | undefined;
 }
 
-const NONE: Causes = { list: [], more: 0 };
-
 function placeName(stage: string | undefined, node: StepNode | undefined): string | undefined {
   if (stage !== undefined) return stage.split(" ", 1)[0];
   return node?.source?.kind === "image" ? node.source.reference : undefined;
@@ -326,31 +221,6 @@ function nameOf(step: CurrentStep, older: Digest): string {
   return `${step.id} ${older}`;
 }
 
-function isSame(step: CurrentStep, older: Digest, node: StepNode): boolean {
-  if (step.isFresh) return false;
-  return step.digest === older || sameKey(step.node.key, node.key);
-}
-
-/** Whether two nodes, of which one has no key, say the same, but for what their inputs hold. */
-function isAlike(a: StepNode, b: StepNode): boolean {
-  if ((a.key !== undefined && b.key !== undefined) || a.variables !== b.variables) return false;
-  const shape = ({ op, source, inputs }: StepNode) =>
-    canonicalJson({
-      op: op ?? null,
-      source,
-      inputs: inputs.map(({ role, index, byContent }) => [role, index, byContent]),
-    });
-  return shape(a) === shape(b);
-}
-
-function sameKey(a: CacheKey | undefined, b: CacheKey | undefined): boolean {
-  return a !== undefined && a === b;
-}
-
-function isExec({ op }: StepNode): boolean {
-  return typeof op === "object" && op !== null && "exec" in op;
-}
-
 /** OWN in the words of those BELOW, where it only differs because the directory is another one that relative paths start at. */
 function settled(own: Causes, below: Causes, { step, node }: Frame): Causes {
   const isWorkdir = ({ cause }: AttributedCause) => cause.kind === "instruction" && cause.part === "WORKDIR";
@@ -360,23 +230,4 @@ function settled(own: Causes, below: Causes, { step, node }: Frame): Causes {
     cause.kind === "instruction" && /^(?:destination|path|WORKDIR)$/.test(cause.part);
   if (!own.list.some(isEffect)) return own;
   return { list: [{ cause: moved.cause }, ...own.list.filter((each) => !isEffect(each))], more: own.more };
-}
-
-/** What lies in sources, and in what is made for a step of the Dockerfile, is the affair of the first step upon it. */
-function attributed(each: AttributedCause, { isStep, id, node }: CurrentStep): AttributedCause {
-  if (each.step !== undefined || !isStep) return each;
-  return { cause: each.cause, step: { name: node.name, digest: id } };
-}
-
-/** All of them as those of STEP where they are no other's. */
-function merged(step: CurrentStep, all: readonly Causes[]): Causes {
-  const known = new Map<string, AttributedCause>();
-  for (const { list } of all)
-    for (const cause of list) {
-      const each = attributed(cause, step);
-      const id = causeIdentity(each, step.id);
-      if (!known.has(id)) known.set(id, each);
-    }
-  const list = [...known.values()].slice(0, CAUSES_MAX);
-  return { list, more: all.reduce((sum, { more }) => sum + more, known.size - list.length) };
 }

@@ -11,7 +11,8 @@ import {
 import type { ContentTree } from "../../snapshot/index.js";
 import type { Database } from "../../store/index.js";
 import type { Aligned } from "./alignment.js";
-import { type Causes, type CurrentStep, Differences } from "./difference.js";
+import type { Causes, CurrentStep } from "./causes.js";
+import { Differences } from "./difference.js";
 import { editsIn } from "./edits.js";
 import { keptOp, keptSettings, keptSource, keptVariables, keptWords, secretsOf } from "./kept-op.js";
 import type { DraftVariable, NodeInput, StepDraft, StepNode } from "./node.js";

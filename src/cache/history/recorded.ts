@@ -1,6 +1,7 @@
 import type { AttributedCause, Digest, MissCause } from "../../base/index.js";
 import type { CacheKey } from "../../solver/index.js";
-import { type Causes, type CurrentStep, Differences } from "./difference.js";
+import type { Causes, CurrentStep } from "./causes.js";
+import { Differences } from "./difference.js";
 import type { StepNode } from "./node.js";
 import type { Parts } from "./parts.js";
 import { Outline, type OutlinedStage, Reference } from "./reference.js";
