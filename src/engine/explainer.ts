@@ -64,11 +64,20 @@ function stateOf(
   job: Job<OpNode, FileResult>,
 ): Digest | undefined {
   if (job.failure !== undefined) return undefined;
-  const keys = new Map(job.accounts().map(({ vertex, key }) => [vertex.digest, key]));
+  const accounts = job.accounts();
+  const keys = new Map(accounts.map(({ vertex, key }) => [vertex.digest, key]));
   const results = images.map(({ definition: { root } }) =>
     root ? [root.digest, root.index, keys.get(root.digest)] : [],
   );
+  // What is read of contexts may be other files although what is made of them in the end is the same.
+  const isContext = (id: Digest) => images.some(({ definition }) => isDirectory(definition.nodes.get(id)?.op));
+  const readers = accounts.filter(({ inputs: of }) => of.some(({ account }) => isContext(account.vertex.digest)));
+  const read = readers.map(({ vertex, key }) => `${vertex.digest} ${key}`).sort();
   // The main one is told by the place.
   const named = [...inputs.directories].filter(([name]) => name !== MAIN_CONTEXT);
-  return digestOf(JSON.stringify([results, named, text]));
+  return digestOf(JSON.stringify([results, read, named, text]));
+}
+
+function isDirectory(op: OpNode["op"] | undefined): boolean {
+  return op?.kind === "source" && op.identifier.startsWith("local:");
 }

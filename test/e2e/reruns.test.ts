@@ -123,3 +123,19 @@ test("a file that changes between the look at it and its copy is looked at once 
   fs.writeFileSync(seed, "racing\n");
   expect((await made()).files).toEqual(["racing\n", "racing\n"]);
 });
+
+test("what somebody else has built first is known as it came here, though nothing ran", async () => {
+  const text =
+    "FROM base AS made\nCOPY seed /seed\nRUN cat /seed\nRUN --mount=source=other,target=/other cat /other | wc -c > /size\n";
+  const mine = request("mine", `${text}FROM base\nCOPY --from=made /size /\nRUN true\n`);
+  await engine.build(mine);
+  const theirs = world.files({ seed: "theirs\n", other: "other\n" }, "theirs");
+  await engine.build({ ...mine, context: theirs });
+  fs.writeFileSync(world.path("mine", "seed"), "theirs\n");
+  expect(ranIn(await engine.build(mine))).toEqual([]);
+  fs.writeFileSync(world.path("mine", "other"), "edited\n");
+  const { misses } = await engine.build(mine);
+  const causes = misses.flatMap((miss) => miss.causes.map(({ cause }) => cause));
+  expect(causes.length).toBeGreaterThan(0);
+  for (const cause of causes) expect(cause).toMatchObject({ kind: "file", path: "other" });
+});
