@@ -276,16 +276,20 @@ test.each(Object.entries(ROWS))("told of %s is just that", async (name, row) => 
   expect([...new Set(told)]).toEqual(row.told);
 });
 
-test("told of a base image that has another variable is the image", async () => {
-  const buildContexts = (base: string) => ({ base: `oci-layout://${world.path(base)}:latest` });
-  const context = world.files({ Dockerfile: "FROM base\nRUN echo $Q\nENV R=$Q\nRUN echo $R\n" }, "based");
+test.each([
+  ["variable", (value: string) => `ENV Q=${value}`],
+  ["trigger", (value: string) => `ONBUILD RUN echo ${value}`],
+])("told of a base image that has another %s is the image", async (what, line) => {
+  const buildContexts = (base: string) => ({ base: `oci-layout://${world.path(what, base)}:latest` });
+  const context = world.files({ Dockerfile: "FROM base\nRUN echo $Q\nENV R=$Q\nRUN echo $R\n" }, `on-${what}`);
+  fs.mkdirSync(world.path(what));
   for (const [value, dest] of [
-    ["1", world.path("base1")],
-    ["2", world.path("base2")],
+    ["1", world.path(what, "base1")],
+    ["2", world.path(what, "base2")],
   ] as const)
     await engine.build({
       context,
-      dockerfileText: `FROM raw\nENV Q=${value}\n`,
+      dockerfileText: `FROM raw\n${line(value)}\n`,
       buildContexts: { raw: `oci-layout://${BASE_LAYOUT}:latest` },
       tags: ["latest"],
       outputs: [{ type: "oci", dest, attrs: { tar: "false" } }],

@@ -31,7 +31,11 @@ export function ownDifference(step: CurrentStep, older: StepNode, parts: Parts):
     settings.parts.has(part) || (variables.length > 0 && isWrittenAlike(wasText, text, part));
   const isSource = node.source !== undefined || older.source !== undefined;
   const said = isSource ? sourceDifference(older, node) : instructionDifference(step, older, parts);
-  const causes = [...variables, ...said.filter((cause) => cause.kind !== "instruction" || !isFollowing(cause.part))];
+  const own = [...variables, ...said.filter((cause) => cause.kind !== "instruction" || !isFollowing(cause.part))];
+  // An ONBUILD is the image's.
+  const isOnBuild = step.isStep && node.text === undefined && own.length > 0;
+  const image = isOnBuild ? imageDifference(step, older, parts) : [];
+  const causes = image.length > 0 ? image : own;
   const changed = causes.flatMap((cause) => (cause.kind === "instruction" ? cause.part : []));
   // A path may have a variable in it.
   if (variables.length > 0 && node.text?.mark === older.text?.mark) changed.push("source");
