@@ -300,6 +300,19 @@ test.each([
   expect(new Set(kinds)).toEqual(new Set(["image"]));
 });
 
+test("told of an ARG that names another base image is the ARG", async () => {
+  const base = `oci-layout://${BASE_LAYOUT}:latest`;
+  const build = {
+    context: world.files({ Dockerfile: "ARG BASE=here\nFROM $BASE\nRUN echo on $BASE\n" }, "named-by-arg"),
+    buildContexts: { here: base, there: `oci-layout://${world.path("variable", "base2")}:latest` },
+    outputs: [],
+  };
+  await engine.build(build);
+  const { misses } = await engine.build({ ...build, buildArgs: { BASE: "there" } });
+  const causes = misses.flatMap((miss) => miss.causes.map(({ cause }) => cause));
+  expect(causes).toEqual([{ kind: "variable", variable: "ARG", name: "BASE", from: "here", to: "there" }]);
+});
+
 test("told of another address of a download is the address", async () => {
   const server = createServer((_, response) => response.end("text"));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));

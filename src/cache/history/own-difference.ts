@@ -20,6 +20,8 @@ export interface OwnDifference {
   readonly isFollowing: (part: string) => boolean;
 }
 
+const NOTHING: OwnDifference = { causes: [], changed: [], isChosen: false, isFollowing: () => false };
+
 export function ownDifference(step: CurrentStep, older: StepNode, parts: Parts): OwnDifference {
   const { node } = step;
   const chosen = variableDifference(older.choosers ?? [], node.choosers ?? []);
@@ -31,6 +33,7 @@ export function ownDifference(step: CurrentStep, older: StepNode, parts: Parts):
     settings.parts.has(part) || (variables.length > 0 && isWrittenAlike(wasText, text, part));
   const isSource = node.source !== undefined || older.source !== undefined;
   const said = isSource ? sourceDifference(older, node) : instructionDifference(step, older, parts);
+  if (isSource && isNamedByVariables(older, node, variables)) return { ...NOTHING, causes: variables };
   const own = [...variables, ...said.filter((cause) => cause.kind !== "instruction" || !isFollowing(cause.part))];
   // An ONBUILD is the image's.
   const isOnBuild = step.isStep && node.text === undefined && own.length > 0;
@@ -79,7 +82,18 @@ function imageDifference(step: CurrentStep, older: StepNode, parts: Parts): read
   for (let below = baseOf(at); below !== undefined; below = baseOf(at)) at = below;
   let before: StepNode | undefined = older;
   for (let below = baseIn(before); below !== undefined; below = baseIn(before)) before = parts.node(below);
-  return at.node.source?.kind === "image" && before?.source?.kind === "image" ? sourceDifference(before, at.node) : [];
+  if (at.node.source?.kind !== "image" || before?.source?.kind !== "image") return [];
+  const variables = variableDifference(parts.variables(before.variables), parts.variables(at.node.variables));
+  return isNamedByVariables(before, at.node, variables) ? variables : sourceDifference(before, at.node);
+}
+
+/** Whether it is for VARIABLES that an image is another one: those that its FROM names. */
+function isNamedByVariables(
+  { source: was }: StepNode,
+  { source: is }: StepNode,
+  variables: readonly MissCause[],
+): boolean {
+  return variables.length > 0 && was?.kind === "image" && is?.kind === "image" && was.reference !== is.reference;
 }
 
 /** A process sees its variables in their order. */
