@@ -48,3 +48,30 @@ test("what is told of many steps among many ARGs is told once", async () => {
   expect(found).toHaveLength(3_001);
   expect(lists.size).toBeLessThan(3_000 + 100);
 });
+
+test("a step knows what its variables, its user and its directory were written with, and what that was then", async () => {
+  const text = "FROM base\nARG A\nENV B=$A/b C=plain\nENV A=later\nWORKDIR /w/$B\nWORKDIR below\nUSER $C\nRUN true\n";
+  const found = await steps(text, { A: "1" });
+  const a = { name: "A", value: "1", isArg: true, derivation: undefined };
+  const b = { text: "$A/b", variables: [a] };
+  const directory = [{ name: "B", value: "1/b", isArg: false, derivation: b }];
+  const known = [];
+  for (let list = found.at(-1)?.derivations; list; list = list.previous) known.push([list.of, list.derivation]);
+  expect(known).toEqual([
+    [{ setting: "USER" }, { text: "$C", variables: [expect.objectContaining({ name: "C", value: "plain" })] }],
+    [{ setting: "WORKDIR" }, { text: "/w/$B below", variables: directory }],
+    [{ setting: "WORKDIR" }, { text: "/w/$B", variables: directory }],
+    [{ variable: "B" }, b],
+  ]);
+});
+
+test("a step knows by which ARGs the stages were chosen that it reads, and what its stage has from its image", async () => {
+  const text =
+    "ARG S=one\nFROM base AS one\nRUN true\nFROM $S AS chosen\nFROM base\nENV OWN=1\nCOPY --from=chosen / /\nRUN x\n";
+  const found = await steps(text);
+  expect(found.find(({ name }) => name.includes("COPY"))?.choosers).toEqual(["S=one"]);
+  const run = found.find(({ name }) => name.includes("RUN x"));
+  expect(run?.choosers).toBeUndefined();
+  expect([...(run?.inherited ?? [])].join()).not.toContain("OWN");
+  expect([...(run?.inherited ?? [])].join()).toContain("PATH=");
+});

@@ -41,6 +41,9 @@ async function converted(name: string, order: <T>(entries: readonly T[]) => read
     // For explanations alone: test/frontend/step-variables.test.ts.
     args: undefined,
     variables: undefined,
+    derivations: undefined,
+    choosers: undefined,
+    inherited: undefined,
     ...node,
   }));
   const lines = [{ platform, root: definition.root?.digest }, ...vertices].map((line) =>
