@@ -11,7 +11,8 @@ export interface Derivations {
 export function derivationsOf(list: DerivationList | undefined): Derivations {
   const variables = new Map<string, DraftDerivation | undefined>();
   const settings = new Map<string, DraftDerivation | undefined>();
-  for (let at = list; at !== undefined; at = at.previous) {
+  let left = LISTED_MAX;
+  for (let at = list; at !== undefined && left > 0; at = at.previous, left--) {
     const [known, name] = "variable" in at.of ? [variables, at.of.variable] : [settings, at.of.setting];
     if (!known.has(name)) known.set(name, at.derivation && draftOf(at.derivation));
   }
@@ -19,6 +20,8 @@ export function derivationsOf(list: DerivationList | undefined): Derivations {
   return { variables, settings: WORKDIR || USER ? { ...(WORKDIR && { WORKDIR }), ...(USER && { USER }) } : undefined };
 }
 
+/** What was set longer ago is taken as it is. */
+const LISTED_MAX = 1_000;
 /** Variables that one value is made of, as far as they are told apart. */
 const ROOTS_MAX = 16;
 /** Values made of values made of …; what lies deeper is taken as it is. */

@@ -155,17 +155,23 @@ function childStage(scope: ConvertScope, stage: Stage, parentStage: Stage): Stag
   };
 }
 
-type Settings = Pick<StageBuild, "config" | "variables" | "args" | "argNames">;
+type Settings = Pick<StageBuild, "config" | "variables" | "args" | "argNames" | "derived">;
 
-function copied({ config, variables, args, argNames }: StageBuild): Settings {
-  return { config: draftOf(config), variables: variables.clone(), args: new Map(args), argNames };
+function copied({ config, variables, args, argNames, derived }: StageBuild): Settings {
+  return {
+    config: draftOf(config),
+    variables: variables.clone(),
+    args: new Map(args),
+    argNames,
+    derived: new Map(derived),
+  };
 }
 
 /** The very settings of a stage that nobody asks for them any more: so a long line of stages is converted in linear time. */
-function takenOver({ config, variables, args, argNames }: StageBuild): Settings {
+function takenOver({ config, variables, args, argNames, derived }: StageBuild): Settings {
   // Triggers fire once: they are for the image that is built upon this one.
   config.config.OnBuild.length = 0;
-  return { config, variables, args, argNames };
+  return { config, variables, args, argNames, derived };
 }
 
 function rootStage(scope: ConvertScope, stage: Stage): StageBuild {
@@ -190,6 +196,7 @@ function rootStage(scope: ConvertScope, stage: Stage): StageBuild {
     argNames: undefined,
     consulted: undefined,
     derivations: undefined,
+    derived: new Map(),
     inherited: new Set(config.config.Env.list),
     config,
     state,

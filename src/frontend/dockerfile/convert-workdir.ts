@@ -28,6 +28,9 @@ export function convertUser(build: StageBuild, instruction: UserInstruction): vo
   addHistory(build, `USER ${user}`, "settings");
 }
 
+/** Variables of relative paths in a row that are told apart. */
+const TERMS_MAX = 16;
+
 /** A relative path also comes from where the one before does. */
 function noteWorkdir(
   build: StageBuild,
@@ -36,11 +39,10 @@ function noteWorkdir(
 ): void {
   const setting = { setting: "WORKDIR" } as const;
   const before = path.startsWith("/") ? undefined : derivationOf(build, setting);
-  const all = before && {
-    text: `${before.text} ${text}`,
-    variables: [...before.variables, ...(derivation?.variables ?? [])],
-  };
-  noteDerivation(build, setting, all ?? derivation);
+  const variables = before && [...before.variables, ...(derivation?.variables ?? [])];
+  const isKnown = variables !== undefined && variables.length <= TERMS_MAX;
+  const below = isKnown ? { text: `${before?.text} ${text}`, variables } : undefined;
+  noteDerivation(build, setting, before ? below : derivation);
 }
 
 function makeDirectory(build: StageBuild, step: StepScope<WorkdirInstruction>, directory: string): void {

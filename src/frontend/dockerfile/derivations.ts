@@ -24,22 +24,20 @@ export function derived(
 
 /** Notes where the present value of a variable or a setting comes from. */
 export function noteDerivation(build: StageBuild, of: DerivationSubject, derivation: Derivation | undefined): void {
-  if (derivation !== undefined || derivationOf(build, of) !== undefined)
-    build.derivations = { of, derivation, previous: build.derivations };
+  const subject = subjectOf(of);
+  if (derivation === undefined && !build.derived.has(subject)) return;
+  build.derivations = { of, derivation, previous: build.derivations };
+  if (derivation === undefined) build.derived.delete(subject);
+  else build.derived.set(subject, derivation);
 }
 
 /** Where it comes from; undefined of what was written without variables. */
-export function derivationOf(
-  { derivations }: Pick<StageBuild, "derivations">,
-  of: DerivationSubject,
-): Derivation | undefined {
-  for (let list = derivations; list !== undefined; list = list.previous)
-    if (isSame(list.of, of)) return list.derivation;
-  return undefined;
+export function derivationOf({ derived: known }: StageBuild, of: DerivationSubject): Derivation | undefined {
+  return known.get(subjectOf(of));
 }
 
-function isSame(a: DerivationSubject, b: DerivationSubject): boolean {
-  return "variable" in a ? "variable" in b && a.variable === b.variable : "setting" in b && a.setting === b.setting;
+function subjectOf(of: DerivationSubject): string {
+  return "variable" in of ? `variable ${of.variable}` : of.setting;
 }
 
 /** The ARGs by which the stages were chosen that a step reads: through stages that only stand for others. */

@@ -1,5 +1,5 @@
 import { EngineError, mayHoldSecret, secretValues } from "../../base/index.js";
-import type { DerivationList, NameList, OpMetadata, State } from "../../llb/index.js";
+import type { Derivation, DerivationList, NameList, OpMetadata, State } from "../../llb/index.js";
 import type { Platform } from "../../oci/index.js";
 import type { FrontendRequest } from "../frontend.js";
 import type { Range, StageInstruction } from "./ast.js";
@@ -64,8 +64,9 @@ export interface StageBuild {
   argNames: NameList | undefined;
   /** The variables that words of the present step were expanded with. */
   consulted: Set<string> | undefined;
-  /** Where values come from. */
+  /** Where values come from, as steps know it; and those that are so at present, by what they are of. */
   derivations: DerivationList | undefined;
+  readonly derived: Map<string, Derivation>;
   /** The variables (`KEY=value`) of the image that the stage begins with. */
   inherited: ReadonlySet<string>;
   readonly config: DraftConfig;
