@@ -83,3 +83,13 @@ export function canceled(signal: AbortSignal): EngineError {
 export interface AbortOptions {
   readonly signal?: AbortSignal | undefined;
 }
+
+/** What LOOK sees of a file; undefined where it is gone, or lies where nobody may look: as in a user namespace. */
+export function unlessGone<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch (error) {
+    if (["ENOENT", "ENOTDIR", "EACCES", "ENAMETOOLONG"].includes(systemCode(error) ?? "")) return undefined;
+    throw error;
+  }
+}

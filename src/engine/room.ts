@@ -1,6 +1,6 @@
 import fs from "node:fs";
 import path from "node:path";
-import { systemCode } from "../base/index.js";
+import { unlessGone } from "../base/index.js";
 
 /** What a file or directory itself takes on disk, in bytes; 0 where nothing can be seen. */
 export function bytesOnDisk(file: string): number {
@@ -26,26 +26,16 @@ export function bytesOnDiskBelow(file: string, { linked = true }: { readonly lin
 
 /** What lies in a directory; nothing where that can't be seen. */
 export function namesIn(directory: string): string[] {
-  return optional(() => fs.readdirSync(directory)) ?? [];
+  return unlessGone(() => fs.readdirSync(directory)) ?? [];
 }
 
 /** The unit of `st_blocks`. */
 const BLOCK_BYTES = 512;
 
 function look(file: string): fs.Stats | undefined {
-  return optional(() => fs.lstatSync(file, { throwIfNoEntry: false }));
+  return unlessGone(() => fs.lstatSync(file, { throwIfNoEntry: false }));
 }
 
 function below(directory: string): string[] {
   return namesIn(directory).map((name) => path.join(directory, name));
-}
-
-/** What lies in a user namespace is not seen from without, and anything may go while it is looked at. */
-function optional<T>(act: () => T): T | undefined {
-  try {
-    return act();
-  } catch (error) {
-    if (["ENOENT", "ENOTDIR", "EACCES", "ENAMETOOLONG"].includes(systemCode(error) ?? "")) return undefined;
-    throw error;
-  }
 }

@@ -1,9 +1,10 @@
-import { canonicalJson, type MissCause } from "../../base/index.js";
+import type { MissCause } from "../../base/index.js";
 import type { CurrentStep } from "./causes.js";
 import { baseIn, baseOf } from "./chain.js";
 import { sourceDifferences } from "./file-difference.js";
 import type { StepNode } from "./node.js";
 import { opDifference } from "./op-difference.js";
+import { isEqual } from "./op-members.js";
 import type { Parts } from "./parts.js";
 import { sourceDifference } from "./source-difference.js";
 import { derivedDifference, inBoth, inheritedNames, isReordered, variableDifference } from "./variable-difference.js";
@@ -25,8 +26,7 @@ const NOTHING: OwnDifference = { causes: [], changed: [], isChosen: false, isFol
 export function ownDifference(step: CurrentStep, older: StepNode, parts: Parts): OwnDifference {
   const { node } = step;
   const chosen = variableDifference(older.choosers ?? [], node.choosers ?? []);
-  const isOtherOp = canonicalJson(older.op ?? null) !== canonicalJson(node.op ?? null);
-  const settings = isOtherOp ? settingsDifference(older, node) : NO_SETTINGS;
+  const settings = isEqual(older.op, node.op) ? NO_SETTINGS : settingsDifference(older, node);
   const variables = [...environmentDifference(step, older, parts), ...settings.causes, ...chosen];
   const [wasText, text] = [writtenIn(older), writtenIn(node)];
   const isFollowing = (part: string) =>

@@ -1,6 +1,6 @@
 import fs from "node:fs";
 import path from "node:path";
-import { systemCode } from "../../base/index.js";
+import { unlessGone } from "../../base/index.js";
 import type { LayerId } from "../tree.js";
 import { type BytePath, fromText, join, toBuffer } from "./bytes.js";
 import type { Job, JobContext } from "./context.js";
@@ -64,14 +64,5 @@ class RoomWalk {
       }
     }
     return true;
-  }
-}
-
-function unlessGone<T>(look: () => T): T | undefined {
-  try {
-    return look();
-  } catch (error) {
-    if (["ENOENT", "ENOTDIR", "EACCES", "ENAMETOOLONG"].includes(systemCode(error) ?? "")) return undefined;
-    throw error;
   }
 }
